@@ -1,0 +1,33 @@
+"""Cascade variational auto-encoders in JAX.
+
+The public names are imported when they are first used: importing the package starts no backend,
+defines no flag and loads neither data sets nor plots.
+"""
+
+import importlib
+
+_PUBLIC = {
+    "Objective": "cvae_jax.objectives.base",
+    "Players": "cvae_jax.objectives.base",
+    "TrainState": "cvae_jax.step",
+    "cascade": "cvae_jax.objectives.cascade",
+    "create_train_state": "cvae_jax.step",
+    "load": "cvae_jax.loading",
+    "train_step": "cvae_jax.step",
+    "vae": "cvae_jax.objectives.vae",
+}
+_MODULES = ("build", "metrics", "networks", "parallel", "plots", "structures")
+
+__all__ = sorted([*_PUBLIC, *_MODULES])
+
+
+def __getattr__(name):
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"cvae_jax.{name}")
+    raise AttributeError(f"module 'cvae_jax' has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

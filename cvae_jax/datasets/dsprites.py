@@ -1,0 +1,263 @@
+"""dSprites as tfds data sets that need no TensorFlow: rendered here, or DeepMind's own file.
+
+Both give the same features, under the names of tfds's catalogue entry, in the official order. The
+class names differ from the catalogue's, since a class called Dsprites would replace its "dsprites".
+"""
+
+import dataclasses
+import hashlib
+import http.client
+import math
+import os
+import pathlib
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from cvae_jax.datasets import sprites
+from cvae_jax.errors import UserError
+
+FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
+URL = f"https://github.com/google-deepmind/dsprites-dataset/raw/master/{FILE}"
+# As many public projects quote it, latte and vaetc among them; nobody gives a size or a sha256.
+MD5 = "7da33b31b13a06f4b04a70402ce90c2e"
+
+_FEATURES = ("shape", "scale", "orientation", "x_position", "y_position")
+_CHUNK = 8192  # images read from the npz at a time: 32 MiB
+
+
+@dataclasses.dataclass(eq=False)
+class GridConfig(tfds.core.BuilderConfig):
+    """Which of the 3 x 6 x 40 x 32 x 32 grid's values to keep: every strides[k]-th of factor k."""
+
+    strides: tuple[int, ...] = (1, 1, 1, 1, 1)
+
+    @property
+    def axes(self) -> tuple[np.ndarray, ...]:
+        """The five factors' values, float64 arrays."""
+        pairs = zip(sprites.FACTOR_VALUES, self.strides, strict=True)
+        return tuple(values[::stride] for values, stride in pairs)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of values of each factor."""
+        return tuple(len(values) for values in self.axes)
+
+    @property
+    def num_images(self) -> int:
+        """One image for each combination."""
+        return math.prod(self.shape)
+
+    def labels(self) -> np.ndarray:
+        """Indices into `axes` of all images in order, int64 [N, 5], y fastest."""
+        return _combinations(range(count) for count in self.shape)
+
+    def values(self) -> np.ndarray:
+        """Factor values of all images in order, float64 [N, 5]."""
+        return _combinations(self.axes)
+
+
+def _combinations(axes) -> np.ndarray:
+    return np.stack([grid.ravel() for grid in np.meshgrid(*axes, indexing="ij")], axis=1)
+
+
+@dataclasses.dataclass(eq=False)
+class OfficialConfig(GridConfig):
+    """The grid that the npz file must hold, and the md5 of the published file."""
+
+    md5: str = MD5
+
+
+class RenderedDsprites(tfds.core.GeneratorBasedBuilder):
+    """dSprites drawn by `sprites.render`: same grid, geometry measured on the official images."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = (
+        GridConfig(name="full", description="The whole grid: 737,280 images."),
+        GridConfig(
+            name="small",
+            description="A regular sub-grid: 46,080 images.",
+            strides=(1, 1, 4, 2, 2),
+        ),
+    )
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        count = self.builder_config.num_images
+        return _dataset_info(self, f"dSprites rendered by cvae_jax ({count:,} images)")
+
+    def _split_generators(self, dl_manager):
+        del dl_manager
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        shapes, scales, orientations, xs, ys = self.builder_config.axes
+        # FACTOR_VALUES counts the shapes from 1, as the official file does; render from 0.
+        images = (
+            image
+            for shape in shapes
+            for scale in scales
+            for orientation in orientations
+            for image in sprites.render(int(shape) - 1, scale, orientation, xs, ys).reshape(
+                -1, sprites.SIZE, sprites.SIZE
+            )
+        )
+        yield from _examples(images, self.builder_config.labels(), self.builder_config.values())
+
+
+class OfficialDsprites(tfds.core.GeneratorBasedBuilder):
+    """DeepMind's npz file, placed by hand in <data_dir>/downloads/manual/ or downloaded."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = (OfficialConfig(name="full", description="The whole file: 737,280 images."),)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        count = self.builder_config.num_images
+        return _dataset_info(self, f"dSprites, DeepMind's file ({count:,} images)")
+
+    def _split_generators(self, dl_manager):
+        del dl_manager  # its downloads are neither checked before they are named nor explained
+        path = find_file(pathlib.Path(self.data_dir_root), self.builder_config.md5)
+        check_file(path, self.builder_config)
+        md5 = _md5(path.read_bytes())
+        if md5 != self.builder_config.md5:
+            # Right in form but not the published bytes: usable, and its results must say so.
+            count = self.builder_config.num_images
+            self.info.metadata["source"] = (
+                f"dSprites from a file whose md5 {md5} is not DeepMind's ({count:,} images)"
+            )
+        return {"train": self._generate_examples(path)}
+
+    def _generate_examples(self, path: pathlib.Path) -> Iterator[tuple[int, dict]]:
+        images = (image for chunk in read_images(path) for image in chunk)
+        yield from _examples(images, self.builder_config.labels(), self.builder_config.values())
+
+
+def find_file(data_dir: pathlib.Path, md5: str) -> pathlib.Path:
+    """Path of the official npz: placed by hand, downloaded earlier, or downloaded now.
+
+    Args:
+      data_dir: tfds's root folder.
+      md5: of the published file; a download with another one is refused.
+
+    Raises:
+      UserError: if the file is not there and cannot be fetched.
+    """
+    manual = data_dir / "downloads" / "manual" / FILE
+    downloaded = data_dir / "downloads" / FILE
+    for path in (manual, downloaded):
+        if path.exists():
+            return path
+    remedy = f"fetch {URL} yourself, put it at {manual}, and run the same command again"
+    try:
+        content = download(URL)
+    except (OSError, http.client.HTTPException) as error:
+        reason = str(error) or type(error).__name__
+        raise UserError(
+            f"dSprites' official file is missing and did not download ({reason}): {remedy}"
+        ) from error
+    if _md5(content) != md5:
+        raise UserError(f"{URL} now gives another file (md5 {_md5(content)}, not {md5}): {remedy}")
+    downloaded.parent.mkdir(parents=True, exist_ok=True)
+    part = downloaded.with_name(FILE + ".part")
+    part.write_bytes(content)
+    os.replace(part, downloaded)
+    return downloaded
+
+
+def download(url: str) -> bytes:
+    """The content at `url`, which must fit in memory; raises OSError or HTTPException."""
+    with urllib.request.urlopen(url, timeout=60) as response:
+        return response.read()
+
+
+def check_file(path: pathlib.Path, config: GridConfig) -> None:
+    """Raises UserError unless `path` holds the binary images and labels of the config's grid."""
+    try:
+        _check_file(path, config)
+    except OSError:  # the disk's fault, not the file's
+        raise
+    except Exception as error:  # zipfile, zlib and npy headers raise a dozen kinds
+        raise UserError(
+            f"{path} is not the official dSprites file ({error}): delete it, fetch {URL} in its"
+            " place, and run the same command again"
+        ) from error
+
+
+def _check_file(path: pathlib.Path, config: GridConfig) -> None:
+    # The member 'metadata' is a pickle, which could run anything: it is never read.
+    with zipfile.ZipFile(path) as archive:
+        with archive.open("latents_classes.npy") as member:
+            classes = np.lib.format.read_array(member, allow_pickle=False)
+        with archive.open("latents_values.npy") as member:
+            values = np.lib.format.read_array(member, allow_pickle=False)
+    # Column 0 is the colour: class 0, value 1.
+    count = config.num_images
+    if classes.shape != (count, 6) or not np.issubdtype(classes.dtype, np.integer):
+        raise ValueError(f"latents_classes is {classes.dtype} {classes.shape}")
+    if values.shape != (count, 6) or not np.issubdtype(values.dtype, np.floating):
+        raise ValueError(f"latents_values is {values.dtype} {values.shape}")
+    if not np.array_equal(classes, np.insert(config.labels(), 0, 0, axis=1)):
+        raise ValueError("latents_classes are not in the order of the grid")
+    if not np.allclose(values, np.insert(config.values(), 0, 1.0, axis=1), atol=1e-5):
+        raise ValueError("latents_values are not those of the grid")
+    seen = 0
+    for chunk in read_images(path):
+        if chunk.max() > 1:
+            raise ValueError(f"image values reach {chunk.max()}, not 1")
+        seen += len(chunk)
+    if seen != count:
+        raise ValueError(f"{seen} images, not {count}")
+
+
+def read_images(path: pathlib.Path) -> Iterator[np.ndarray]:
+    """Yields the member 'imgs' in order, uint8 [<= 8192, 64, 64]; whole it would take 3 GB."""
+    size = sprites.SIZE
+    with zipfile.ZipFile(path) as archive, archive.open("imgs.npy") as member:
+        version = np.lib.format.read_magic(member)
+        if version != (1, 0):
+            raise ValueError(f"imgs is in npy format {version}")
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(member)
+        if shape[1:] != (size, size) or fortran_order or dtype != np.uint8:
+            raise ValueError(f"imgs is {dtype} {shape}")
+        for start in range(0, shape[0], _CHUNK):
+            count = min(_CHUNK, shape[0] - start)
+            content = member.read(count * size * size)
+            yield np.frombuffer(content, np.uint8).reshape(count, size, size)
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _dataset_info(builder: tfds.core.DatasetBuilder, source: str) -> tfds.core.DatasetInfo:
+    """What both builders share; `source` is kept with the records, for results and plots."""
+    scalar = tfds.features.Scalar
+    size = sprites.SIZE
+    features = {
+        "image": tfds.features.Tensor(shape=(size, size, 1), dtype=np.uint8, encoding="zlib")
+    }
+    features |= {f"label_{name}": scalar(dtype=np.int64) for name in _FEATURES}
+    features |= {f"value_{name}": scalar(dtype=np.float32) for name in _FEATURES}
+    return tfds.core.DatasetInfo(
+        builder=builder,
+        description="Binary 64x64 sprites with five known factors of variation.",
+        features=tfds.features.FeaturesDict(features),
+        homepage="https://github.com/google-deepmind/dsprites-dataset",
+        disable_shuffling=True,  # the official order, which batch_indices permutes
+        metadata=tfds.core.MetadataDict(source=source),
+    )
+
+
+def _examples(images, labels, values) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Pairs of key and example from images [N] x [64, 64] and their labels and values [N, 5]."""
+    label_names = [f"label_{name}" for name in _FEATURES]
+    value_names = [f"value_{name}" for name in _FEATURES]
+    values = values.astype(np.float32)
+    for key, (image, label, value) in enumerate(zip(images, labels, values, strict=True)):
+        example = {"image": image.astype(np.uint8)[..., None]}  # [64, 64, 1]
+        example.update(zip(label_names, label, strict=True))
+        example.update(zip(value_names, value, strict=True))
+        yield key, example

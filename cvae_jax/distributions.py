@@ -1,0 +1,42 @@
+"""Gaussian posteriors and the likelihoods of images; densities in nats, sums over dimensions."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+def sample_gaussian(noise, mean, logvar):
+    """Reparameterised sample mean + exp(logvar / 2) noise; all [B, d]."""
+    return mean + jnp.exp(0.5 * logvar) * noise
+
+
+def kl_to_standard_normal(mean, logvar):
+    """KL(N(mean, exp(logvar)) || N(0, 1)) of each dimension, in nats: [B, d] -> [B, d]."""
+    return 0.5 * (jnp.exp(logvar) + mean**2 - 1.0 - logvar)
+
+
+class Likelihood(NamedTuple):
+    """p(x | z), given what the decoder puts out (called logits for every likelihood)."""
+
+    negative_log: Callable  # (logits, images), each [B, H, W, C] -> nats summed over pixels [B]
+    mean: Callable  # logits -> images in [0, 1]
+
+
+def _bernoulli_negative_log(logits, images):
+    # From logits: log(1 + e^l) - x l stays exact where log(sigmoid(l)) would round to log(0).
+    return jnp.sum(jax.nn.softplus(logits) - images * logits, axis=(1, 2, 3))
+
+
+def _gaussian_negative_log(logits, images):
+    error = jax.nn.sigmoid(logits) - images
+    return jnp.sum(0.5 * error**2 + 0.5 * jnp.log(2 * jnp.pi), axis=(1, 2, 3))
+
+
+LIKELIHOODS = {
+    # Bernoulli(sigmoid(logits)); for grey values the cross entropy, as in the field's VAEs
+    "bernoulli": Likelihood(_bernoulli_negative_log, jax.nn.sigmoid),
+    # N(sigmoid(logits), 1)
+    "gaussian": Likelihood(_gaussian_negative_log, jax.nn.sigmoid),
+}

@@ -1,0 +1,92 @@
+"""A trained run, loaded to encode and decode."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import ml_collections
+
+from cvae_jax import build, checkpoints
+from cvae_jax.errors import UserError
+from cvae_jax.objectives.base import Objective, Players
+from cvae_jax.step import create_train_state
+from cvae_jax.workdir import read_json
+
+
+class Model(NamedTuple):
+    """A trained model: arrays in, arrays out."""
+
+    encode: Callable  # images [B, H, W, C], uint8 or float in [0, 1] -> (mean, logvar), each [B, d]
+    decode: Callable  # z [B, d] -> images in [0, 1] [B, H, W, C]
+    config: Any
+    objective: Objective
+    params: Players
+
+
+def _restore(workdir):
+    path = Path(workdir)
+    config = ml_collections.ConfigDict(read_json(path / "config.json"))
+    info = build.DataInfo(**read_json(path / "data.json"))
+    objective = build.objective(config, info)
+    optimizers = build.optimizers(config)
+    images = jax.numpy.zeros((config.batch_size, info.size, info.size, info.channels))
+    state = jax.eval_shape(
+        lambda rng: create_train_state(rng, objective, optimizers, images), jax.random.key(0)
+    )
+    one_device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    state = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=one_device), state
+    )
+    with checkpoints.open_checkpoints(path) as manager:
+        restored = checkpoints.restore(manager, state)
+    if restored is None:
+        raise UserError(f"{path} holds no checkpoint yet")
+    return config, objective, restored.params
+
+
+def load(workdir) -> Model:
+    """The model of a run's last checkpoint.
+
+    Args:
+      workdir: the run's folder.
+
+    Raises:
+      UserError: it is not a run's folder, holds no checkpoint, or the checkpoint is damaged.
+    """
+    config, objective, params = _restore(workdir)
+    encode = jax.jit(objective.encode)
+    decode = jax.jit(lambda params, z: objective.decode(params, z))
+
+    def as_float(images):
+        return images / 255.0 if images.dtype == "uint8" else images
+
+    return Model(
+        encode=lambda images: encode(params, as_float(images)),
+        decode=lambda z: decode(params, z),
+        config=config,
+        objective=objective,
+        params=params,
+    )
+
+
+def params_like(workdir, params: Players) -> Players:
+    """Another run's weights for `params`.
+
+    Raises:
+      UserError: a parameter is missing or has another shape; it is named.
+    """
+    loaded = _restore(workdir)[2]
+    found = {jax.tree_util.keystr(k): x for k, x in jax.tree_util.tree_leaves_with_path(loaded)}
+
+    def pick(path, leaf):
+        name = jax.tree_util.keystr(path)
+        if name not in found or found[name].shape != leaf.shape:
+            theirs = f"has shape {found[name].shape}" if name in found else "is missing"
+            raise UserError(
+                f"config.init_from {workdir}: {name} {theirs}, this run's has {leaf.shape}; the "
+                "data size, objective and cascade of both configs must agree"
+            )
+        return found[name]
+
+    return jax.tree_util.tree_map_with_path(pick, params)

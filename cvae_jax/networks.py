@@ -1,0 +1,114 @@
+"""Encoder, decoder and critic: linen modules that map arrays to arrays and hold no state."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.linen.dtypes import promote_dtype
+
+from cvae_jax import conv
+
+# Each output pixel of the transposed convolution sums 4 of the kernel's 16 taps a channel.
+_TRANSPOSE_INIT = nn.initializers.variance_scaling(
+    4.0, "fan_in", "truncated_normal", in_axis=-1, out_axis=-2
+)
+
+
+class Networks(NamedTuple):
+    """An encoder: images [B, H, W, C] -> (mean, logvar), each [B, d]; a decoder: z -> logits."""
+
+    encoder: nn.Module
+    decoder: nn.Module
+
+
+class StridedConv(nn.Module):
+    """4x4 convolution, stride 2, padding 1: [B, 2h, 2w, C] -> [B, h, w, features]."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x):
+        shape = (4, 4, x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+        x, kernel, bias = promote_dtype(x, kernel, bias)
+        return conv.conv(x, kernel) + bias
+
+
+class StridedConvTranspose(nn.Module):
+    """4x4 transposed convolution, stride 2, padding 1: [B, h, w, F] -> [B, 2h, 2w, features]."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, y):
+        shape = (4, 4, self.features, y.shape[-1])
+        kernel = self.param("kernel", _TRANSPOSE_INIT, shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+        y, kernel, bias = promote_dtype(y, kernel, bias)
+        return conv.conv_transpose(y, kernel) + bias
+
+
+class BurgessEncoder(nn.Module):
+    """Strided convolutions of 32 channels down to 4x4, two layers of 256, mean and logvar."""
+
+    num_convs: int
+    latents: int
+
+    @nn.compact
+    def __call__(self, images):
+        x = images  # [B, H, W, C]
+        for _ in range(self.num_convs):
+            x = nn.relu(StridedConv(32)(x))
+        x = x.reshape(x.shape[0], -1)  # [B, 512]
+        for _ in range(2):
+            x = nn.relu(nn.Dense(256)(x))
+        x = nn.Dense(2 * self.latents)(x)
+        return x[:, : self.latents], x[:, self.latents :]
+
+
+class BurgessDecoder(nn.Module):
+    """The encoder's mirror: z [B, d] -> logits [B, H, W, C]."""
+
+    num_convs: int
+    channels: int
+
+    @nn.compact
+    def __call__(self, z):
+        x = z
+        for features in (256, 256, 512):
+            x = nn.relu(nn.Dense(features)(x))
+        x = x.reshape(-1, 4, 4, 32)
+        for _ in range(self.num_convs - 1):
+            x = nn.relu(StridedConvTranspose(32)(x))
+        return StridedConvTranspose(self.channels)(x)
+
+
+def burgess(size: int, channels: int, latents: int) -> Networks:
+    """Encoder and decoder of Burgess et al. 2018 (arXiv:1804.03599), the paper's [2].
+
+    Args:
+      size: side of the square images in pixels, a power of two from 8 (64: four convolutions).
+      channels: of the images, 1 or 3.
+      latents: d, the number of latent dimensions.
+
+    Raises:
+      ValueError: size is not a power of two of at least 8.
+    """
+    num_convs = size.bit_length() - 3
+    if size < 8 or size != 4 << num_convs:
+        raise ValueError(f"image size {size} is not a power of two of at least 8")
+    return Networks(BurgessEncoder(num_convs, latents), BurgessDecoder(num_convs, channels))
+
+
+class Critic(nn.Module):
+    """FactorVAE's discriminator: v [B, k] -> logits [B], leaky ReLU of slope 0.2 throughout."""
+
+    layers: int = 6
+    width: int = 1000
+
+    @nn.compact
+    def __call__(self, v):
+        for _ in range(self.layers):
+            v = nn.leaky_relu(nn.Dense(self.width)(v), 0.2)
+        return nn.Dense(1)(v)[:, 0]

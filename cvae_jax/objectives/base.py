@@ -1,0 +1,36 @@
+"""The contract of every method: a tuple of pure functions, composed by wrappers as in optax."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Players(NamedTuple):
+    """Whatever exists once per optimizer: params, optimizer states, optimizers, gradients."""
+
+    model: Any  # encoder and decoder; for InfoGAN generator and recogniser
+    critic: Any  # dict of discriminators by name; {} when there are none
+
+
+class Objective(NamedTuple):
+    """A method: how its parameters begin, its two losses, and how it maps images and codes.
+
+    Losses are in nats an image, the mean over the local rows of the batch: with `axis_name` the
+    batch is split over the devices of that axis, and the mean over devices of loss and gradient
+    equals the loss and gradient on one device.
+    """
+
+    # (rng, images [B, H, W, C] float) -> Players of parameters
+    init: Callable
+    # (params, images, rng, step, axis_name=None) -> (loss, (metrics, samples)); differentiated with
+    # respect to params.model. samples is a dict, its arrays not stopped: a wrapper may add a
+    # differentiable term from them.
+    model_loss: Callable
+    # (params, samples, rng, step, axis_name=None) -> (loss, metrics); w.r.t. params.critic
+    critic_loss: Callable
+    # (rng, n) -> z [n, d]
+    prior: Callable
+    # (params, images in [0, 1]) -> (mean, logvar), each [B, d]
+    encode: Callable
+    # (params, z [B, d], rng=None) -> images in [0, 1] [B, H, W, C]; rng draws what z does not
+    # hold, None fixes it
+    decode: Callable

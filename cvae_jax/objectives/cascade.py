@@ -1,0 +1,97 @@
+"""The cascade and its Bayesian-network regulariser around any objective: the paper's Eq. 4 to 6."""
+
+import jax
+import jax.numpy as jnp
+
+from cvae_jax import distributions
+from cvae_jax.networks import Critic
+from cvae_jax.objectives import rows
+from cvae_jax.objectives.base import Objective
+from cvae_jax.objectives.bayesian_joint import sample_joint
+from cvae_jax.objectives.density_ratio import add_density_ratio
+from cvae_jax.structures import Structure
+
+__all__ = ["CRITIC_INPUTS", "cascade", "sample_joint"]
+
+CRITIC_INPUTS = ("z_hat", "joint")
+
+
+def cascade(
+    objective: Objective,
+    structure: Structure,
+    weight: float,
+    *,
+    critic_input: str = "z_hat",
+    prior_batch_size: int = 0,
+    critic: Critic | None = None,
+) -> Objective:
+    """Wrap an objective in the cascade: minimises its loss + weight * KL(q || p_B), in nats.
+
+    z ~ prior, x_hat = decode(z), z_hat ~ N(encode(x_hat)) with the same encoder as for the data;
+    q is the law of what the critic sees and p_B the law that the structure makes of it. The KL's
+    gradient through p_B vanishes, as p_B's conditionals are q's own, so samples of p_B are stopped.
+
+    Args:
+      objective: any base; its prior, encode and decode are used.
+      structure: the Bayesian network over (z, z_hat).
+      weight: of the KL; the paper's Eq. 5 has 1.
+      critic_input: "z_hat" is Eq. 6 as printed, D(z_hat), with the structure's z parents dropped;
+        "joint" is D(z, z_hat).
+      prior_batch_size: codes drawn from the prior over all devices; those beyond the data batch
+        serve as donors for samples of p_B alone, without gradient. 0: as many as the data batch.
+      critic: the discriminator; FactorVAE's 6 x 1000 when None.
+
+    Raises:
+      ValueError: an unknown critic_input; or, when it first runs, a prior_batch_size under the
+        batch size or a batch too small for one sample of p_B.
+    """
+    if critic_input not in CRITIC_INPUTS:
+        raise ValueError(f"critic_input {critic_input!r} is not one of {', '.join(CRITIC_INPUTS)}")
+    joint = critic_input == "joint"
+    structure = structure if joint else structure.marginal()
+
+    def run(params, z, rng, axis_name):
+        """The cascade's second half: z [n, d] -> z_hat [n, d]."""
+        decode_rng, noise_rng = jax.random.split(rng)
+        mean, logvar = objective.encode(params, objective.decode(params, z, decode_rng))
+        noise = rows.normal_rows(noise_rng, z.shape, axis_name)
+        return distributions.sample_gaussian(noise, mean, logvar)
+
+    def extend(params, images, samples, rng, axis_name):
+        batch = images.shape[0] * rows.num_devices(axis_name)
+        pool = prior_batch_size or batch
+        if pool < batch:
+            raise ValueError(f"cascade.prior_batch_size {pool} is under the batch size {batch}")
+        prior_rng, rows_rng, donors_rng = jax.random.split(rng, 3)
+        z = objective.prior(prior_rng, pool)  # [pool, d]
+        new = {"z": rows.local_rows(z[:batch], axis_name)}
+        new["z_hat"] = run(params, new["z"], rows_rng, axis_name)
+        if pool > batch:
+            new["donor_z"] = rows.local_rows(z[batch:], axis_name)
+            stopped = jax.lax.stop_gradient(params)
+            new["donor_z_hat"] = run(stopped, new["donor_z"], donors_rng, axis_name)
+        return {**samples, "cascade": new}
+
+    def critic_rows(z, z_hat):
+        return jnp.concatenate([z, z_hat], axis=1) if joint else z_hat
+
+    def q_rows(samples):
+        return critic_rows(samples["cascade"]["z"], samples["cascade"]["z_hat"])
+
+    def p_rows(samples, rng, axis_name):
+        pool = {key: rows.all_rows(x, axis_name) for key, x in samples["cascade"].items()}
+        index = rows.local_rows(jnp.arange(pool["z"].shape[0]), axis_name)
+        if "donor_z" in pool:
+            pool["z"] = jnp.concatenate([pool["z"], pool["donor_z"]])
+            pool["z_hat"] = jnp.concatenate([pool["z_hat"], pool["donor_z_hat"]])
+        return critic_rows(*sample_joint(rng, pool["z"], pool["z_hat"], structure, index))
+
+    return add_density_ratio(
+        objective,
+        name="cascade",
+        weight=weight,
+        critic=critic or Critic(),
+        extend=extend,
+        q_rows=q_rows,
+        p_rows=p_rows,
+    )

@@ -1,0 +1,93 @@
+"""KL(q || p) from samples by a critic, the density-ratio trick: the paper's Eq. 6.
+
+A classifier D told to separate samples of q (label 1) from samples of p (label 0) has, at its
+optimum, the logit log q(v) - log p(v); so KL(q || p) = E_q[logit].
+"""
+
+import zlib
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from cvae_jax.objectives.base import Objective
+
+
+def named_key(rng, name: str):
+    """A key of its own for a wrapper, which leaves the keys of what it wraps as they were."""
+    return jax.random.fold_in(rng, zlib.crc32(name.encode()))
+
+
+def classification_loss(q_logits, p_logits):
+    """The critic's loss and accuracy, with equal weight on q (label 1) and p (label 0).
+
+    Args:
+      q_logits: [n] of samples of q.
+      p_logits: [m] of samples of p.
+
+    Returns:
+      (loss, accuracy): cross entropy in nats, log 2 for a critic that knows nothing; the share
+      of samples told right, .5 for such a critic.
+    """
+    # softplus(-l) = -log sigmoid(l), without the rounding of sigmoid to 0 or 1
+    loss = 0.5 * (jnp.mean(jax.nn.softplus(-q_logits)) + jnp.mean(jax.nn.softplus(p_logits)))
+    accuracy = 0.5 * (jnp.mean(q_logits > 0) + jnp.mean(p_logits <= 0))
+    return loss, accuracy
+
+
+def add_density_ratio(
+    base: Objective,
+    *,
+    name: str,
+    weight: float,
+    critic: nn.Module,
+    extend: Callable,
+    q_rows: Callable,
+    p_rows: Callable,
+) -> Objective:
+    """Add weight * KL(q || p) to the model's loss, and the critic that estimates it.
+
+    Args:
+      base: the objective to wrap; its own random keys stay what they were.
+      name: of the critic and of its metrics NAME_kl, NAME_critic_loss, NAME_critic_accuracy.
+      weight: of the KL, in nats per nat.
+      critic: a linen module, v [n, k] -> logits [n].
+      extend: (params, images, samples, rng, axis_name) -> samples, with what q_rows and p_rows
+        need; differentiable in params.
+      q_rows: samples -> v [n, k], local rows that follow q.
+      p_rows: (samples, rng, axis_name) -> v [n, k], local rows that follow p.
+
+    Returns:
+      An `Objective` with one critic more.
+    """
+
+    def logits_of(params, v):
+        return critic.apply({"params": params.critic[name]}, v)
+
+    def init(rng, images):
+        params = base.init(rng, images)
+        init_rng = named_key(rng, name)
+        samples = jax.eval_shape(
+            lambda: extend(
+                params, images, base.model_loss(params, images, rng, 0)[1][1], init_rng, None
+            )
+        )
+        v = jax.eval_shape(q_rows, samples)
+        new = critic.init(init_rng, jnp.zeros(v.shape, v.dtype))["params"]
+        return params._replace(critic={**params.critic, name: new})
+
+    def model_loss(params, images, rng, step, axis_name=None):
+        loss, (metrics, samples) = base.model_loss(params, images, rng, step, axis_name)
+        samples = extend(params, images, samples, named_key(rng, name), axis_name)
+        kl = jnp.mean(logits_of(params, q_rows(samples)))
+        return loss + weight * kl, ({**metrics, f"{name}_kl": kl}, samples)
+
+    def critic_loss(params, samples, rng, step, axis_name=None):
+        base_loss, metrics = base.critic_loss(params, samples, rng, step, axis_name)
+        p_logits = logits_of(params, p_rows(samples, named_key(rng, name), axis_name))
+        loss, accuracy = classification_loss(logits_of(params, q_rows(samples)), p_logits)
+        new = {f"{name}_critic_loss": loss, f"{name}_critic_accuracy": accuracy}
+        return base_loss + loss, {**metrics, **new}
+
+    return base._replace(init=init, model_loss=model_loss, critic_loss=critic_loss)

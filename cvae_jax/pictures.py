@@ -1,0 +1,118 @@
+"""The pictures of a run: which images, codes and labels go to which plot."""
+
+import jax
+import numpy as np
+
+from cvae_jax import build, metrics, plots
+from cvae_jax.distributions import kl_to_standard_normal
+from cvae_jax.writers import read_metrics
+
+_STEPS = 11  # images a traversal row
+_CODES = 10_000  # codes that the labels of the traversals are computed from
+_CURVES = ("recon", "kl", "elbo")
+
+
+def _labels(mean, logvar, dataset, order):
+    """A label for each latent in order: its KL and the factor that it has most information on."""
+    kl = np.asarray(kl_to_standard_normal(mean, logvar)).mean(axis=0)  # [d]
+    factors = dataset.factors[: len(mean)]
+    entropies = [np.unique(f, return_counts=True)[1] / len(f) for f in factors.T]
+    entropies = np.array([-np.sum(p * np.log(p)) for p in entropies])
+    information = metrics.mutual_information(mean, factors) / entropies  # [d, k]
+    names = [
+        dataset.factor_names[row.argmax()] if kl[j] > 0.05 else "unused"
+        for j, row in enumerate(information)
+    ]
+    return [f"$z_{{{j + 1}}}$  KL {kl[j]:.2f}  {names[j]}" for j in order]
+
+
+def draw_all(config, workdir, step, objective, params, dataset, mean, logvar):
+    """Draw reconstructions, prior samples, traversals, the structure and the loss curves.
+
+    Args:
+      config: the run's.
+      workdir: its folder; pictures go to plots/.
+      step: of the parameters.
+      objective: with decode and prior.
+      params: the parameters.
+      dataset: see `datasets.pipeline.Dataset`.
+      mean: posterior means of all images [N, d].
+      logvar: their log variances [N, d].
+
+    Returns:
+      The paths.
+    """
+    folder = workdir / "plots"
+    folder.mkdir(exist_ok=True)
+    decode = jax.jit(lambda params, z: objective.decode(params, z))
+    pick = np.random.default_rng(config.seed).permutation(len(mean))
+    where = f"{dataset.source}, {dataset.size}x{dataset.size}, step {step:,}"
+    latents = mean.shape[1]
+
+    few = pick[:20]
+    images = dataset.images(few) / 255.0
+    paths = [
+        plots.reconstructions(
+            folder / "reconstructions.png",
+            images,
+            np.asarray(decode(params, mean[few])),
+            title="Reconstructions",
+            subtitle=where,
+        )
+    ]
+
+    z = objective.prior(jax.random.key(config.seed), 64)
+    paths.append(
+        plots.samples(
+            folder / "samples.png",
+            np.asarray(decode(params, z)),
+            title="Samples from the prior",
+            subtitle=where,
+        )
+    )
+
+    values = np.linspace(-1, 1, _STEPS) * config.eval.traversal_range
+    grid = np.tile(mean[pick[0]], (latents, _STEPS, 1))  # [d, steps, d]
+    grid[np.arange(latents), :, np.arange(latents)] = values
+    moved = np.asarray(decode(params, grid.reshape(-1, latents).astype(np.float32)))
+    some = pick[:_CODES]
+    sample = dataset._replace(factors=dataset.factors[some])
+    paths.append(
+        plots.traversals(
+            folder / "traversals.png",
+            moved.reshape(latents, _STEPS, *moved.shape[1:]),
+            values,
+            _labels(mean[some], logvar[some], sample, range(latents)),
+            title="Latent traversals: one code moved, the others those of one image",
+            subtitle=where,
+        )
+    )
+
+    if config.cascade.weight:
+        network = build.structure(config)
+        if config.cascade.critic_input == "z_hat":
+            note = "the critic sees z_hat alone: the arrows from z are dropped in p_B"
+        else:
+            note = "the critic sees (z, z_hat)"
+        paths.append(
+            plots.structure(
+                folder / "structure.png",
+                network.parents,
+                title=f"Structure: {config.cascade.structure or 'independent'}",
+                subtitle=note,
+            )
+        )
+
+    lines = read_metrics(workdir / "metrics.jsonl")
+    if len(lines) > 1:
+        names = [n for n in lines[0] if n in _CURVES or n.endswith(("_kl", "_critic_accuracy"))]
+        paths.append(
+            plots.curves(
+                folder / "curves.png",
+                np.array([line["step"] for line in lines]),
+                {name: np.array([line[name] for line in lines]) for name in names},
+                title="Training, nats an image",
+                subtitle=where,
+            )
+        )
+    return paths

@@ -1,0 +1,136 @@
+"""The Bayesian network over (z, z_hat): which variables each z_hat_j may depend on.
+
+A structure is written as edges between z_hat nodes, 1-based as in the paper: "1>3 2>3, 3>5 4>5".
+Every z_hat_j also has its own z_j as a parent; "z1>2" adds a z parent, "-z3>3" drops one; the
+empty text is `independent`. The z nodes are roots.
+"""
+
+import re
+from typing import NamedTuple
+
+# The structures of the paper's Fig. 3. Its pictures are not reproduced in the text: the edges are
+# inferred from the captions and from Sections 4.1 to 4.4.
+PRESETS = {
+    "independent": "",  # 3a
+    "decompose2": "1>2 1>3",  # 3b
+    "decompose3": "1>2 1>3 1>4",  # 3c
+    "compose2": "1>3 2>3",  # 3d
+    "compose3": "1>4 2>4 3>4",  # 3e
+    "tower": "1>3 2>3 3>5 4>5",  # 3f
+}
+
+_EDGE = re.compile(r"(-?)(z?)(\d+)>(\d+)")
+
+
+class Structure(NamedTuple):
+    """parents[j]: the parents of z_hat_j, a sorted tuple of ("z" | "z_hat", i), 0-based."""
+
+    parents: tuple
+
+    @property
+    def latents(self) -> int:
+        """The number of dimensions d of z and of z_hat."""
+        return len(self.parents)
+
+    @property
+    def order(self) -> tuple:
+        """The z_hat indices in topological order, the smallest first among equals.
+
+        Raises:
+          ValueError: there is a cycle; the message walks it.
+        """
+        left, order = set(range(self.latents)), []
+        while left:
+            free = [j for j in sorted(left) if not left & set(self.z_hat_parents(j))]
+            if not free:
+                raise ValueError(f"structure has a cycle: {self._cycle(left)}")
+            order.append(free[0])
+            left.remove(free[0])
+        return tuple(order)
+
+    def z_parents(self, j: int) -> tuple:
+        """Indices of the z nodes among the parents of z_hat_j."""
+        return tuple(i for kind, i in self.parents[j] if kind == "z")
+
+    def z_hat_parents(self, j: int) -> tuple:
+        """Indices of the z_hat nodes among the parents of z_hat_j."""
+        return tuple(i for kind, i in self.parents[j] if kind == "z_hat")
+
+    def marginal(self) -> "Structure":
+        """The structure over z_hat alone: every z parent dropped."""
+        return Structure(
+            tuple(tuple(p for p in parents if p[0] == "z_hat") for parents in self.parents)
+        )
+
+    def _cycle(self, nodes) -> str:
+        """A cycle within nodes, each of which has a parent there: "1>2>1", 1-based."""
+        path = [min(nodes)]
+        while len(set(path)) == len(path):
+            path.append(min(nodes & set(self.z_hat_parents(path[-1]))))
+        path = path[path.index(path[-1]) :]
+        return ">".join(str(i + 1) for i in reversed(path))
+
+    def __str__(self):
+        words = []
+        for j in range(self.latents):
+            words += [f"{i + 1}>{j + 1}" for i in self.z_hat_parents(j)]
+            words += [f"z{i + 1}>{j + 1}" for i in self.z_parents(j) if i != j]
+            words += [f"-z{j + 1}>{j + 1}"] if ("z", j) not in self.parents[j] else []
+        return " ".join(words)
+
+
+def parse(text: str, latents: int) -> Structure:
+    """Read a structure from its text, for instance "1>3 2>3".
+
+    Args:
+      text: edges apart by spaces or commas; see the module's docstring.
+      latents: d, the number of dimensions of z and of z_hat.
+
+    Raises:
+      ValueError: naming the edge that can't be read, has an unknown node, is a self edge, is
+        there twice, or drops what is not there; or naming the cycle.
+    """
+    parents = [{("z", j)} for j in range(latents)]
+    for word in text.replace(",", " ").split():
+        match = _EDGE.fullmatch(word)
+        if not match:
+            raise ValueError(f"structure edge {word!r} is not of the form 1>3, z1>3 or -z3>3")
+        drop, kind = match[1] == "-", "z" if match[2] else "z_hat"
+        source, target = int(match[3]) - 1, int(match[4]) - 1
+        for node in (source, target):
+            if not 0 <= node < latents:
+                raise ValueError(
+                    f"structure edge {word!r} names node {node + 1}; there are 1 to {latents}"
+                )
+        edge = (kind, source)
+        if drop:
+            if edge not in parents[target]:
+                raise ValueError(f"structure edge {word!r} drops an edge that is not there")
+            parents[target].remove(edge)
+        elif kind == "z_hat" and source == target:
+            raise ValueError(f"structure edge {word!r} makes node {target + 1} its own parent")
+        elif edge in parents[target]:
+            raise ValueError(f"structure edge {word!r} is there twice")
+        else:
+            parents[target].add(edge)
+    structure = Structure(tuple(tuple(sorted(p)) for p in parents))
+    _ = structure.order  # raises on a cycle
+    return structure
+
+
+def preset(name: str, latents: int) -> Structure:
+    """A structure of the paper's Fig. 3 by name, see `PRESETS`.
+
+    Raises:
+      ValueError: unknown name, or too few latents for its nodes.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"unknown structure {name!r}; there are {', '.join(PRESETS)}")
+    return parse(PRESETS[name], latents)
+
+
+def from_config(text: str, latents: int) -> Structure:
+    """A preset where text is the name of one, else the structure that text writes out."""
+    words = text.replace(",", " ").split()
+    named = len(words) == 1 and words[0].isidentifier()
+    return preset(words[0], latents) if named else parse(text, latents)

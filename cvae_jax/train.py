@@ -1,0 +1,176 @@
+"""The loop: build, restore, step, watch, log, save, evaluate."""
+
+import contextlib
+import logging
+import math
+import signal
+import sys
+import time
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from cvae_jax import build, checkpoints, evaluate, loading, parallel
+from cvae_jax.datasets import pipeline
+from cvae_jax.errors import UserError
+from cvae_jax.step import create_train_state, train_step
+from cvae_jax.workdir import open_workdir, write_json
+from cvae_jax.writers import MetricsWriter
+
+log = logging.getLogger(__name__)
+
+# A classifier that knows nothing has a loss of log 2; one worse than that by a tenth of a nat has
+# been outrun by the model, and its logits are no log density ratio any more.
+_LOST = math.log(2) + 0.1
+
+
+class Stopped(Exception):
+    """The run was asked to stop by a signal and has saved; holds the signal's number."""
+
+
+@contextlib.contextmanager
+def stop_requests():
+    """Collect SIGINT and SIGTERM in the list yielded; a second signal of a kind acts at once."""
+    requests, before = [], {}
+
+    def note(number, frame):
+        del frame
+        requests.append(number)
+        signal.signal(number, before[number])
+
+    # Handlers belong to the main thread; in another (a notebook's worker) signals act as they did.
+    with contextlib.suppress(ValueError):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, note)
+    try:
+        yield requests
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def summarise(first_step: int, window: list[dict]) -> dict:
+    """Means over a window of steps' metrics.
+
+    Raises:
+      UserError: a value is not finite; the message names the step and the terms.
+    """
+    window = jax.device_get(window)
+    for step, metrics in enumerate(window, first_step):
+        bad = [name for name, value in metrics.items() if not np.all(np.isfinite(value))]
+        if bad:
+            raise UserError(
+                f"step {step}: not finite: {', '.join(bad)}; the last checkpoint is kept. Start "
+                "another --workdir with a lower learning rate or weight, and with "
+                "--config.init_from to go on from these weights"
+            )
+    return {name: np.mean([m[name] for m in window], axis=0) for name in window[0]}
+
+
+def lost_critics(metrics: dict) -> list[str]:
+    """Sentences about critics that do worse than guessing, after which their KL means nothing."""
+    return [
+        f"critic {name!r} has lost: its loss is {metrics[key]:.2f} nats, guessing has 0.69, and "
+        f"its KL estimate of {metrics[name + '_kl']:.1f} nats means nothing; lower {name}.weight "
+        f"or raise optim.{name}.learning_rate"
+        for key in metrics
+        if (name := key.removesuffix("_critic_loss")) != key and metrics[key] > _LOST
+    ]
+
+
+def train_and_evaluate(config, workdir):
+    """Train as the config says, resuming from workdir's last checkpoint; evaluate and draw.
+
+    Args:
+      config: a ConfigDict, see configs/.
+      workdir: the run's folder.
+
+    Returns:
+      The final TrainState, replicated over the local devices.
+
+    Raises:
+      UserError: the config, data, folder or checkpoint can't be used, or a loss is not finite.
+      Stopped: SIGINT or SIGTERM; the state is saved.
+    """
+    devices = jax.local_devices()
+    build.check(config, len(devices))
+    with (
+        open_workdir(workdir, config) as workdir,
+        stop_requests() as requests,
+        checkpoints.open_checkpoints(workdir) as manager,
+    ):
+        dataset = pipeline.load(config.data.name, config.data.size, config.data.dir)
+        info = build.DataInfo(dataset.size, dataset.channels, len(dataset.factors))
+        write_json(workdir / "data.json", info._asdict())
+        objective = build.objective(config, info)
+        optimizers = build.optimizers(config)
+        example = dataset.images(np.arange(config.batch_size))
+        # jitted: initialisation op by op compiles a hundred small programs
+        create = jax.jit(lambda rng: create_train_state(rng, objective, optimizers, example))
+        state = create(jax.random.key(config.seed))
+        if config.init_from:
+            state = state._replace(params=loading.params_like(config.init_from, state.params))
+        state = parallel.replicate(state, devices)
+        state = checkpoints.restore(manager, state) or state
+        if int(state.step):
+            log.info("resumed from the checkpoint of step %d in %s", int(state.step), workdir)
+        state = _train(
+            config, workdir, state, dataset, devices, manager, requests, objective, optimizers
+        )
+        evaluate.evaluate_run(config, workdir, int(state.step), objective, state.params, dataset)
+    return state
+
+
+def _train(config, workdir, state, dataset, devices, manager, requests, objective, optimizers):
+    step_fn = parallel.pmap_step(train_step, devices, objective=objective, optimizers=optimizers)
+    start = int(state.step)
+    writer = MetricsWriter(workdir, start)
+    bar = tqdm(
+        total=config.num_steps,
+        initial=start,
+        unit="step",
+        dynamic_ncols=True,
+        smoothing=0.05,
+        mininterval=0.5 if sys.stderr.isatty() else 30,
+    )
+    window, window_start, lost_before = [], time.perf_counter(), False
+    with contextlib.closing(writer), bar:
+        for step in range(start, config.num_steps):
+            index = pipeline.batch_indices(
+                config.seed, step, config.batch_size, len(dataset.factors)
+            )
+            state, metrics = step_fn(state, parallel.shard(dataset.images(index), devices))
+            if devices[0].platform == "cpu":
+                # Queued steps on several virtual CPU devices deadlock.
+                jax.block_until_ready(state)
+            window.append(metrics)
+            done = step + 1
+            last = done == config.num_steps
+            save = last or bool(requests) or done % config.checkpoint_every == 0
+            if save or done % config.log_every == 0:
+                # Before a save: what is not finite must not become the last checkpoint.
+                means = summarise(done - len(window) + 1, window)
+                seconds = time.perf_counter() - window_start
+                means["steps_per_second"] = len(window) / seconds
+                writer.write(done, means)
+                shown = {k: f"{v:.4g}" for k, v in means.items() if np.ndim(v) == 0 and _shown(k)}
+                bar.set_postfix(shown, refresh=False)
+                lost = lost_critics(means)
+                for sentence in lost if not lost_before else ():
+                    log.warning("step %d: %s", done, sentence)
+                lost_before = bool(lost)
+                window, window_start = [], time.perf_counter()
+            bar.update()
+            if save:
+                checkpoints.save(manager, state)
+            if requests:
+                raise Stopped(requests[0])
+            if config.eval.every and done % config.eval.every == 0 and not last:
+                evaluate.evaluate_run(config, workdir, done, objective, state.params, dataset)
+                window_start = time.perf_counter()
+    return state
+
+
+def _shown(name):
+    return name in ("loss", "recon", "kl") or name.endswith(("_kl", "_critic_accuracy"))

@@ -1,0 +1,97 @@
+"""A run's folder: one run at a time, one config for good, files that are whole or not there."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from cvae_jax.errors import UserError
+
+# Where the data lie is a matter of the machine, not of the run.
+_FREE = ("data.dir",)
+
+
+def write_json(path: Path, content) -> None:
+    """Write content whole or not at all: to a temporary file, then renamed."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("w") as file:
+            json.dump(content, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"can't write {path}: {error.strerror}; free space or mend it") from None
+
+
+def read_json(path: Path):
+    """The content of a JSON file of a run.
+
+    Raises:
+      UserError: it is not there or can't be read.
+    """
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror}; is it a run's --workdir?") from None
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); restore it from a copy") from None
+
+
+def _flat(config, prefix=""):
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _refuse_other_config(path, config):
+    old, new = dict(_flat(read_json(path))), dict(_flat(config))
+    names = [n for n in sorted({*old, *new}) if n not in _FREE and old.get(n) != new.get(n)]
+    if names:
+        changes = ", ".join(f"{n} {old.get(n)!r} -> {new.get(n)!r}" for n in names)
+        raise UserError(
+            f"{path.parent} holds a run of another config ({changes}); choose another --workdir, "
+            f"with --config.init_from={path.parent} to start from its weights"
+        )
+
+
+@contextlib.contextmanager
+def open_workdir(workdir, config):
+    """Hold a run's folder while its run lasts; made, with its config.json, where it is not there.
+
+    Args:
+      workdir: the folder.
+      config: a ConfigDict; what config.json must say.
+
+    Yields:
+      The folder as a Path.
+
+    Raises:
+      UserError: it can't be written, is in use by another run, or holds a run of another config,
+        the differences named.
+    """
+    path = Path(workdir)
+    config = json.loads(config.to_json_best_effort())
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / ".lock").open("w")
+    except OSError as error:
+        raise UserError(
+            f"can't write --workdir {path}: {error.strerror}; choose another one"
+        ) from None
+    with lock:
+        try:
+            # The kernel frees it when the process ends, however it ends.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"another run is at work in {path}; choose another --workdir") from None
+        if (path / "config.json").exists():
+            _refuse_other_config(path / "config.json", config)
+        else:
+            write_json(path / "config.json", config)
+        yield path

@@ -1,0 +1,48 @@
+"""Metrics to metrics.jsonl, and to TensorBoard where the extra is installed."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+
+
+def read_metrics(path: Path) -> list[dict]:
+    """The whole lines of a metrics.jsonl; a line torn by a kill is left out."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines(True) if line.endswith("\n")]
+
+
+class MetricsWriter:
+    """Appends metrics; at a resume, the lines past the step that is resumed are dropped."""
+
+    def __init__(self, workdir: Path, step: int):
+        path = workdir / "metrics.jsonl"
+        kept = [line for line in read_metrics(path) if line["step"] <= step]
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        temporary.replace(path)
+        self._file = path.open("a")
+        self._board = None
+        if importlib.util.find_spec("tensorboardX"):
+            from tensorboardX import SummaryWriter
+
+            self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
+
+    def write(self, step: int, metrics: dict) -> None:
+        """Write scalars and short vectors of one step."""
+        metrics = {name: np.asarray(value).tolist() for name, value in metrics.items()}
+        self._file.write(json.dumps({"step": step, **metrics}) + "\n")
+        self._file.flush()
+        if self._board:
+            for name, value in metrics.items():
+                values = enumerate(value, 1) if isinstance(value, list) else [("", value)]
+                for i, x in values:
+                    self._board.add_scalar(f"{name}/{i}" if i else name, x, step)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._file.close()
+        if self._board:
+            self._board.close()

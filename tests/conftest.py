@@ -1,0 +1,90 @@
+import os
+
+# Before jax starts: four virtual devices, and a thread pool large enough that their collectives
+# cannot wait for each other. Compilation is most of the suite's time: less optimisation halves it
+# (what runs in a process of its own runs with the defaults).
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + (
+    " --xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+)
+os.environ["NPROC"] = "16"
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+import functools
+
+import jax
+import ml_collections
+import numpy as np
+import optax
+import pytest
+
+import cvae_jax
+from cvae_jax import networks
+from cvae_jax.objectives.base import Players
+
+
+@pytest.fixture
+def images():
+    """A batch of 16 binary images, uint8 [16, 8, 8, 1]."""
+    rng = np.random.default_rng(0)
+    return ((rng.random((16, 8, 8, 1)) > 0.7) * 255).astype(np.uint8)
+
+
+@pytest.fixture
+def optimizers():
+    return Players(model=optax.adam(5e-4), critic=optax.adam(5e-4))
+
+
+def small_cascade(structure="1>3 2>3", weight=2.0, *, latents=4, **kwargs):
+    """A cascade VAE on 8x8 images that compiles in seconds."""
+    return cvae_jax.cascade(
+        cvae_jax.vae(networks.burgess(8, 1, latents)),
+        cvae_jax.structures.parse(structure, latents),
+        weight,
+        critic=networks.Critic(2, 32),
+        **kwargs,
+    )
+
+
+def create(objective, optimizers, images, seed=0):
+    """The initial state; jitted, as eager initialisation compiles a hundred small programs."""
+    init = functools.partial(
+        cvae_jax.create_train_state, objective=objective, optimizers=optimizers
+    )
+    return jax.jit(init)(jax.random.key(seed), images=images)
+
+
+def small_config(**overrides) -> ml_collections.ConfigDict:
+    """configs/dsprites.py:quick, cut down to seconds; overrides by dotted names."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("dsprites_config", "configs/dsprites.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config("quick")
+    config.update_from_flattened_dict(
+        {
+            "batch_size": 16,
+            "num_steps": 20,
+            "log_every": 5,
+            "checkpoint_every": 10,
+            "data.size": 16,
+            "objective.latents": 4,
+            "cascade.critic_layers": 2,
+            "cascade.critic_width": 32,
+            "eval.num_images": 100,
+            **overrides,
+        }
+    )
+    return config
+
+
+def assert_trees_equal(a, b):
+    """Bit for bit."""
+    jax.tree.map(lambda x, y: np.testing.assert_array_equal(raw(x), raw(y)), a, b)
+
+
+def raw(leaf):
+    """A leaf as numpy; a typed key as its data."""
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.asarray(leaf)

@@ -1,0 +1,70 @@
+import conftest
+import jax
+import pytest
+
+from cvae_jax import build
+from cvae_jax.errors import UserError
+
+
+def test_a_good_config_passes():
+    build.check(conftest.small_config(), 4)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "devices", "message"),
+    [
+        ({"batch_size": 18}, 4, "batch_size 18 does not divide by 4 devices; .* 16 and 20"),
+        ({"batch_size": 3}, 4, "batch_size 3 does not divide by 4 devices; .* are 4$"),
+        ({"cascade.prior_batch_size": 18}, 4, "prior_batch_size 18 does not divide"),
+        ({"cascade.prior_batch_size": 8}, 1, "prior_batch_size 8 is under batch_size 16"),
+        ({"batch_size": 2}, 1, "takes 4 rows and the batch has 2"),
+        ({"cascade.structure": "towr"}, 1, "cascade.structure: unknown structure 'towr'"),
+        ({"cascade.structure": "1>2 2>1"}, 1, "cycle: 1>2>1"),
+        ({"cascade.critic_input": "zhat"}, 1, "critic_input 'zhat'; did you mean 'z_hat'"),
+        ({"objective.likelihood": "bernouli"}, 1, "did you mean 'bernoulli'"),
+        ({"objective.name": "vea"}, 1, "did you mean 'vae'"),
+        ({"num_steps": 0}, 1, "num_steps is 0; it must be above 0"),
+        ({"cascade.weight": -1.0}, 1, "cascade.weight is -1.0; it must be 0 or more"),
+        ({"optim.model.b1": 1.0}, 1, r"optim.model.b1 is 1.0; it must be in \[0, 1\)"),
+        ({"optim.model.learning_rate": float("nan")}, 1, "learning_rate is nan"),
+    ],
+)
+def test_what_cannot_run_is_refused(overrides, devices, message):
+    with pytest.raises(UserError, match=message):
+        build.check(conftest.small_config(**overrides), devices)
+
+
+def test_a_missing_field_is_named():
+    config = conftest.small_config()
+    with config.unlocked():
+        del config.cascade.weight
+    with pytest.raises(UserError, match=r"no field cascade\.weight"):
+        build.check(config, 1)
+
+
+def test_sizes_that_the_networks_cannot_take():
+    with pytest.raises(UserError, match="size 28 is not a power of two"):
+        build.objective(conftest.small_config(), build.DataInfo(28, 1, 100))
+
+
+def test_each_player_has_its_own_adam():
+    """The first Adam update is rate * sign(gradient): rates show in the parameters."""
+    config = conftest.small_config(
+        **{"optim.model.learning_rate": 0.01, "optim.cascade.learning_rate": 0.03}
+    )
+    optimizers = build.optimizers(config)
+    params = {"cascade": {"w": jax.numpy.ones(3)}}
+    grads = {"cascade": {"w": jax.numpy.array([1.0, -2.0, 0.5])}}
+    updates, _ = optimizers.critic.update(grads, optimizers.critic.init(params), params)
+    assert updates["cascade"]["w"].tolist() == pytest.approx([-0.03, 0.03, -0.03], rel=1e-4)
+    updates, _ = optimizers.model.update(params, optimizers.model.init(params), params)
+    assert updates["cascade"]["w"].tolist() == pytest.approx([-0.01] * 3, rel=1e-4)
+
+
+def test_weight_zero_builds_the_base_alone():
+    config = conftest.small_config(**{"cascade.weight": 0.0})
+    objective = build.objective(config, build.DataInfo(16, 1, 100))
+    params = objective.init(jax.random.key(0), jax.numpy.zeros((2, 16, 16, 1)))
+    assert params.critic == {}
+    optimizers = build.optimizers(config)
+    optimizers.critic.init(params.critic)

@@ -1,0 +1,244 @@
+"""The command line in processes of its own: the whole job, kill -9, and errors of one line."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import conftest
+import jax
+import ml_collections
+import numpy as np
+import pytest
+from PIL import Image
+
+from cvae_jax import build, checkpoints, loading
+from cvae_jax.step import create_train_state
+from cvae_jax.workdir import read_json
+
+SMALL = {
+    "batch_size": 16,
+    "num_steps": 60,
+    "log_every": 7,
+    "checkpoint_every": 6,
+    "data.size": 16,
+    "objective.latents": 4,
+    "cascade.critic_layers": 2,
+    "cascade.critic_width": 32,
+    "eval.num_images": 100,
+}
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """Folders for the prepared data and for compiled programs, shared by all processes."""
+    return tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("compiled")
+
+
+def command(*args, config="configs/dsprites.py:quick"):
+    return [sys.executable, "-m", "cvae_jax.main", f"--config={config}", *args]
+
+
+def environment(shared, devices=1):
+    return os.environ | {
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "TFDS_DATA_DIR": str(shared[0]),
+        "JAX_COMPILATION_CACHE_DIR": str(shared[1]),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    }
+
+
+def small(workdir, **overrides):
+    fields = [f"--config.{name}={value}" for name, value in {**SMALL, **overrides}.items()]
+    return command(f"--workdir={workdir}", *fields)
+
+
+def final_state(workdir):
+    config = ml_collections.ConfigDict(read_json(workdir / "config.json"))
+    info = build.DataInfo(**read_json(workdir / "data.json"))
+    objective, optimizers = build.objective(config, info), build.optimizers(config)
+    images = np.zeros((16, 16, 16, 1), np.float32)
+    like = create_train_state(jax.random.key(0), objective, optimizers, images)
+    with checkpoints.open_checkpoints(workdir) as manager:
+        return checkpoints.restore(manager, like)
+
+
+@pytest.fixture(scope="session")
+def whole_run(shared, tmp_path_factory):
+    """A run from start to end: data prepared, trained, evaluated, drawn."""
+    workdir = tmp_path_factory.mktemp("run") / "whole"
+    done = subprocess.run(
+        small(workdir), env=environment(shared), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return workdir, done.stderr
+
+
+def test_the_whole_job(whole_run):
+    workdir, output = whole_run
+    results = json.loads((workdir / "results.json").read_text())
+    assert results["step"] == 60
+    assert "rendered" in results["data"]["source"]
+    for name in ("mig", "factor_score", "iou", "recon", "kl", "elbo", "cascade_kl"):
+        entry = results["scores"][name]
+        assert np.isfinite(entry["value"])
+        assert entry["samples"] > 0
+        assert entry["definition"]
+        assert f"{entry['value']:.4f}" in output
+    assert results["scores"]["elbo"]["value"] == pytest.approx(
+        -results["scores"]["recon"]["value"] - results["scores"]["kl"]["value"], rel=1e-5
+    )
+    names = {"reconstructions", "samples", "traversals", "structure", "curves"}
+    assert {Path(p).stem for p in results["pictures"]} == names
+    for picture in results["pictures"]:
+        assert str(workdir / picture) in output
+        with Image.open(workdir / picture) as image:
+            assert np.asarray(image.convert("L")).std() > 5
+    model = loading.load(workdir)
+    assert model.decode(np.zeros((2, 4), np.float32)).shape == (2, 16, 16, 1)
+
+
+def test_the_same_command_again_changes_nothing(whole_run, shared):
+    workdir, _ = whole_run
+    before = final_state(workdir)
+    done = subprocess.run(
+        small(workdir), env=environment(shared), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    conftest.assert_trees_equal(final_state(workdir), before)
+
+
+def last_step(workdir):
+    folder = workdir / "checkpoints"
+    steps = [int(p.name) for p in folder.iterdir() if p.name.isdigit()] if folder.exists() else []
+    return max(steps, default=0)
+
+
+@pytest.mark.parametrize("moment", ["start-up", "training", "saving"])
+def test_kill_9_at_any_moment(whole_run, shared, tmp_path, moment):
+    """Killed, restarted and killed again; in the end bit for bit as the run left alone."""
+    workdir = tmp_path / "killed"
+    rng = random.Random(moment)
+    for _ in range(2):
+        process = subprocess.Popen(
+            small(workdir), env=environment(shared), stderr=subprocess.DEVNULL
+        )
+        begun, start = last_step(workdir), time.monotonic()
+        if moment == "start-up":
+            time.sleep(rng.uniform(0.5, 4))
+        else:
+            while last_step(workdir) < begun + 12 and process.poll() is None:
+                assert time.monotonic() - start < 120
+                if moment == "saving" and list(workdir.glob("checkpoints/*tmp*")) and begun:
+                    break
+                time.sleep(0.001)
+        process.kill()
+        process.wait()
+    done = subprocess.run(
+        small(workdir), env=environment(shared), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    conftest.assert_trees_equal(final_state(workdir), final_state(whole_run[0]))
+
+
+def test_sigterm_saves_and_leaves(shared, tmp_path, whole_run):
+    workdir = tmp_path / "stopped"
+    process = subprocess.Popen(
+        small(workdir, num_steps=100_000, checkpoint_every=100_000),
+        env=environment(shared),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    start = time.monotonic()
+    while (
+        not (workdir / "metrics.jsonl").exists()
+        or "step" not in (workdir / "metrics.jsonl").read_text()
+    ):
+        assert time.monotonic() - start < 120
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, output = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "stopped and saved" in output
+    assert last_step(workdir) > 0
+
+
+ERRORS = [
+    (("--config.batch_size=17",), "batch_size 17 does not divide by 2 devices"),
+    (("--config.cascade.structure=towr",), "unknown structure 'towr'"),
+    (("--config.cascade.structure=1>2 2>1",), "cycle: 1>2>1"),
+    (("--config.cascade.wieght=1",), 'Did you mean "weight"'),
+    (("--config.num_steps=many",), "num_steps"),
+    (("--config.data.name=dsprite",), "did you mean 'dsprites'"),
+    (("--config.data.size=24",), "data.size is 24"),
+    (("rubbish",), "unexpected argument 'rubbish'"),
+    (("--wrokdir=x",), "wrokdir"),
+    (("--workdir=/proc/nothing",), "can't write --workdir /proc/nothing"),
+]
+
+
+def assert_one_line(done, message):
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert done.stderr.splitlines()[-1] == errors[0]
+    assert message in errors[0]
+
+
+@pytest.mark.parametrize(("args", "message"), ERRORS, ids=[e[0][0] for e in ERRORS])
+def test_errors_are_one_line(shared, tmp_path, args, message):
+    if not args[0].startswith("--workdir"):
+        args = (f"--workdir={tmp_path / 'run'}", *args)
+    done = subprocess.run(
+        command(*args), env=environment(shared, 2), capture_output=True, text=True, check=False
+    )
+    assert_one_line(done, message)
+    assert not (tmp_path / "run/checkpoints").exists() or not last_step(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("configs/nothing.py", "configs/nothing.py"),
+        ("configs/dsprites.py:fast", "unknown variant 'fast'"),
+    ],
+)
+def test_a_wrong_config_file_is_one_line(config, message):
+    done = subprocess.run(command(config=config), capture_output=True, text=True, check=False)
+    assert_one_line(done, message)
+
+
+def test_a_run_of_another_config_is_left_as_it_is(whole_run, shared):
+    workdir, _ = whole_run
+    before = (workdir / "config.json").read_bytes()
+    done = subprocess.run(
+        small(workdir, seed=3), env=environment(shared), capture_output=True, text=True, check=False
+    )
+    assert_one_line(done, "seed 0 -> 3")
+    assert (workdir / "config.json").read_bytes() == before
+
+
+def test_a_damaged_checkpoint_offers_the_one_before(whole_run, shared, tmp_path):
+    workdir = tmp_path / "copy"
+    subprocess.run(["cp", "-r", str(whole_run[0]), str(workdir)], check=True)
+    step = last_step(workdir)
+    files = [p for p in (workdir / f"checkpoints/{step}").rglob("*") if p.is_file()]
+    largest = max(files, key=lambda p: p.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
+    done = subprocess.run(
+        small(workdir), env=environment(shared), capture_output=True, text=True, check=False
+    )
+    assert_one_line(done, f"step {step} is damaged")
+    remedy = done.stderr.strip().rsplit("step 54, ")[1]
+    assert remedy == f"rm -r {workdir}/checkpoints/{step}"
+    subprocess.run(remedy.split(), check=True)
+    done = subprocess.run(
+        small(workdir), env=environment(shared), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    conftest.assert_trees_equal(final_state(workdir), final_state(whole_run[0]))

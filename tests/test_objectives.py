@@ -1,0 +1,140 @@
+"""The losses against closed forms, and invariant 4: no gradient from one player to the other."""
+
+import conftest
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import cvae_jax
+from cvae_jax import networks, structures
+from cvae_jax.objectives.bayesian_joint import sample_joint
+from cvae_jax.objectives.density_ratio import classification_loss
+
+
+def floats(images):
+    return images.astype(np.float32) / 255
+
+
+def test_vae_loss_is_the_bound_written_out(images):
+    objective = cvae_jax.vae(networks.burgess(8, 1, 4), pixel_weight=3.0)
+    params = objective.init(jax.random.key(0), floats(images))
+    rng = jax.random.key(1)
+    loss, (metrics, samples) = objective.model_loss(params, floats(images), rng, 0)
+    mean, logvar = (np.asarray(x, np.float64) for x in objective.encode(params, floats(images)))
+    z = mean + np.exp(logvar / 2) * np.asarray(jax.random.normal(rng, mean.shape))
+    np.testing.assert_allclose(samples["z"], z, rtol=1e-4, atol=1e-5)
+    p = np.asarray(objective.decode(params, z.astype(np.float32)), np.float64)
+    x = floats(images)
+    recon = -(x * np.log(p) + (1 - x) * np.log1p(-p)).sum(axis=(1, 2, 3)).mean()
+    kl = 0.5 * (np.exp(logvar) + mean**2 - 1 - logvar).sum(axis=1).mean()
+    assert metrics["recon"] == pytest.approx(recon, rel=1e-5)
+    assert metrics["kl"] == pytest.approx(kl, rel=1e-4)
+    assert metrics["elbo"] == pytest.approx(-recon - kl, rel=1e-5)
+    assert loss == pytest.approx(3 * recon + kl, rel=1e-5)
+    np.testing.assert_allclose(np.sum(metrics["kl_per_dim"]), kl, rtol=1e-4)
+
+
+def test_classification_loss_by_hand():
+    loss, accuracy = classification_loss(jnp.array([0.0, 2.0]), jnp.array([-1.0, 3.0, 0.0, 0.0]))
+    q = (np.log(2) + np.log1p(np.exp(-2.0))) / 2
+    p = (np.log1p(np.exp(-1.0)) + np.log1p(np.exp(3.0)) + 2 * np.log(2)) / 4
+    assert loss == pytest.approx((q + p) / 2, rel=1e-6)
+    assert accuracy == pytest.approx((0.5 + 0.75) / 2)
+
+
+@pytest.mark.parametrize("critic_input", ["z_hat", "joint"])
+def test_cascade_adds_weight_times_the_mean_logit(images, critic_input):
+    base = cvae_jax.vae(networks.burgess(8, 1, 4))
+    objective = conftest.small_cascade(weight=5.0, critic_input=critic_input)
+    params = objective.init(jax.random.key(0), floats(images))
+    rng = jax.random.key(1)
+    base_loss, (base_metrics, _) = base.model_loss(params, floats(images), rng, 0)
+    loss, (metrics, samples) = objective.model_loss(params, floats(images), rng, 0)
+    v = samples["cascade"]
+    rows = np.concatenate([v["z"], v["z_hat"]], 1) if critic_input == "joint" else v["z_hat"]
+    logits = networks.Critic(2, 32).apply({"params": params.critic["cascade"]}, rows)
+    assert metrics["cascade_kl"] == pytest.approx(float(np.mean(logits)), abs=1e-5)
+    assert float(loss - base_loss) == pytest.approx(5 * float(np.mean(logits)), abs=1e-3)
+    assert {k: float(np.sum(v)) for k, v in base_metrics.items()} == {
+        k: float(np.sum(metrics[k])) for k in base_metrics
+    }
+
+
+def test_second_pass_re_encodes_the_decoded_prior(images):
+    objective = conftest.small_cascade()
+    params = objective.init(jax.random.key(0), floats(images))
+    _, (_, samples) = objective.model_loss(params, floats(images), jax.random.key(1), 0)
+    z, z_hat = samples["cascade"]["z"], samples["cascade"]["z_hat"]
+    mean, logvar = objective.encode(params, objective.decode(params, z))
+    standard = (np.asarray(z_hat) - mean) / np.exp(0.5 * np.asarray(logvar))
+    assert abs(np.mean(standard)) < 0.5
+    assert 0.5 < np.std(standard) < 1.5
+    assert z.shape == z_hat.shape == (16, 4)
+
+
+@pytest.mark.parametrize("critic_input", ["z_hat", "joint"])
+def test_no_gradient_between_the_players(images, critic_input):
+    objective = conftest.small_cascade(critic_input=critic_input, prior_batch_size=32)
+    params = objective.init(jax.random.key(0), floats(images))
+    rng = jax.random.key(1)
+
+    def critic_loss(model):
+        p = params._replace(model=model)
+        _, (_, samples) = objective.model_loss(p, floats(images), rng, 0)
+        return objective.critic_loss(p, jax.lax.stop_gradient(samples), rng, 0)[0]
+
+    zero = jax.grad(critic_loss)(params.model)
+    assert all(np.all(np.asarray(g) == 0) for g in jax.tree.leaves(zero))
+
+    # The step moves the critic by the critic's loss alone: with the model's weight on the KL
+    # multiplied by a thousand, the critic's first update stays what it was.
+    other = conftest.small_cascade(weight=2000.0, critic_input=critic_input, prior_batch_size=32)
+    _, (_, samples) = objective.model_loss(params, floats(images), rng, 0)
+    gradients = [
+        jax.grad(lambda c, o=o: o.critic_loss(params._replace(critic=c), samples, rng, 0)[0])(
+            params.critic
+        )
+        for o in (objective, other)
+    ]
+    conftest.assert_trees_equal(*gradients)
+    assert any(np.any(np.asarray(g) != 0) for g in jax.tree.leaves(gradients[0]))
+
+
+def test_weight_zero_leaves_the_base_as_it_is(images):
+    base = cvae_jax.vae(networks.burgess(8, 1, 4))
+    wrapped = conftest.small_cascade(weight=0.0)
+    rng, step_rng = jax.random.key(0), jax.random.key(3)
+    conftest.assert_trees_equal(
+        base.init(rng, floats(images)).model, wrapped.init(rng, floats(images)).model
+    )
+    params = wrapped.init(rng, floats(images))
+    grads = [
+        jax.grad(
+            lambda m, o=o: o.model_loss(params._replace(model=m), floats(images), step_rng, 0)[0]
+        )(params.model)
+        for o in (base, wrapped)
+    ]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *grads)
+
+
+def test_donors_come_from_the_larger_prior_batch(images):
+    objective = conftest.small_cascade(prior_batch_size=48)
+    params = objective.init(jax.random.key(0), floats(images))
+    _, (_, samples) = objective.model_loss(params, floats(images), jax.random.key(1), 0)
+    shapes = {k: x.shape for k, x in samples["cascade"].items()}
+    assert shapes == {"z": (16, 4), "z_hat": (16, 4), "donor_z": (32, 4), "donor_z_hat": (32, 4)}
+    # Moving the donors alone moves the samples of p_B, hence the critic's loss.
+    loss = lambda s: objective.critic_loss(params, s, jax.random.key(2), 0)[0]
+    moved = jax.tree.map(lambda x: x, samples)
+    moved["cascade"]["donor_z_hat"] = moved["cascade"]["donor_z_hat"] + 1
+    assert loss(samples) != loss(moved)
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="critic_input 'zhat' is not one of"):
+        conftest.small_cascade(critic_input="zhat")
+    structure = structures.preset("independent", 4)
+    z = jnp.zeros((4, 4))
+    with pytest.raises(ValueError, match="takes 8 rows and the batch has 4"):
+        sample_joint(jax.random.key(0), z, z, structure)

@@ -1,0 +1,104 @@
+"""What the package promises as a whole: imports, layering, the README."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cvae_jax
+
+ROOT = Path("cvae_jax")
+README = Path("README.md").read_text()
+
+# module -> modules of ours that it may import
+MAY = {
+    "structures": (),
+    "distributions": (),
+    "parallel": (),
+    "errors": (),
+    "conv": (),
+    "plots": (),
+    "writers": (),
+    "networks": ("conv",),
+    "step": ("objectives.base",),
+    "objectives": ("objectives", "distributions", "networks", "structures"),
+    "metrics": ("metrics", "objectives.density_ratio"),
+    "datasets": ("datasets", "errors"),
+}
+
+
+def imports(path):
+    """(modules of ours, roots of other packages) that a file imports anywhere."""
+    ours, others = set(), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.startswith("cvae_jax."):
+                ours.add(name.removeprefix("cvae_jax."))
+            elif name != "cvae_jax":
+                others.add(name.split(".")[0])
+    return ours, others
+
+
+def module_of(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=module_of)
+def test_layers(path):
+    ours, others = imports(path)
+    top = module_of(path).split(".")[0]
+    for name in ours:
+        if top in MAY:
+            allowed = MAY[top]
+            assert any(name == a or name.startswith(a + ".") for a in allowed), (path, name)
+        if name == "train" or name.startswith("train."):
+            assert top in ("main", "reproduce")
+    if top == "datasets":
+        assert not others & {"jax", "flax", "optax"}
+    assert not others & {"tensorflow", "torch"}
+
+
+def test_import_is_light():
+    """Invariant 5: no flag, no backend, no TensorFlow; nothing heavy."""
+    code = """
+import sys
+import cvae_jax
+from absl import flags
+before = set(flags.FLAGS)
+cvae_jax.train_step, cvae_jax.vae, cvae_jax.cascade, cvae_jax.structures
+from jax._src import xla_bridge
+assert not xla_bridge.backends_are_initialized()
+for name in ("tensorflow", "torch", "tensorflow_datasets", "matplotlib", "orbax.checkpoint"):
+    assert name not in sys.modules, name
+assert not any("cvae_jax" in module for module in flags.FLAGS.flags_by_module_dict())
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_public_names_exist():
+    for name in cvae_jax.__all__:
+        assert getattr(cvae_jax, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = cvae_jax.nothing
+
+
+def test_readme_snippet_runs():
+    """The loop of one's own in the README, run as it stands."""
+    snippets = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert snippets
+    for code in snippets:
+        exec(compile(code, "README.md", "exec"), {})
+
+
+def test_ci_runs_the_readmes_test_command():
+    command = re.search(r"^.*-m pytest$", README, re.MULTILINE)[0]
+    assert command in Path(".ci/run").read_text()

@@ -1,0 +1,237 @@
+"""The loop: resume, stop, bad numbers, a damaged or unwritable folder."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import conftest
+import jax
+import numpy as np
+import pytest
+
+import cvae_jax
+from cvae_jax import checkpoints, evaluate, train
+from cvae_jax.datasets import pipeline
+from cvae_jax.errors import UserError
+from cvae_jax.objectives.base import Players
+from cvae_jax.step import TrainState
+from cvae_jax.writers import read_metrics
+
+
+@pytest.fixture(autouse=True)
+def tiny_data(monkeypatch):
+    """256 sprites in place of the data set, which has tests of its own; and no evaluation."""
+    rng = np.random.default_rng(0)
+    images = ((rng.random((256, 16, 16, 1)) > 0.7) * 255).astype(np.uint8)
+    factors = np.stack([np.arange(256) % 4, np.arange(256) // 64], axis=1).astype(np.int32)
+    dataset = pipeline.Dataset(
+        "tiny", "noise", 16, 1, ("a", "b"), factors, lambda index: images[index]
+    )
+    monkeypatch.setattr(pipeline, "load", lambda name, size, data_dir: dataset)
+    monkeypatch.setattr(evaluate, "evaluate_run", lambda *args: {})
+    return dataset
+
+
+def test_resume_equals_the_uninterrupted_run(tmp_path, monkeypatch):
+    config = conftest.small_config()
+    whole = train.train_and_evaluate(config, tmp_path / "whole")
+
+    def stop_at_13(seed, step, *rest, real=pipeline.batch_indices):
+        if step == 13:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(seed, step, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "batch_indices", stop_at_13)
+        with pytest.raises(train.Stopped) as stopped:
+            train.train_and_evaluate(config, tmp_path / "cut")
+    assert stopped.value.args[0] == signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    steps = [int(p.name) for p in (tmp_path / "cut/checkpoints").iterdir() if p.name.isdigit()]
+    assert max(steps) == 14
+    # what was logged past the checkpoint that is resumed goes
+    with (tmp_path / "cut/metrics.jsonl").open("a") as file:
+        file.write('{"step": 15, "loss": 1.0}\n{"step": 16, "lo')
+    resumed = train.train_and_evaluate(config, tmp_path / "cut")
+    conftest.assert_trees_equal(resumed, whole)
+    curves = [
+        [line["step"] for line in read_metrics(tmp_path / run / "metrics.jsonl")]
+        for run in ("whole", "cut")
+    ]
+    assert curves == [[5, 10, 15, 20], [5, 10, 14, 15, 20]]
+    model = cvae_jax.load(tmp_path / "whole")
+    mean, logvar = model.encode(np.zeros((3, 16, 16, 1), np.uint8))
+    assert mean.shape == logvar.shape == (3, 4)
+    assert model.decode(mean).shape == (3, 16, 16, 1)
+    expected = model.objective.encode(jax.device_get(whole.params), np.zeros((3, 16, 16, 1)))
+    np.testing.assert_allclose(mean, expected[0], rtol=1e-5, atol=1e-6)
+
+
+def test_a_loss_that_is_not_finite_names_step_and_term(tmp_path, monkeypatch):
+    real = train.train_step
+
+    def broken(state, images, **kwargs):
+        new, metrics = real(state, images, **kwargs)
+        bad = np.float32("nan") * (state.step == 12)
+        return new, {**metrics, "kl": jax.numpy.where(state.step == 12, bad, metrics["kl"])}
+
+    monkeypatch.setattr(train, "train_step", broken)
+    with pytest.raises(UserError, match=r"step 13: not finite: kl; the last checkpoint is kept"):
+        train.train_and_evaluate(conftest.small_config(), tmp_path)
+    assert cvae_jax.load(tmp_path).params  # the checkpoint of step 10
+
+
+def test_init_from_takes_the_weights_and_names_what_does_not_fit(tmp_path):
+    config = conftest.small_config(num_steps=2)
+    first = train.train_and_evaluate(config, tmp_path / "a")
+    config = conftest.small_config(
+        num_steps=1, seed=5, init_from=str(tmp_path / "a"), **{"optim.model.learning_rate": 1e-12}
+    )
+    second = train.train_and_evaluate(config, tmp_path / "b")
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-9),
+        jax.device_get(first.params.model),
+        jax.device_get(second.params.model),
+    )
+    config = conftest.small_config(init_from=str(tmp_path / "a"), **{"objective.latents": 6})
+    with pytest.raises(
+        UserError, match=r"Dense_0.*has shape \(4, 256\), this run's has \(6, 256\)"
+    ):
+        train.train_and_evaluate(config, tmp_path / "c")
+    config = conftest.small_config(init_from=str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match=r"can't read .*nowhere/config.json: No such file"):
+        train.train_and_evaluate(config, tmp_path / "d")
+
+
+def test_a_critic_that_has_lost_is_told():
+    good = {"cascade_kl": 0.4, "cascade_critic_loss": 0.6, "cascade_critic_accuracy": 0.6}
+    assert train.lost_critics(good) == []
+    lost = {"cascade_kl": -276.0, "cascade_critic_loss": 13.9, "cascade_critic_accuracy": 0.3}
+    (sentence,) = train.lost_critics(lost)
+    assert "critic 'cascade' has lost" in sentence
+    assert "-276.0 nats" in sentence
+
+
+def small_state(value=1.0):
+    return TrainState(
+        jax.numpy.int32(value),
+        Players({"w": value + jax.random.normal(jax.random.key(0), (300, 300))}, {}),
+        Players((), ()),
+        jax.random.key(3),
+    )
+
+
+def test_checkpoints_round_trip_keep_three_and_tell_damage(tmp_path):
+    with checkpoints.open_checkpoints(tmp_path) as manager:
+        assert checkpoints.restore(manager, small_state()) is None
+        for step in (1, 2, 3, 4):
+            checkpoints.save(manager, small_state(step))
+        assert sorted(manager.all_steps()) == [2, 3, 4]
+        conftest.assert_trees_equal(checkpoints.restore(manager, small_state()), small_state(4))
+    # one flipped bit in the largest file of the last checkpoint
+    files = [p for p in (tmp_path / "checkpoints/4").rglob("*") if p.is_file()]
+    target = max(files, key=lambda p: p.stat().st_size)
+    content = bytearray(target.read_bytes())
+    content[len(content) // 2] ^= 1
+    target.write_bytes(content)
+    with checkpoints.open_checkpoints(tmp_path) as manager:
+        with pytest.raises(UserError, match=r"step 4 is damaged .* step 3, rm -r .*checkpoints/4$"):
+            checkpoints.restore(manager, small_state())
+    for name in ("3", "4"):
+        subprocess.run(["rm", "-r", str(tmp_path / "checkpoints" / name)], check=True)
+    with checkpoints.open_checkpoints(tmp_path) as manager:
+        conftest.assert_trees_equal(checkpoints.restore(manager, small_state()), small_state(2))
+
+
+def test_digest_tells_values_types_shapes_and_names():
+    a = np.arange(6, dtype=np.float32)
+    trees = [
+        {"a": a},
+        {"a": a + 1},
+        {"b": a},
+        {"a": a.reshape(2, 3)},
+        {"a": a.view(np.int32)},
+        {"a": a, "b": a},
+    ]
+    assert len({checkpoints.digest(tree) for tree in trees}) == len(trees)
+
+
+def test_another_config_in_the_same_folder_is_refused(tmp_path):
+    train.train_and_evaluate(conftest.small_config(num_steps=1), tmp_path)
+    config = conftest.small_config(num_steps=1, seed=7, **{"cascade.weight": 1.5})
+    with pytest.raises(UserError, match=r"\(cascade.weight 6.0 -> 1.5, seed 0 -> 7\)"):
+        train.train_and_evaluate(config, tmp_path)
+    # where the data lie may change
+    train.train_and_evaluate(conftest.small_config(num_steps=1, **{"data.dir": "/x"}), tmp_path)
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    from cvae_jax.workdir import open_workdir
+
+    config = conftest.small_config(num_steps=1)
+    with open_workdir(tmp_path, config):
+        code = (
+            "import sys; sys.path.insert(0, 'tests'); import conftest\n"
+            "from cvae_jax.workdir import open_workdir\n"
+            f"with open_workdir({str(tmp_path)!r}, conftest.small_config(num_steps=1)): pass"
+        )
+        other = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+    assert "another run is at work in" in other.stderr
+    with open_workdir(tmp_path, config):
+        pass
+
+
+def can_mount():
+    return os.geteuid() == 0 and Path("/proc/mounts").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 3 MB."""
+    if not can_mount():
+        pytest.skip("mounting a small file system needs root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"mounting a small file system is refused: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_at_checkpoint_time(small_disk):
+    (small_disk / "filler").write_bytes(bytes(2_300_000))
+    with checkpoints.open_checkpoints(small_disk) as manager:
+        checkpoints.save(manager, small_state(1))
+        big = small_state(2)._replace(
+            params=Players({"w": jax.random.normal(jax.random.key(0), (800, 800))}, {})
+        )
+        with pytest.raises(UserError, match=r"can't write .* step 2 .* step 1 is intact: free"):
+            checkpoints.save(manager, big)
+    (small_disk / "filler").unlink()
+    with checkpoints.open_checkpoints(small_disk) as manager:
+        conftest.assert_trees_equal(checkpoints.restore(manager, small_state()), small_state(1))
+
+
+def test_a_read_only_disk(small_disk):
+    with checkpoints.open_checkpoints(small_disk) as manager:
+        checkpoints.save(manager, small_state(1))
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+        with pytest.raises(UserError, match=r"can't write .* step 2 .* step 1 is intact"):
+            checkpoints.save(manager, small_state(2))
+        conftest.assert_trees_equal(checkpoints.restore(manager, small_state()), small_state(1))
+    with pytest.raises(UserError, match=r"can't write --workdir .*: Read-only file system"):
+        train.train_and_evaluate(conftest.small_config(num_steps=1), small_disk)
+
+
+def test_progress_is_logged_once_a_critic_loses(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(train, "_LOST", 0.0)
+    with caplog.at_level(logging.WARNING, logger="cvae_jax"):
+        train.train_and_evaluate(conftest.small_config(), tmp_path)
+    assert sum("has lost" in record.message for record in caplog.records) == 1
