@@ -105,13 +105,15 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar):
 
     lines = read_metrics(workdir / "metrics.jsonl")
     if len(lines) > 1:
-        names = [n for n in lines[0] if n in _CURVES or n.endswith(("_kl", "_critic_accuracy"))]
+        names = [n for n in _CURVES if n in lines[0]]
+        names += [n for n in lines[0] if n.endswith("_kl")]
+        names += [n for n in lines[0] if n.endswith("_critic_accuracy")]
         paths.append(
             plots.curves(
                 folder / "curves.png",
                 np.array([line["step"] for line in lines]),
                 {name: np.array([line[name] for line in lines]) for name in names},
-                title="Training, nats an image",
+                title="Training, in nats an image",
                 subtitle=where,
             )
         )

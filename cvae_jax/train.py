@@ -1,10 +1,10 @@
 """The loop: build, restore, step, watch, log, save, evaluate."""
 
 import contextlib
+import datetime
 import logging
 import math
 import signal
-import sys
 import time
 
 import jax
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 # A classifier that knows nothing has a loss of log 2; one worse than that by a tenth of a nat has
 # been outrun by the model, and its logits are no log density ratio any more.
 _LOST = math.log(2) + 0.1
+
+_BAR = {"dynamic_ncols": True, "smoothing": 0.05, "mininterval": 0.5}
+_TELL_EVERY = 20  # seconds between lines of progress where there is no terminal for a bar
 
 
 class Stopped(Exception):
@@ -126,15 +129,8 @@ def _train(config, workdir, state, dataset, devices, manager, requests, objectiv
     step_fn = parallel.pmap_step(train_step, devices, objective=objective, optimizers=optimizers)
     start = int(state.step)
     writer = MetricsWriter(workdir, start)
-    bar = tqdm(
-        total=config.num_steps,
-        initial=start,
-        unit="step",
-        dynamic_ncols=True,
-        smoothing=0.05,
-        mininterval=0.5 if sys.stderr.isatty() else 30,
-    )
-    window, window_start, lost_before = [], time.perf_counter(), False
+    bar = tqdm(total=config.num_steps, initial=start, unit="step", disable=None, **_BAR)
+    window, window_start, told, lost_before = [], time.perf_counter(), 0.0, False
     with contextlib.closing(writer), bar:
         for step in range(start, config.num_steps):
             index = pipeline.batch_indices(
@@ -145,23 +141,25 @@ def _train(config, workdir, state, dataset, devices, manager, requests, objectiv
                 # Queued steps on several virtual CPU devices deadlock.
                 jax.block_until_ready(state)
             window.append(metrics)
+            bar.update()
             done = step + 1
             last = done == config.num_steps
             save = last or bool(requests) or done % config.checkpoint_every == 0
             if save or done % config.log_every == 0:
                 # Before a save: what is not finite must not become the last checkpoint.
                 means = summarise(done - len(window) + 1, window)
-                seconds = time.perf_counter() - window_start
-                means["steps_per_second"] = len(window) / seconds
+                now = time.perf_counter()
+                means["steps_per_second"] = len(window) / (now - window_start)
                 writer.write(done, means)
-                shown = {k: f"{v:.4g}" for k, v in means.items() if np.ndim(v) == 0 and _shown(k)}
-                bar.set_postfix(shown, refresh=False)
+                bar.set_postfix_str(_terms(means), refresh=False)
+                if bar.disable and (last or now - told > _TELL_EVERY):
+                    log.info("%s", _progress(done, config.num_steps, means))
+                    told = now
                 lost = lost_critics(means)
                 for sentence in lost if not lost_before else ():
                     log.warning("step %d: %s", done, sentence)
                 lost_before = bool(lost)
-                window, window_start = [], time.perf_counter()
-            bar.update()
+                window, window_start = [], now
             if save:
                 checkpoints.save(manager, state)
             if requests:
@@ -172,5 +170,14 @@ def _train(config, workdir, state, dataset, devices, manager, requests, objectiv
     return state
 
 
-def _shown(name):
-    return name in ("loss", "recon", "kl") or name.endswith(("_kl", "_critic_accuracy"))
+def _terms(means):
+    """The terms to watch, as "recon 20.71, kl 19.97, ..."."""
+    names = [n for n in means if n in ("recon", "kl") or n.endswith(("_kl", "_critic_accuracy"))]
+    return ", ".join(f"{name} {means[name]:.4g}" for name in names)
+
+
+def _progress(done, num_steps, means):
+    """A line of progress for where no bar can be drawn: a file, a scheduler's log."""
+    rate = means["steps_per_second"]
+    left = datetime.timedelta(seconds=round((num_steps - done) / rate))
+    return f"step {done:,} of {num_steps:,}, {rate:.1f} a second, {left} left: {_terms(means)}"

@@ -20,7 +20,7 @@ MAY = {
     "parallel": (),
     "errors": (),
     "conv": (),
-    "plots": (),
+    "plots": ("plots",),
     "writers": (),
     "networks": ("conv",),
     "step": ("objectives.base",),

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from cvae_jax import plots
+from cvae_jax.plots import graph, page, training
 
 HEAD = {"title": "A title", "subtitle": "a source"}
 CHAIN = [(("z", 0),), (("z", 1), ("z_hat", 0)), (("z", 2), ("z_hat", 1), ("z_hat", 0))]
@@ -101,15 +102,15 @@ def test_images_of_another_shape_are_refused(path, shape):
 )
 def test_structure_draws_any_dag(path, parents, names):
     assert plots.structure(path, parents, names=names, **HEAD) == path
-    accent = [int(plots.ACCENT[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    accent = [int(page.ACCENT[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     centers(read(path), accent)
 
 
 def test_structure_places_children_below_and_between_their_parents():
-    assert plots._depths(CHAIN) == [0, 1, 2]
-    assert plots._column_order([0, 1, 2], [(0, 2), (1, 2)]) == [0, 2, 1]
+    assert graph._depths(CHAIN) == [0, 1, 2]
+    assert graph._column_order([0, 1, 2], [(0, 2), (1, 2)]) == [0, 2, 1]
     tower = [(0, 2), (1, 2), (2, 4), (3, 4)]
-    assert plots._column_order([0, 1, 2, 3, 4], tower) == [0, 2, 1, 4, 3]
+    assert graph._column_order([0, 1, 2, 3, 4], tower) == [0, 2, 1, 4, 3]
 
 
 def test_edges_bend_around_nodes():
@@ -117,8 +118,8 @@ def test_edges_bend_around_nodes():
 
     axes = Figure().add_axes((0, 0, 1, 1))
     nodes = {("z_hat", i): (i, -i, 0.2) for i in range(3)}  # in one line
-    plots._arrow(axes, nodes, ("z_hat", 0), ("z_hat", 1))
-    plots._arrow(axes, nodes, ("z_hat", 0), ("z_hat", 2))
+    graph._arrow(axes, nodes, ("z_hat", 0), ("z_hat", 1))
+    graph._arrow(axes, nodes, ("z_hat", 0), ("z_hat", 2))
     straight, bent = (patch.get_connectionstyle().rad for patch in axes.patches)
     assert straight == 0
     assert abs(bent) > 0.1
@@ -143,7 +144,7 @@ def test_curves_survive_a_run_that_does_not(path):
 
 def test_running_mean_keeps_constants_and_gaps():
     values = np.where(np.arange(50) % 7 == 0, np.nan, 3.0)
-    np.testing.assert_allclose(plots._smooth(values), values)
+    np.testing.assert_allclose(training._smooth(values), values)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +152,9 @@ def test_running_mean_keeps_constants_and_gaps():
     [(0.3294, "0.329"), (-17.26, "−17.3"), (1291.3, "1291"), (-596297, "−596k"), (2e6, "2M")],
 )
 def test_numbers_are_short(value, text):
-    assert plots._number(value) == text
+    assert training._number(value) == text
 
 
 def test_figures_leave_no_global_state():
-    assert "pyplot" not in pathlib.Path(plots.__file__).read_text(encoding="utf-8")
+    for path in pathlib.Path(plots.__file__).parent.glob("*.py"):
+        assert "pyplot" not in path.read_text(encoding="utf-8")

@@ -25,19 +25,19 @@ def factor_score(codes, factors, *, seed, batch_size=64, train_votes=10_000, eva
     row has no variance to compare and is not chosen.
 
     Args:
-        codes: posterior means, floats [n, d].
-        factors: ground-truth factor values, integers [n, k].
-        seed: seed of the rows and factors drawn.
-        batch_size: rows behind one vote.
-        train_votes: votes that fit the map.
-        eval_votes: votes that score it.
+      codes: posterior means, floats [n, d].
+      factors: ground-truth factor values, integers [n, k].
+      seed: seed of the rows and factors drawn.
+      batch_size: rows behind one vote.
+      train_votes: votes that fit the map.
+      eval_votes: votes that score it.
 
     Returns:
-        Accuracy between 0 and 1, chance being about 1/k; 0 if every dimension was left out.
+      Accuracy between 0 and 1, chance being about 1/k; 0 if every dimension was left out.
 
     Raises:
-        ValueError: if codes are not finite, factors not integers or constant, if the two have
-            different numbers of rows, or if no two rows share a value of some factor.
+      ValueError: if codes are not finite, factors not integers or constant, if the two have
+        different numbers of rows, or if no two rows share a value of some factor.
     """
     codes, factors = checked(codes, factors)
     rng = np.random.default_rng(seed)

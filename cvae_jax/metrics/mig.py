@@ -15,15 +15,15 @@ def mig(codes, factors, *, bins=20):
     instead and leave shape out, so their numbers do not compare with these.
 
     Args:
-        codes: posterior means, floats [n, d].
-        factors: ground-truth factor values, integers [n, k]; the values are names, not quantities.
-        bins: equal-width bins per dimension of the codes.
+      codes: posterior means, floats [n, d].
+      factors: ground-truth factor values, integers [n, k]; the values are names, not quantities.
+      bins: equal-width bins per dimension of the codes.
 
     Returns:
-        The gap, a share of the factors' entropy between 0 and 1, 1 being best.
+      The gap, a share of the factors' entropy between 0 and 1, 1 being best.
 
     Raises:
-        ValueError: see `mutual_information`; also if there is but one dimension, hence no gap.
+      ValueError: see `mutual_information`; also if there is but one dimension, hence no gap.
     """
     codes, factors = checked(codes, factors)
     if codes.shape[1] < 2:
@@ -43,16 +43,16 @@ def mutual_information(codes, factors, *, bins=20):
     (bins - 1)(values - 1) / 2n nats.
 
     Args:
-        codes: posterior means, floats [n, d].
-        factors: ground-truth factor values, integers [n, k].
-        bins: equal-width bins per dimension of the codes.
+      codes: posterior means, floats [n, d].
+      factors: ground-truth factor values, integers [n, k].
+      bins: equal-width bins per dimension of the codes.
 
     Returns:
-        Information in nats, [d, k]; at most the factor's entropy. A constant dimension has none.
+      Information in nats, [d, k]; at most the factor's entropy. A constant dimension has none.
 
     Raises:
-        ValueError: if codes are not finite, factors not integers or constant, if the two have
-            different numbers of rows, or if there are fewer rows than bins.
+      ValueError: if codes are not finite, factors not integers or constant, if the two have
+        different numbers of rows, or if there are fewer rows than bins.
     """
     codes, factors = checked(codes, factors)
     if len(codes) < bins:
@@ -66,12 +66,12 @@ def checked(codes, factors):
     """Returns codes as float64 [n, d] and factors as int64 [n, k], or says what is wrong with them.
 
     Args:
-        codes: floats [n, d].
-        factors: integers [n, k].
+      codes: floats [n, d].
+      factors: integers [n, k].
 
     Raises:
-        ValueError: if the shapes disagree, a code is not finite, a factor is not an integer or has
-            a single value: its entropy is zero, so no score of it is defined.
+      ValueError: if the shapes disagree, a code is not finite, a factor is not an integer or has
+        a single value: its entropy is zero, so no score of it is defined.
     """
     codes, factors = np.asarray(codes), np.asarray(factors)
     if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors):

@@ -57,16 +57,19 @@ def sample_joint(rng, z, z_hat, structure: Structure, rows=None):
     rows = jnp.arange(batch) if rows is None else rows
     permutation = jax.random.permutation(rng, batch)
     new = [None] * (2 * latents)  # columns of the samples, each [n]
-    source = {}  # node -> (root that chose its row, that row's index [n])
+    source = {}  # node -> (root whose row it was copied from, that row's index [n])
     held = {}  # root -> nodes of its row that the sample holds
     used = jnp.zeros((rows.shape[0], batch), bool)  # rows that already serve in a sample
 
-    def take(node, root, index):
+    def use(index):
         nonlocal used
+        used |= index[:, None] == jnp.arange(batch)
+
+    def take(node, root, index):
         new[node] = v[index, node]
         source[node] = (root, index)
         held.setdefault(root, set()).add(node)
-        used |= index[:, None] == jnp.arange(batch)
+        use(index)
 
     def take_root(node, shift):
         # One permutation, a different cyclic shift a root: no row serves two roots of a sample.
@@ -81,8 +84,10 @@ def sample_joint(rng, z, z_hat, structure: Structure, rows=None):
         slope = jnp.linalg.solve(gram, x.T @ (y - jnp.mean(y)) / batch)  # [p]
         distance = jnp.sum((target[:, None] - x[None]) ** 2, axis=-1)  # [n, B]
         index = jnp.argmin(jnp.where(used, jnp.inf, distance), axis=1)  # [n]
-        take(node, ("donor", node), index)
-        new[node] = y[index] + (target - x[index]) @ slope
+        use(index)
+        # Not a value of any batch row: a child of this node can't be copied along with it.
+        source[node] = (None, index)
+        new[node] = y[index] + jnp.sum((target - x[index]) * slope, axis=1)
 
     roots = [j for j in range(latents) if not structure.parents[j]]
     roots += range(latents, 2 * latents)
@@ -93,7 +98,7 @@ def sample_joint(rng, z, z_hat, structure: Structure, rows=None):
         if not parents:
             continue
         root, index = source[parents[0]]
-        if held[root] == set(parents):
+        if held.get(root) == set(parents):
             take(j, root, index)
         else:
             draw(j, parents)

@@ -1,0 +1,7 @@
+"""Pictures as functions of arrays: each draws one PNG file and returns its path."""
+
+from cvae_jax.plots.graph import structure
+from cvae_jax.plots.images import reconstructions, samples, traversals
+from cvae_jax.plots.training import curves
+
+__all__ = ["curves", "reconstructions", "samples", "structure", "traversals"]

@@ -1,0 +1,166 @@
+"""The Bayesian network over (z, z_hat), layered as in the paper's Fig. 3."""
+
+import itertools
+
+import numpy as np
+
+from cvae_jax.plots import page
+
+
+def structure(path, parents, *, names=None, title, subtitle):
+    """Draws the DAG over (z, z_hat) as in the paper's Fig. 3: z on top, z_hat below by depth.
+
+    A node's depth is the longest chain of z_hat nodes above it. Every latent has a column, ordered
+    so that a child stands between its parents; latents without an edge between z_hat nodes stand
+    in a small row of their own on the right (the middle ones as dots beyond ten).
+
+    Args:
+      path: file to write.
+      parents: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0.
+      names: a short word for each latent, drawn above it; None draws none.
+      title: a few words.
+      subtitle: where the structure comes from; small and grey.
+
+    Returns:
+      The path.
+    """
+    from matplotlib.figure import Figure
+
+    edges = [((kind, i), ("z_hat", j)) for j, among in enumerate(parents) for kind, i in among]
+    crossing = [(a, b) for (_, a), (_, b) in edges if a != b]
+    linked = sorted({i for edge in crossing for i in edge})
+    plain = [j for j in range(len(parents)) if j not in linked]
+    large = linked or plain
+    if len(plain) > 10:
+        plain = [*plain[:3], None, plain[-1]]  # None: dots
+    columns = _column_order(linked, crossing) + plain
+
+    left, right, layer = 1.7, 0.45, 1.05  # inches, as are all lengths here
+    shares = np.array([1.0 if j in large or not linked else 0.6 for j in columns])
+    apart = 0.12 if linked and plain else 0.0
+    pitch = min(1.3, (page.WIDTH - left - right - apart) / shares.sum())
+    centers = left - 0.15 + pitch * (np.cumsum(shares) - shares / 2)
+    centers[len(linked) :] += apart
+    depths = _depths(parents)
+    top = page.HEADER + (0.62 if names else 0.3)
+    height = top + layer * (1 + max(depths)) + 0.45
+    width = max(centers[-1] + right, page.head_width(title, subtitle))
+    first, second = height - top, height - top - layer  # of the z and of the topmost z_hat nodes
+    largest = min(0.25, 0.36 * pitch)
+    nodes = {}  # (kind, latent) -> x, y, radius
+    for j, x in zip(columns, centers, strict=True):
+        if j is not None:
+            radius = largest if j in large else 0.7 * largest
+            nodes["z", j] = (x, first, radius)
+            nodes["z_hat", j] = (x, second - layer * depths[j], radius)
+
+    figure = Figure(figsize=(width, height), dpi=page.DPI)
+    page.head(figure, title, subtitle)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
+    axes.axis("off")
+    for source, target in edges:
+        if source in nodes and target in nodes:
+            _arrow(axes, nodes, source, target)
+    for (kind, j), (x, y, radius) in nodes.items():
+        _node(axes, x, y, radius, kind, j, strong=j in large)
+        if names and kind == "z":
+            words = "\n".join(names[j].split())
+            above = {"ha": "center", "va": "bottom", "linespacing": 1.0}
+            axes.text(x, y + largest + 0.08, words, size=8.5, color=page.GREY, **above)
+    if None in columns:
+        for y in (first, second):
+            x = centers[columns.index(None)]
+            axes.text(x, y, "⋯", size=14, color=page.GREY, ha="center", va="center")
+    math_text = {"size": 12, "va": "center_baseline", "math_fontfamily": "cm"}
+    axes.text(page.MARGIN, first, r"$z\sim\mathcal{N}(0,\, I)$", color=page.GREY, **math_text)
+    axes.text(
+        page.MARGIN, second, r"$\hat z=\mathrm{Enc}(\mathrm{Dec}(z))$", color=page.GREY, **math_text
+    )
+    return page.save(figure, path)
+
+
+def _depths(parents):
+    """Length of the longest chain of z_hat nodes that leads to each node, [d]."""
+    depths = [0] * len(parents)
+    for _ in parents:  # no chain of a DAG is longer than its nodes
+        for j, among in enumerate(parents):
+            depths[j] = max([0, *(depths[i] + 1 for kind, i in among if kind == "z_hat")])
+    return depths
+
+
+def _column_order(latents, edges):
+    """Orders latents so that edges are short and children stand in the middle of their parents."""
+    parents = {j: [a for a, b in edges if b == j] for j in latents}
+
+    def cost(order):
+        at = {j: x for x, j in enumerate(order)}
+        length = sum((at[a] - at[b]) ** 2 for a, b in edges)
+        skew = sum((at[j] - np.mean([at[i] for i in p])) ** 2 for j, p in parents.items() if p)
+        return round(length + skew, 9), order  # the natural order where it makes no difference
+
+    order = list(latents)
+    while True:  # moves one latent, or exchanges two, while that helps
+        moves = [order]
+        for x, y in itertools.permutations(range(len(order)), 2):
+            rest = order[:x] + order[x + 1 :]
+            moves.append([*rest[:y], order[x], *rest[y:]])
+            swapped = order.copy()
+            swapped[x], swapped[y] = order[y], order[x]
+            moves.append(swapped)
+        best = min(moves, key=cost)
+        if best == order:
+            return order
+        order = best
+
+
+def _arrow(axes, nodes, source, target):
+    """Draws an edge, bent as little as it takes to run clear of all other nodes."""
+    from matplotlib.patches import FancyArrowPatch
+
+    (x0, y0, r0), (x1, y1, r1) = nodes[source], nodes[target]
+    others = [place for name, place in nodes.items() if name not in (source, target)]
+    others = np.reshape(others, (-1, 3))  # x, y, radius
+    t = np.linspace(0, 1, 65)[:, None]
+
+    def clearance(bend):
+        # the quadratic curve of matplotlib's arc3
+        middle = (x0 + x1) / 2 + bend * (y1 - y0), (y0 + y1) / 2 - bend * (x1 - x0)
+        curve = (1 - t) ** 2 * (x0, y0) + 2 * t * (1 - t) * middle + t**2 * (x1, y1)  # [t, 2]
+        gaps = np.linalg.norm(curve[:, None] - others[:, :2], axis=-1) - others[:, 2]
+        return gaps.min(initial=np.inf)
+
+    bends = [sign * bend for bend in np.arange(0, 0.75, 0.06) for sign in (1, -1)]
+    bend = next((b for b in bends if clearance(b) > 0.1), max(bends, key=clearance))
+    style = {"color": page.ACCENT, "lw": 1.7, "mutation_scale": 13, "zorder": 2}
+    if source[0] == "z":
+        style = {"color": page.PALE, "lw": 1.0, "mutation_scale": 9, "zorder": 1}
+    arrow = FancyArrowPatch(
+        (x0, y0),
+        (x1, y1),
+        arrowstyle="-|>",
+        connectionstyle=f"arc3,rad={bend}",
+        shrinkA=72 * r0 + 1.5,  # points
+        shrinkB=72 * r1 + 2.5,
+        **style,
+    )
+    axes.add_patch(arrow)
+
+
+def _node(axes, x, y, radius, kind, j, *, strong):
+    """Draws a labelled circle: z hollow, z_hat filled; pale unless `strong`."""
+    from matplotlib.patches import Circle
+
+    if kind == "z":
+        face, edge, ink = (
+            "white",
+            page.INK if strong else page.GREY,
+            page.INK if strong else page.GREY,
+        )
+    elif strong:
+        face, edge, ink = page.ACCENT, page.ACCENT, "white"
+    else:
+        face, edge, ink = "#e3eff3", page.ACCENT_LIGHT, page.INK
+    axes.add_patch(Circle((x, y), radius, facecolor=face, edgecolor=edge, lw=1.1, zorder=3))
+    label = rf"$\hat{{z}}_{{{j + 1}}}$" if kind == "z_hat" else f"$z_{{{j + 1}}}$"
+    style = {"ha": "center", "va": "center", "math_fontfamily": "cm", "zorder": 4}
+    axes.text(x, y - 0.01, label, size=58 * radius, color=ink, **style)

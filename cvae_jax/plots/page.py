@@ -1,0 +1,42 @@
+"""What all figures share: size, palette, the title, and how they are written.
+
+Figures are at most 8 inches wide, to be shown at about 800 pixels. matplotlib is imported inside
+functions and used through its objects alone: no global state, no window, nothing to close.
+"""
+
+import pathlib
+
+WIDTH = 8.0  # inches; 100 of the 800 pixels a reader sees are one of them
+DPI = 200
+INK, GREY, PALE, FAINT = "#1f2933", "#6b7784", "#a7b0ba", "#d5dbe1"
+ACCENT, ACCENT_LIGHT = "#1f6f8b", "#a9cfdb"
+MARGIN, RIGHT, HEADER = 0.12, 0.12, 0.66
+
+
+def head(figure, title, subtitle):
+    """Sets the title and, small and grey, the line under it."""
+    x, height = MARGIN / figure.get_figwidth(), figure.get_figheight()
+    figure.text(x, 1 - 0.28 / height, title, size=12.5, weight="bold", color=INK)
+    figure.text(x, 1 - 0.48 / height, subtitle, size=9, color=GREY)
+
+
+def head_width(title, subtitle):
+    """Inches that the title and the line under it need."""
+    return MARGIN + max(text_width(title, 12.5, "bold"), text_width(subtitle, 9)) + RIGHT
+
+
+def save(figure, path):
+    """Writes the figure at its own resolution and returns the path."""
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi="figure", format="png", facecolor="white")
+    return path
+
+
+def text_width(text, size, weight="normal"):
+    """Width in inches of a line of text."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    if not text:
+        return 0.0
+    return TextPath((0, 0), text, size, prop=FontProperties(weight=weight)).get_extents().x1 / 72
