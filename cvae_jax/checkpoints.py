@@ -1,47 +1,68 @@
-"""Checkpoints by orbax: atomic, a few kept, each with a digest of its contents that is verified."""
+"""Checkpoints by orbax: atomic, a few kept, each with the SHA-256 of its files, verified.
+
+A checkpoint counts once its list is there; the list is the last thing that a save writes.
+"""
 
 import contextlib
 import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 
 from cvae_jax.errors import UserError
 from cvae_jax.step import TrainState
 
 _KEPT = 3
+_LIST = "sha256.json"
 
 
 def _first_line(error):
     return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
 
 
-def digest(tree) -> str:
-    """SHA-256 over the path, type, shape and bytes of every leaf."""
-    sha = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            leaf = jax.random.key_data(leaf)
-        array = np.ascontiguousarray(leaf)
-        sha.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
-        sha.update(array)
-    return sha.hexdigest()
+def hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file under a checkpoint's folder but the list itself, by relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _LIST)
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def _damage(folder: Path) -> str | None:
+    """What is wrong with a checkpoint's files, or None. orbax itself checks no array's bytes."""
+    try:
+        listed, found = json.loads((folder / _LIST).read_text()), hashes(folder)
+    except (OSError, ValueError) as error:
+        return _first_line(error)
+    wrong = [name for name in {**listed, **found} if listed.get(name) != found.get(name)]
+    return f"{wrong[0]} is not as it was written" if wrong else None
 
 
 @contextlib.contextmanager
-def open_checkpoints(workdir):
-    """The checkpoint manager of a run's folder; leftovers of a killed save are removed."""
+def open_checkpoints(workdir, *, read_only: bool = False):
+    """The checkpoint manager of a run's folder; what a killed save left is removed.
+
+    Args:
+      workdir: the run's folder.
+      read_only: for all but the run itself, whose save may be under way: nothing is removed.
+    """
+    directory = (Path(workdir) / "checkpoints").absolute()
     options = ocp.CheckpointManagerOptions(
-        max_to_keep=_KEPT,
-        cleanup_tmp_directories=True,
+        max_to_keep=None if read_only else _KEPT,
+        cleanup_tmp_directories=not read_only,
+        read_only=read_only,
         # A save of these small models takes less than a second: when it returns, it is on disk,
         # and a full disk is an error there and then.
         enable_async_checkpointing=False,
     )
-    directory = (Path(workdir) / "checkpoints").absolute()
     try:
+        for folder in () if read_only else directory.glob("*"):
+            if folder.name.isdigit() and not (folder / _LIST).exists():
+                shutil.rmtree(folder)
         manager = ocp.CheckpointManager(directory, options=options)
     except Exception as error:  # whatever orbax and the file system raise
         raise UserError(
@@ -51,6 +72,12 @@ def open_checkpoints(workdir):
         yield manager
 
 
+def saved_steps(manager) -> list[int]:
+    """The steps of the checkpoints that count, in order."""
+    directory = Path(manager.directory)
+    return sorted(s for s in manager.all_steps() if (directory / str(s) / _LIST).exists())
+
+
 def save(manager, state: TrainState) -> None:
     """Save the state as its step's checkpoint, unless that step is saved.
 
@@ -58,16 +85,17 @@ def save(manager, state: TrainState) -> None:
       UserError: it could not be written (a full or read-only disk); earlier ones are intact.
     """
     step = int(state.step)
-    if step in manager.all_steps():
+    steps = saved_steps(manager)
+    if step in steps:
         return
-    args = ocp.args.Composite(
-        state=ocp.args.StandardSave(state), digest=ocp.args.JsonSave({"sha256": digest(state)})
-    )
+    folder = Path(manager.directory) / str(step)
     try:
-        manager.save(step, args=args, force=True)
+        manager.save(step, args=ocp.args.StandardSave(state), force=True)
+        part = folder / (_LIST + ".tmp")
+        part.write_text(json.dumps(hashes(folder), indent=1))
+        part.rename(folder / _LIST)
     except Exception as error:  # OSError, or tensorstore's ValueError with the cause in its text
-        last = manager.latest_step()
-        kept = f"the checkpoint of step {last} is intact" if last is not None else "none was saved"
+        kept = f"the checkpoint of step {steps[-1]} is intact" if steps else "none was saved"
         raise UserError(
             f"can't write the checkpoint of step {step} to {manager.directory} "
             f"({_first_line(error)}); {kept}: free space or mend the disk, then run the same "
@@ -81,23 +109,19 @@ def restore(manager, like: TrainState) -> TrainState | None:
     Raises:
       UserError: it is damaged; the one before it is named.
     """
-    step = manager.latest_step()
-    if step is None:
+    steps = saved_steps(manager)
+    if not steps:
         return None
-    template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-    args = ocp.args.Composite(
-        state=ocp.args.StandardRestore(template), digest=ocp.args.JsonRestore()
-    )
-    try:
-        restored = manager.restore(step, args=args)
-        problem = None if restored.digest["sha256"] == digest(restored.state) else "wrong digest"
-    except Exception as error:  # a damaged file surfaces as any of a dozen types
-        problem = _first_line(error)
+    step = steps[-1]
+    problem = _damage(Path(manager.directory) / str(step))
     if problem is None:
-        return restored.state
-    earlier = [s for s in manager.all_steps() if s < step]
-    if earlier:
-        remedy = f"to go on from the one before it, step {max(earlier)}, rm -r"
+        template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        try:
+            return manager.restore(step, args=ocp.args.StandardRestore(template))
+        except Exception as error:  # a state of other shapes surfaces as any of a dozen types
+            problem = _first_line(error)
+    if steps[1:]:
+        remedy = f"to go on from the one before it, step {steps[-2]}, rm -r"
         remedy += f" {manager.directory / str(step)}"
     else:
         remedy = f"there is none before it: to start again, rm -r {manager.directory.parent}"

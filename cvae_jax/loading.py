@@ -38,7 +38,7 @@ def _restore(workdir):
     state = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=one_device), state
     )
-    with checkpoints.open_checkpoints(path) as manager:
+    with checkpoints.open_checkpoints(path, read_only=True) as manager:
         restored = checkpoints.restore(manager, state)
     if restored is None:
         raise UserError(f"{path} holds no checkpoint yet")

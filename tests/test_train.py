@@ -129,7 +129,7 @@ def test_checkpoints_round_trip_keep_three_and_tell_damage(tmp_path):
         assert checkpoints.restore(manager, small_state()) is None
         for step in (1, 2, 3, 4):
             checkpoints.save(manager, small_state(step))
-        assert sorted(manager.all_steps()) == [2, 3, 4]
+        assert checkpoints.saved_steps(manager) == [2, 3, 4]
         conftest.assert_trees_equal(checkpoints.restore(manager, small_state()), small_state(4))
     # one flipped bit in the largest file of the last checkpoint
     files = [p for p in (tmp_path / "checkpoints/4").rglob("*") if p.is_file()]
@@ -146,17 +146,31 @@ def test_checkpoints_round_trip_keep_three_and_tell_damage(tmp_path):
         conftest.assert_trees_equal(checkpoints.restore(manager, small_state()), small_state(2))
 
 
-def test_digest_tells_values_types_shapes_and_names():
-    a = np.arange(6, dtype=np.float32)
-    trees = [
-        {"a": a},
-        {"a": a + 1},
-        {"b": a},
-        {"a": a.reshape(2, 3)},
-        {"a": a.view(np.int32)},
-        {"a": a, "b": a},
-    ]
-    assert len({checkpoints.digest(tree) for tree in trees}) == len(trees)
+def test_a_save_killed_before_its_list_does_not_count(tmp_path):
+    with checkpoints.open_checkpoints(tmp_path) as manager:
+        for step in (1, 2):
+            checkpoints.save(manager, small_state(step))
+    (tmp_path / "checkpoints/2/sha256.json").unlink()
+    with checkpoints.open_checkpoints(tmp_path, read_only=True) as manager:
+        conftest.assert_trees_equal(checkpoints.restore(manager, small_state()), small_state(1))
+    assert (tmp_path / "checkpoints/2").exists()  # not a reader's to remove
+    with checkpoints.open_checkpoints(tmp_path) as manager:
+        conftest.assert_trees_equal(checkpoints.restore(manager, small_state()), small_state(1))
+        checkpoints.save(manager, small_state(2))
+        conftest.assert_trees_equal(checkpoints.restore(manager, small_state()), small_state(2))
+
+
+def test_a_file_missing_or_added_is_damage(tmp_path):
+    with checkpoints.open_checkpoints(tmp_path) as manager:
+        checkpoints.save(manager, small_state(1))
+        (tmp_path / "checkpoints/1/added").write_text("x")
+        with pytest.raises(UserError, match=r"damaged \(added is not as it was written\)"):
+            checkpoints.restore(manager, small_state())
+        (tmp_path / "checkpoints/1/added").unlink()
+        checkpoints.restore(manager, small_state())
+        next((tmp_path / "checkpoints/1").rglob("manifest.ocdbt")).unlink()
+        with pytest.raises(UserError, match=r"manifest.ocdbt is not as it was written"):
+            checkpoints.restore(manager, small_state())
 
 
 def test_another_config_in_the_same_folder_is_refused(tmp_path):
