@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 import jax
@@ -78,6 +79,17 @@ def saved_steps(manager) -> list[int]:
     return sorted(s for s in manager.all_steps() if (directory / str(s) / _LIST).exists())
 
 
+def _require_space(folder: Path, size: int) -> None:
+    """Raise OSError where size bytes won't fit or nothing can be written.
+
+    Asked before orbax starts: its threads would go on to print their own errors after ours.
+    """
+    with tempfile.TemporaryFile(dir=folder):
+        free = shutil.disk_usage(folder).free
+    if free < size:
+        raise OSError(f"No space left on device: {size:,} bytes needed, {free:,} free")
+
+
 def save(manager, state: TrainState) -> None:
     """Save the state as its step's checkpoint, unless that step is saved.
 
@@ -90,6 +102,7 @@ def save(manager, state: TrainState) -> None:
         return
     folder = Path(manager.directory) / str(step)
     try:
+        _require_space(folder.parent, sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
         manager.save(step, args=ocp.args.StandardSave(state), force=True)
         part = folder / (_LIST + ".tmp")
         part.write_text(json.dumps(hashes(folder), indent=1))
