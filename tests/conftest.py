@@ -1,4 +1,5 @@
 import os
+import tempfile
 
 # Before jax starts: four virtual devices, and a thread pool large enough that their collectives
 # cannot wait for each other. Compilation is most of the suite's time: less optimisation halves it
@@ -8,6 +9,10 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + (
 )
 os.environ["NPROC"] = "16"
 os.environ["JAX_PLATFORMS"] = "cpu"
+# Many tests compile the same programs; processes started by tests share the folder too.
+compiled = tempfile.TemporaryDirectory(prefix="cvae_jax_compiled_")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 import functools
 

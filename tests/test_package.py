@@ -102,3 +102,11 @@ def test_readme_snippet_runs():
 def test_ci_runs_the_readmes_test_command():
     command = re.search(r"^.*-m pytest$", README, re.MULTILINE)[0]
     assert command in Path(".ci/run").read_text()
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=lambda c: c[0])
+def test_ruff(command):
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "."], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
