@@ -42,9 +42,11 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.cascade.critic_width = 1000
 
     config.optim = ml_collections.ConfigDict()
-    config.optim.model = ml_collections.ConfigDict({"learning_rate": 5e-4, "b1": 0.9, "b2": 0.999})
-    # as fast as the model, or the model outruns it and the estimated KL means nothing
-    config.optim.cascade = ml_collections.ConfigDict({"learning_rate": 5e-4, "b1": 0.5, "b2": 0.9})
+    # FactorVAE's rates. The critic must be as fast as the model, or the model outruns it and the
+    # estimated KL means nothing. At 64x64 and 5e-4 for both the critic lost within 1,600 steps (its
+    # loss reached 6.3 nats; guessing has 0.69), at 1e-4 it stayed under 0.69 over 4,000 steps.
+    config.optim.model = ml_collections.ConfigDict({"learning_rate": 1e-4, "b1": 0.9, "b2": 0.999})
+    config.optim.cascade = ml_collections.ConfigDict({"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9})
 
     config.log_every = 100  # steps
     config.checkpoint_every = 5_000
@@ -55,10 +57,12 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.eval.traversal_range = 2.0  # the paper's, -2 to 2
 
     if variant == "quick":
-        config.num_steps = 4_000
+        config.num_steps = 3_000
         config.data.name = "dsprites_small"
         config.data.size = 32
         config.objective.pixel_weight = 4.0
+        config.optim.model.learning_rate = 5e-4
+        config.optim.cascade.learning_rate = 5e-4
         config.checkpoint_every = 1_000
         config.eval.every = 0
     elif variant == "official":

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks import linear_gaussian
 from cvae_jax import structures
 from cvae_jax.objectives.cascade import sample_joint
 
@@ -64,57 +65,61 @@ def test_gradient_is_stopped():
     assert not np.any(jax.grad(total, argnums=(0, 1))(z, z_hat)[1])
 
 
-def linear_gaussian(structure, seed):
-    """A random linear-Gaussian q over v = (z_hat, z), with forbidden dependence: its covariance.
-
-    z_hat = A z + noise with a dense A.
-    """
+def largest_error(structure, cov, batch, num_batches):
+    """Of the samples' covariance against p_B's own, in units of p_B's standard deviations."""
     d = structure.latents
-    rng = np.random.default_rng(seed)
-    a = np.eye(d) + 0.5 * rng.normal(size=(d, d))
-    cov_hat = a @ a.T + 0.3 * np.eye(d)
-    scale = 1 / np.sqrt(np.diag(cov_hat))
-    a = a * scale[:, None]
-    cov_hat = cov_hat * np.outer(scale, scale)
-    return np.block([[cov_hat, a], [a.T, np.eye(d)]])
-
-
-def structured_covariance(cov, structure):
-    """The covariance of p_B when q is N(0, cov): each node regressed on its parents alone."""
-    d = structure.latents
-    order = [*range(d, 2 * d), *structure.order]
-    weights, noise = np.zeros((2 * d, 2 * d)), np.zeros(2 * d)
-    for node in order:
-        pa = []
-        if node < d:
-            pa = [*structure.z_hat_parents(node), *(d + i for i in structure.z_parents(node))]
-        beta = np.linalg.solve(cov[np.ix_(pa, pa)], cov[pa, node]) if pa else np.zeros(0)
-        weights[node, pa] = beta
-        noise[node] = cov[node, node] - cov[node, pa] @ beta
-    inverse = np.linalg.inv(np.eye(2 * d) - weights)
-    return inverse @ np.diag(noise) @ inverse.T
-
-
-TEXTS = [*structures.PRESETS.values(), "1>2 1>3 2>4 3>4", "1>4 2>4 3>4 1>5 2>5 4>5"]
-
-
-@pytest.mark.parametrize("text", TEXTS)
-@pytest.mark.parametrize("joint", [False, True])
-def test_covariance_of_the_samples(text, joint):
-    structure = structures.parse(text, 5)
-    structure = structure if joint else structure.marginal()
-    cov = linear_gaussian(structure, seed=7)
-    expected = structured_covariance(cov, structure)
     factor = jnp.asarray(np.linalg.cholesky(cov), jnp.float32)
 
     def moments(rng):
         data_rng, rng = jax.random.split(rng)
-        v = jax.random.normal(data_rng, (64, 10)) @ factor.T
-        z_new, z_hat_new = sample_joint(rng, v[:, 5:], v[:, :5], structure)
+        v = jax.random.normal(data_rng, (batch, 2 * d)) @ factor.T
+        z_new, z_hat_new = sample_joint(rng, v[:, d:], v[:, :d], structure)
         new = jnp.concatenate([z_hat_new, z_new], axis=1)
-        return new.T @ new / 64
+        return new.T @ new / batch
 
-    found = np.mean(jax.jit(jax.vmap(moments))(jax.random.split(jax.random.key(0), 2000)), axis=0)
-    np.testing.assert_allclose(found, expected, atol=0.05)
+    rngs = jax.random.split(jax.random.key(0), (num_batches // 50, 50))
+    mean = jax.jit(lambda rngs: jnp.mean(jax.lax.map(jax.vmap(moments), rngs), axis=(0, 1)))
+    expected = linear_gaussian.structured(cov, structure)
+    scale = np.sqrt(np.diag(expected))
+    return np.max(np.abs(mean(rngs) - expected) / np.outer(scale, scale))
+
+
+RNG = np.random.default_rng(0)
+DAGS = [linear_gaussian.random_structure(RNG, int(RNG.integers(4, 9))) for _ in range(50)]
+PRESETS = [structures.preset(name, 5) for name in structures.PRESETS]
+
+
+@pytest.mark.parametrize("joint", [False, True], ids=["z_hat", "joint"])
+@pytest.mark.parametrize("structure", [*PRESETS, *DAGS[:4]], ids=str)
+def test_law(structure, joint):
+    """The covariance of p_B's samples, whatever dependence the structure forbids and q has."""
+    cov = linear_gaussian.random_q(structure, seed=1)
+    structure = structure if joint else structure.marginal()
+    assert largest_error(structure, cov, 64, 4000) < 0.05
     # the test can fail: q itself is not p_B
-    assert np.max(np.abs(cov - expected)) > 0.2
+    difference = cov - linear_gaussian.structured(cov, structure)
+    assert np.max(np.abs(difference)) > 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("joint", [False, True], ids=["z_hat", "joint"])
+@pytest.mark.parametrize("structure", DAGS[4:], ids=str)
+def test_law_of_more_dags(structure, joint):
+    cov = linear_gaussian.random_q(structure, seed=1)
+    structure = structure if joint else structure.marginal()
+    assert largest_error(structure, cov, 64, 4000) < 0.05
+
+
+def test_closed_form_of_the_kl_equals_the_gaussian_formula():
+    """KL between two zero-mean Gaussians, computed the usual way."""
+    structure = structures.preset("tower", 5)
+    cov = linear_gaussian.random_q(structure, seed=3)
+    for s, seen in ((structure, slice(0, 10)), (structure.marginal(), slice(0, 5))):
+        q, p = cov[seen, seen], linear_gaussian.structured(cov, s)[seen, seen]
+        expected = 0.5 * (
+            np.trace(np.linalg.solve(p, q))
+            - len(q)
+            + np.linalg.slogdet(p)[1]
+            - np.linalg.slogdet(q)[1]
+        )
+        assert linear_gaussian.kl(cov, s) == pytest.approx(expected, rel=1e-9)

@@ -7,10 +7,14 @@ node in topological order, so that each node depends on its parents as under q a
   sample: exact;
 * a node whose parents are all that the sample holds of one batch row is taken from that row: exact.
   (Were another node of that row in the sample, copying would keep their forbidden dependence.)
-* any other node is drawn by donor resampling with regression adjustment: of the batch rows that
-  serve nothing else in the sample, the one with the nearest parents gives its value, moved along
-  the batch's regression of the node on its parents by the distance that remains. Exact in the limit
-  of a large batch for any q, and without bias in the slopes at any size where q is linear-Gaussian.
+* any other node is drawn by donor resampling with regression adjustment: of the rows set aside for
+  this node, the one with the nearest parents gives its value, moved along the batch's regression of
+  the node on its parents by the distance that remains. Exact in the limit of a large batch for any
+  q, and without bias in the slopes at any size where q is linear-Gaussian.
+
+Every drawn node has a random share of the rows to itself. Two nodes of a sample must not share a
+donor, and forbidding the second one what the first one took would bias it: the rows taken are those
+that resemble the sample most, in forbidden respects too.
 """
 
 import jax
@@ -21,6 +25,40 @@ from cvae_jax.structures import Structure
 # Relative to the parents' variances: keeps the solve regular when a parent is constant or two
 # parents coincide, and shrinks slopes by a thousandth otherwise.
 _RIDGE = 1e-3
+
+
+def parents_of(structure: Structure, node: int) -> tuple:
+    """Parents of a node of v = (z_hat_1..d, z_1..d), as nodes of v; z nodes have none."""
+    d = structure.latents
+    if node >= d:
+        return ()
+    return (*structure.z_hat_parents(node), *(d + i for i in structure.z_parents(node)))
+
+
+def plan(structure: Structure) -> list[tuple]:
+    """How each node of v is sampled, in order: (node, "root" | "copy" | "draw", root).
+
+    For a copy, root is the node whose batch row it is copied from.
+    """
+    d = structure.latents
+    steps, root_of, held = [], {}, {}  # node -> root of its row; root -> nodes of its row in use
+    for node in (*structure.order, *range(d, 2 * d)):
+        if not parents_of(structure, node):
+            steps.append((node, "root", node))
+            root_of[node], held[node] = node, {node}
+    for node in structure.order:
+        parents = parents_of(structure, node)
+        if not parents:
+            continue
+        root = root_of.get(parents[0])
+        if root is not None and held[root] == set(parents):
+            steps.append((node, "copy", root))
+            root_of[node] = root
+            held[root].add(node)
+        else:
+            # Not a value of any row afterwards: its children can't be copied along with it.
+            steps.append((node, "draw", None))
+    return steps
 
 
 def rows_needed(structure: Structure) -> int:
@@ -55,52 +93,47 @@ def sample_joint(rng, z, z_hat, structure: Structure, rows=None):
         )
     v = jax.lax.stop_gradient(jnp.concatenate([z_hat, z], axis=1))  # [B, 2 d], z_hat first
     rows = jnp.arange(batch) if rows is None else rows
+    steps = plan(structure)
+    num_draws = sum(action == "draw" for _, action, _ in steps)
     permutation = jax.random.permutation(rng, batch)
-    new = [None] * (2 * latents)  # columns of the samples, each [n]
-    source = {}  # node -> (root whose row it was copied from, that row's index [n])
-    held = {}  # root -> nodes of its row that the sample holds
-    used = jnp.zeros((rows.shape[0], batch), bool)  # rows that already serve in a sample
-
-    def use(index):
-        nonlocal used
-        used |= index[:, None] == jnp.arange(batch)
-
-    def take(node, root, index):
-        new[node] = v[index, node]
-        source[node] = (root, index)
-        held.setdefault(root, set()).add(node)
-        use(index)
-
-    def take_root(node, shift):
-        # One permutation, a different cyclic shift a root: no row serves two roots of a sample.
-        take(node, node, permutation[(rows + shift) % batch])
-
-    def draw(node, parents):
-        x, y = v[:, parents], v[:, node]  # [B, p], [B]
-        target = jnp.stack([new[i] for i in parents], axis=1)  # [n, p]
-        mean, scale = jnp.mean(x, axis=0), jnp.std(x, axis=0) + 1e-6
-        x, target = (x - mean) / scale, (target - mean) / scale
-        gram = x.T @ x / batch + _RIDGE * jnp.eye(len(parents))
-        slope = jnp.linalg.solve(gram, x.T @ (y - jnp.mean(y)) / batch)  # [p]
-        distance = jnp.sum((target[:, None] - x[None]) ** 2, axis=-1)  # [n, B]
-        index = jnp.argmin(jnp.where(used, jnp.inf, distance), axis=1)  # [n]
-        use(index)
-        # Not a value of any batch row: a child of this node can't be copied along with it.
-        source[node] = (None, index)
-        new[node] = y[index] + jnp.sum((target - x[index]) * slope, axis=1)
-
-    roots = [j for j in range(latents) if not structure.parents[j]]
-    roots += range(latents, 2 * latents)
-    for shift, node in enumerate(roots):
-        take_root(node, shift)
-    for j in structure.order:
-        parents = [*structure.z_hat_parents(j), *(latents + i for i in structure.z_parents(j))]
-        if not parents:
-            continue
-        root, index = source[parents[0]]
-        if held.get(root) == set(parents):
-            take(j, root, index)
+    new, row_of = {}, {}  # node -> its values in the samples [n]; root -> the rows they come from
+    shift, share = 0, 0
+    for node, action, root in steps:
+        if action == "root":
+            # One permutation, a different cyclic shift a root: no row serves two roots of a sample.
+            row_of[node] = permutation[(rows + shift) % batch]
+            shift += 1
+            new[node] = v[row_of[node], node]
+        elif action == "copy":
+            new[node] = v[row_of[root], node]
         else:
-            draw(j, parents)
-    samples = jnp.stack(new, axis=1)
+            parents = parents_of(structure, node)
+            taken = jnp.stack([*row_of.values()])[..., None] == jnp.arange(batch)  # [roots, n, B]
+            allowed = (permutation % num_draws == share) & ~jnp.any(taken, axis=0)  # [n, B]
+            share += 1
+            target = jnp.stack([new[i] for i in parents], axis=1)  # [n, p]
+            new[node] = draw(v[:, node], v[:, parents], target, allowed)
+    samples = jnp.stack([new[node] for node in range(2 * latents)], axis=1)
     return samples[:, latents:], samples[:, :latents]
+
+
+def draw(y, x, target, allowed):
+    """Donor resampling: y of the allowed row with the nearest x, moved along the slope of y on x.
+
+    Args:
+      y: the node in the batch [B].
+      x: its parents in the batch [B, p].
+      target: its parents in the samples [n, p].
+      allowed: which rows may give to which sample, bool [n, B].
+
+    Returns:
+      The node in the samples, [n].
+    """
+    batch, count = x.shape
+    mean, scale = jnp.mean(x, axis=0), jnp.std(x, axis=0) + 1e-6
+    x, target = (x - mean) / scale, (target - mean) / scale
+    gram = x.T @ x / batch + _RIDGE * jnp.eye(count)
+    slope = jnp.linalg.solve(gram, x.T @ (y - jnp.mean(y)) / batch)  # [p]
+    distance = jnp.sum((target[:, None] - x[None]) ** 2, axis=-1)  # [n, B]
+    donor = jnp.argmin(jnp.where(allowed, distance, jnp.inf), axis=1)  # [n]
+    return y[donor] + jnp.sum((target - x[donor]) * slope, axis=1)
