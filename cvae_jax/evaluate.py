@@ -7,6 +7,7 @@ import time
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from cvae_jax import metrics, parallel, pictures
 from cvae_jax.workdir import write_json
@@ -25,7 +26,8 @@ def encode_all(objective, params, dataset, devices):
     batch = _ENCODE_BATCH * len(devices)
     n = len(dataset.factors)
     parts = []
-    for first in range(0, n, batch):
+    bar = {"desc": "encoding", "unit": "batch", "disable": None, "leave": False}
+    for first in tqdm(range(0, n, batch), **bar):
         index = np.arange(first, first + batch) % n  # the last batch wraps: one compiled shape
         images = parallel.split_rows(dataset.images(index), devices)
         parts.append(jax.device_get(encode(params, images / 255.0)))
@@ -62,6 +64,7 @@ def score(config, objective, params, dataset, devices) -> tuple[dict, np.ndarray
     """
     seed = config.seed
     rng = jax.random.fold_in(jax.random.key(seed), 1)
+    log.info("encoding %d images", len(dataset.factors))
     mean, logvar = encode_all(objective, params, dataset, devices)
     pick = np.random.default_rng(seed).permutation(len(mean))
     few, images = pick[:_MIG_SAMPLES], dataset.images(pick[: config.eval.num_images]) / 255.0

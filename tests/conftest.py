@@ -39,10 +39,10 @@ def optimizers():
     return Players(model=optax.adam(5e-4), critic=optax.adam(5e-4))
 
 
-def small_cascade(structure="1>3 2>3", weight=2.0, *, latents=4, **kwargs):
-    """A cascade VAE on 8x8 images that compiles in seconds."""
+def small_cascade(structure="1>3 2>3", weight=2.0, *, size=8, latents=4, **kwargs):
+    """A cascade VAE on small images that compiles in seconds."""
     return cvae_jax.cascade(
-        cvae_jax.vae(networks.burgess(8, 1, latents)),
+        cvae_jax.vae(networks.burgess(size, 1, latents)),
         cvae_jax.structures.parse(structure, latents),
         weight,
         critic=networks.Critic(2, 32),

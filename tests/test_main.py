@@ -246,3 +246,20 @@ def test_a_damaged_checkpoint_offers_the_one_before(whole_run, data_dir, tmp_pat
     )
     assert done.returncode == 0, done.stderr
     conftest.assert_trees_equal(final_state(workdir), final_state(whole_run[0]))
+
+
+@pytest.mark.slow
+def test_the_first_command_of_the_readme(data_dir, tmp_path):
+    """The quick variant as a user runs it: at most 6 minutes, recognisable reconstructions."""
+    start = time.monotonic()
+    done = subprocess.run(
+        command(f"--workdir={tmp_path / 'quick'}"),
+        env=environment(data_dir) | {"XLA_FLAGS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - start < 360
+    results = json.loads((tmp_path / "quick/results.json").read_text())
+    assert results["scores"]["iou"]["value"] >= 0.6
