@@ -10,6 +10,7 @@ over the nodes that the critic sees.
 
 import numpy as np
 
+from cvae_jax import dependence
 from cvae_jax.structures import Structure, parse
 
 
@@ -44,23 +45,8 @@ def kl(cov, structure: Structure) -> float:
     """KL(q || p_B) in nats, over z_hat alone where the structure has no z parents."""
     _, variances = conditionals(cov, structure)
     d = structure.latents
-    seen = slice(0, d) if structure == structure.marginal() else slice(0, 2 * d)
+    seen = slice(0, d) if structure.is_marginal else slice(0, 2 * d)
     return 0.5 * (np.sum(np.log(variances[seen])) - np.linalg.slogdet(cov[seen, seen])[1])
-
-
-def independent(structure: Structure, i: int, j: int) -> bool:
-    """Whether z_hat_i and z_hat_j are independent under p_B: they share no ancestor or self."""
-
-    def ancestors(node):
-        found, left = {node}, [node]
-        while left:
-            for parent in structure.z_hat_parents(left.pop()):
-                if parent not in found:
-                    found.add(parent)
-                    left.append(parent)
-        return found
-
-    return not ancestors(i) & ancestors(j)
 
 
 def random_q(structure: Structure, seed: int):
@@ -73,7 +59,7 @@ def random_q(structure: Structure, seed: int):
     rng = np.random.default_rng(seed)
     d = structure.latents
     edges = [(i, j) for j in range(d) for i in structure.z_hat_parents(j)]
-    free = [(i, j) for i in range(d) for j in range(i) if independent(structure, i, j)]
+    free = dependence.pairs(structure.marginal()).forbidden
     for _ in range(100_000):
         cov = _draw(rng, structure)
         size = np.abs(cov[:d, :d])

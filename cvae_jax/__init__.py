@@ -16,7 +16,7 @@ _PUBLIC = {
     "train_step": "cvae_jax.step",
     "vae": "cvae_jax.objectives.vae",
 }
-_MODULES = ("build", "metrics", "networks", "parallel", "plots", "structures")
+_MODULES = ("build", "dependence", "metrics", "networks", "parallel", "plots", "structures")
 
 __all__ = sorted([*_PUBLIC, *_MODULES])
 

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from cvae_jax import metrics, parallel, pictures
+from cvae_jax import build, metrics, parallel, pictures
+from cvae_jax.structure_scores import structure_scores
 from cvae_jax.workdir import write_json
 
 log = logging.getLogger(__name__)
@@ -104,17 +105,55 @@ def score(config, objective, params, dataset, devices) -> tuple[dict, np.ndarray
     return scores, mean, logvar
 
 
+def _entries(structure, config) -> dict:
+    """The structure's scores that are single numbers."""
+    entries = {
+        "ancestor_share": {
+            "value": structure["ancestor_share"],
+            "definition": "share of the codes' movement that comes from their ancestors when one z "
+            f"is redrawn; by chance {structure['ancestor_share_by_chance']:.2f}",
+        },
+        "forbidden_dependence": {
+            "value": sum(structure["forbidden"]),
+            "definition": "nats of dependence that the structure forbids, Gaussian copula",
+        },
+    }
+    composition = [x for x in structure["composition"] if x is not None]
+    if composition:
+        entries["composition"] = {
+            "value": float(np.mean(composition)),
+            "definition": "factor information that composed nodes share with their poorest parent",
+        }
+    for entry, samples in zip(entries.values(), (1_000, 10_000, _MIG_SAMPLES), strict=False):
+        entry |= {"samples": samples, "seed": config.seed}
+    return entries
+
+
 def evaluate_run(config, workdir, step, objective, params, dataset) -> dict:
     """Score, draw, write results.json and print the table; returns the content of results.json."""
     start = time.perf_counter()
     devices = jax.local_devices()
     scores, mean, logvar = score(config, objective, params, dataset, devices)
-    paths = pictures.draw_all(config, workdir, step, objective, params, dataset, mean, logvar)
+    some = np.random.default_rng(config.seed).permutation(len(mean))[:_MIG_SAMPLES]
+    structure = structure_scores(
+        objective,
+        params,
+        build.structure(config),
+        config.cascade.critic_input,
+        jax.random.fold_in(jax.random.key(config.seed), 2),
+        mean[some],
+        dataset.factors[some],
+    )
+    scores |= _entries(structure, config)
+    paths = pictures.draw_all(
+        config, workdir, step, objective, params, dataset, mean, logvar, structure
+    )
     results = {
         "step": step,
         "seed": config.seed,
         "data": {"name": dataset.name, "source": dataset.source, "size": dataset.size},
         "scores": scores,
+        "structure": structure,
         "pictures": [str(path.relative_to(workdir)) for path in paths],
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONS}
         | {"python": platform.python_version()},

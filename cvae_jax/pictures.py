@@ -26,8 +26,8 @@ def _labels(mean, logvar, dataset, order):
     return [f"$z_{{{j + 1}}}$  KL {kl[j]:.2f}  {names[j]}" for j in order]
 
 
-def draw_all(config, workdir, step, objective, params, dataset, mean, logvar):
-    """Draw reconstructions, prior samples, traversals, the structure and the loss curves.
+def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, scores):
+    """Draw reconstructions, samples, traversals, the structure, its effects and the loss curves.
 
     Args:
       config: the run's.
@@ -38,6 +38,7 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar):
       dataset: see `datasets.pipeline.Dataset`.
       mean: posterior means of all images [N, d].
       logvar: their log variances [N, d].
+      scores: see `structure_scores`.
 
     Returns:
       The paths.
@@ -102,6 +103,16 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar):
                 subtitle=note,
             )
         )
+
+    paths.append(
+        plots.effects(
+            folder / "effects.png",
+            np.array(scores["effects"]),
+            np.array(scores["ancestors"], bool),
+            title="How far each code moves when one z is redrawn",
+            subtitle=where,
+        )
+    )
 
     lines = read_metrics(workdir / "metrics.jsonl")
     if len(lines) > 1:

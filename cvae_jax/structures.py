@@ -56,11 +56,34 @@ class Structure(NamedTuple):
         """Indices of the z_hat nodes among the parents of z_hat_j."""
         return tuple(i for kind, i in self.parents[j] if kind == "z_hat")
 
+    def ancestors(self, j: int) -> tuple:
+        """All nodes with a directed path to z_hat_j, sorted like `parents`; z nodes have none."""
+        found, left = set(), list(self.parents[j])
+        while left:
+            node = left.pop()
+            if node not in found:
+                found.add(node)
+                left += self.parents[node[1]] if node[0] == "z_hat" else ()
+        return tuple(sorted(found))
+
+    def ancestor_matrix(self) -> tuple:
+        """Which z_hat_j may move when z_i alone is changed, as `[i][j]`: [d, d] bools.
+
+        True where a path z_i -> ... -> z_hat_j follows the edges. All False for `marginal()`.
+        """
+        above = [self.ancestors(j) for j in range(self.latents)]
+        return tuple(tuple(("z", i) in nodes for nodes in above) for i in range(self.latents))
+
     def marginal(self) -> "Structure":
         """The structure over z_hat alone: every z parent dropped."""
         return Structure(
             tuple(tuple(p for p in parents if p[0] == "z_hat") for parents in self.parents)
         )
+
+    @property
+    def is_marginal(self) -> bool:
+        """Whether no node has a z parent, as in `marginal()`: a structure over z_hat alone."""
+        return self == self.marginal()
 
     def _cycle(self, nodes) -> str:
         """A cycle within nodes, each of which has a parent there: "1>2>1", 1-based."""
@@ -134,3 +157,60 @@ def from_config(text: str, latents: int) -> Structure:
     words = text.replace(",", " ").split()
     named = len(words) == 1 and words[0].isidentifier()
     return preset(words[0], latents) if named else parse(text, latents)
+
+
+def names(nodes) -> str:
+    """Nodes in words, 1-based, four or more in a row shortened: "z_1, z_hat_6 to z_hat_10".
+
+    Args:
+      nodes: ("z" | "z_hat", i), sorted.
+    """
+    runs = []
+    for kind, i in nodes:
+        if runs and runs[-1][-1] == (kind, i - 1):
+            runs[-1].append((kind, i))
+        else:
+            runs.append([(kind, i)])
+    words = []
+    for run in runs:
+        texts = [f"{kind}_{i + 1}" for kind, i in run]
+        words += texts if len(texts) < 4 else [f"{texts[0]} to {texts[-1]}"]
+    return ", ".join(words)
+
+
+def draw(structure: Structure) -> str:
+    """The structure for a terminal: the parents among z_hat of each node, then what z does.
+
+    `tower` with 10 latents:
+
+        z_hat_1, z_hat_2 -> z_hat_3
+        z_hat_3, z_hat_4 -> z_hat_5
+        own z alone: z_hat_1, z_hat_2, z_hat_4, z_hat_6 to z_hat_10
+
+    Arrows come in topological order. Each node has its own z as a parent too; lines with "added"
+    and "dropped" name the exceptions. Of `Structure.marginal()` one line says that there is no z.
+
+    Raises:
+      ValueError: there is a cycle.
+    """
+    lines, added, alone, orphans = [], [], [], []
+    for j in structure.order:
+        node, own = ("z_hat", j), ("z", j)
+        if structure.z_hat_parents(j):
+            sources = [p for p in structure.parents[j] if p[0] == "z_hat"]
+            lines.append(f"{names(sources)} -> {names([node])}")
+        elif structure.parents[j] == (own,):
+            alone.append(node)
+        elif not structure.parents[j]:
+            orphans.append(node)
+        more = [("z", i) for i in structure.z_parents(j) if i != j]
+        added += [f"added: {names(more)} -> {names([node])}"] if more else []
+    lines += added
+    if structure.is_marginal:
+        lines.append("no z: over z_hat alone")
+    else:
+        dropped = [j for j in structure.order if j not in structure.z_parents(j)]
+        lines += [f"dropped: z_{j + 1} -> z_hat_{j + 1}" for j in dropped]
+    lines += [f"own z alone: {names(sorted(alone))}"] if alone else []
+    lines += [f"no parents: {names(sorted(orphans))}"] if orphans else []
+    return "\n".join(lines)

@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cvae_jax import build, checkpoints, evaluate, loading, parallel
+from cvae_jax.command_line import Stopped
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.step import create_train_state, train_step
@@ -26,10 +27,6 @@ _LOST = math.log(2) + 0.1
 
 _BAR = {"dynamic_ncols": True, "smoothing": 0.05, "mininterval": 0.5}
 _TELL_EVERY = 20  # seconds between lines of progress where there is no terminal for a bar
-
-
-class Stopped(Exception):
-    """The run was asked to stop by a signal and has saved; holds the signal's number."""
 
 
 @contextlib.contextmanager
@@ -100,7 +97,6 @@ def train_and_evaluate(config, workdir):
     build.check(config, len(devices))
     with (
         open_workdir(workdir, config) as workdir,
-        stop_requests() as requests,
         checkpoints.open_checkpoints(workdir) as manager,
     ):
         dataset = pipeline.load(config.data.name, config.data.size, config.data.dir)
@@ -118,20 +114,20 @@ def train_and_evaluate(config, workdir):
         state = checkpoints.restore(manager, state) or state
         if int(state.step):
             log.info("resumed from the checkpoint of step %d in %s", int(state.step), workdir)
-        state = _train(
-            config, workdir, state, dataset, devices, manager, requests, objective, optimizers
-        )
+        state = _train(config, workdir, manager, state, dataset, objective, optimizers)
         evaluate.evaluate_run(config, workdir, int(state.step), objective, state.params, dataset)
     return state
 
 
-def _train(config, workdir, state, dataset, devices, manager, requests, objective, optimizers):
+def _train(config, workdir, manager, state, dataset, objective, optimizers):
+    """From the state's step to config.num_steps; returns the final state, saved."""
+    devices = jax.local_devices()
     step_fn = parallel.pmap_step(train_step, devices, objective=objective, optimizers=optimizers)
     start = int(state.step)
     writer = MetricsWriter(workdir, start)
     bar = tqdm(total=config.num_steps, initial=start, unit="step", disable=None, **_BAR)
     window, window_start, told, lost_before = [], time.perf_counter(), 0.0, False
-    with contextlib.closing(writer), bar:
+    with contextlib.closing(writer), bar, stop_requests() as requests:
         for step in range(start, config.num_steps):
             index = pipeline.batch_indices(
                 config.seed, step, config.batch_size, len(dataset.factors)

@@ -81,7 +81,8 @@ def test_the_whole_job(whole_run):
     results = json.loads((workdir / "results.json").read_text())
     assert results["step"] == 60
     assert "rendered" in results["data"]["source"]
-    for name in ("mig", "factor_score", "iou", "recon", "kl", "elbo", "cascade_kl"):
+    names = ("mig", "factor_score", "iou", "recon", "kl", "elbo", "cascade_kl")
+    for name in (*names, "ancestor_share", "forbidden_dependence"):
         entry = results["scores"][name]
         assert np.isfinite(entry["value"])
         assert entry["samples"] > 0
@@ -90,7 +91,7 @@ def test_the_whole_job(whole_run):
     assert results["scores"]["elbo"]["value"] == pytest.approx(
         -results["scores"]["recon"]["value"] - results["scores"]["kl"]["value"], rel=1e-5
     )
-    names = {"reconstructions", "samples", "traversals", "structure", "curves"}
+    names = {"reconstructions", "samples", "traversals", "structure", "effects", "curves"}
     assert {Path(p).stem for p in results["pictures"]} == names
     for picture in results["pictures"]:
         assert str(workdir / picture) in output
@@ -206,11 +207,17 @@ def test_errors_are_one_line(data_dir, tmp_path, args, message):
     [
         ("configs/nothing.py", "configs/nothing.py"),
         ("configs/dsprites.py:fast", "unknown variant 'fast'"),
+        ("broken.py", "invalid syntax"),
     ],
 )
-def test_a_wrong_config_file_is_one_line(config, message):
-    done = subprocess.run(command(config=config), capture_output=True, text=True, check=False)
-    assert_one_line(done, message)
+def test_a_wrong_config_file_is_one_line(tmp_path, config, message):
+    if config == "broken.py":
+        config = tmp_path / "broken.py"
+        config.write_text("def get_config(:")
+    for more in ((), ("--config.num_steps=3",)):
+        args = command(*more, config=config)
+        done = subprocess.run(args, capture_output=True, text=True, check=False)
+        assert_one_line(done, message)
 
 
 def test_a_run_of_another_config_is_left_as_it_is(whole_run, data_dir):

@@ -16,9 +16,12 @@ README = Path("README.md").read_text()
 # module -> modules of ours that it may import
 MAY = {
     "structures": (),
+    "dependence": ("structures",),
     "distributions": (),
     "parallel": (),
     "errors": (),
+    "command_line": ("errors",),
+    "main": ("allocator", "command_line", "train"),
     "conv": (),
     "plots": ("plots",),
     "writers": (),

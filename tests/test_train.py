@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import cvae_jax
-from cvae_jax import checkpoints, evaluate, train
+from cvae_jax import checkpoints, command_line, evaluate, train
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.base import Players
@@ -46,7 +46,7 @@ def test_resume_equals_the_uninterrupted_run(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "batch_indices", stop_at_13)
-        with pytest.raises(train.Stopped) as stopped:
+        with pytest.raises(command_line.Stopped) as stopped:
             train.train_and_evaluate(config, tmp_path / "cut")
     assert stopped.value.args[0] == signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

@@ -63,8 +63,7 @@ def plan(structure: Structure) -> list[tuple]:
 
 def rows_needed(structure: Structure) -> int:
     """The number of batch rows that one sample takes, at most: the smallest usable batch."""
-    is_marginal = structure == structure.marginal()
-    return structure.latents * (1 if is_marginal else 2)
+    return structure.latents * (1 if structure.is_marginal else 2)
 
 
 def sample_joint(rng, z, z_hat, structure: Structure, rows=None):

@@ -1,0 +1,149 @@
+"""The density-ratio KL against closed forms, on linear-Gaussian q: how good are samples of p_B?
+
+For each structure a q is fixed by a seed, a critic is trained on fresh batches to tell q from p_B,
+and its mean logit on fresh samples of q estimates KL(q || p_B). Printed beside the closed form: the
+estimate with exact samples of p_B and with `sample_joint`'s, means over seeds; all seeds and both
+kinds of samples train in one program. Writes the table as JSON where --out says.
+
+  python -m benchmarks.density_ratio --batch=64 --steps=3000
+"""
+
+import argparse
+import json
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from benchmarks import linear_gaussian
+from cvae_jax import networks, structures
+from cvae_jax.objectives.bayesian_joint import sample_joint
+from cvae_jax.objectives.density_ratio import classification_loss
+
+CRITIC = networks.Critic(layers=3, width=256)
+_TEST_ROWS = 50_000
+
+
+def cases(num_random: int):
+    """(name, Structure) of the presets on 5 latents and of random DAGs on 4 to 8."""
+    rng = np.random.default_rng(0)
+    named = [(name, structures.preset(name, 5)) for name in structures.PRESETS]
+    drawn = [
+        linear_gaussian.random_structure(rng, int(rng.integers(4, 9))) for _ in range(num_random)
+    ]
+    return named + [(str(structure), structure) for structure in drawn]
+
+
+def train_and_estimate(rng, draw_batch, test_rows, steps: int):
+    """E_q[logit] of a critic trained to tell q from p.
+
+    Args:
+      rng: a key.
+      draw_batch: key -> (rows of q [n, k], rows of p [n, k]), fresh ones a step.
+      test_rows: key -> rows of q [m, k] that the estimate is the mean over.
+      steps: of Adam.
+    """
+    rng, init_rng, test_rng = jax.random.split(rng, 3)
+    optimizer = optax.adam(optax.cosine_decay_schedule(1e-3, steps), b1=0.5, b2=0.9)
+    test = test_rows(test_rng)
+    params = CRITIC.init(init_rng, test[:1])
+
+    def loss(params, q, p):
+        return classification_loss(CRITIC.apply(params, q), CRITIC.apply(params, p))[0]
+
+    def step(carry, i):
+        params, opt_state = carry
+        gradient = jax.grad(loss)(params, *draw_batch(jax.random.fold_in(rng, i)))
+        updates, opt_state = optimizer.update(gradient, opt_state)
+        return (optax.apply_updates(params, updates), opt_state), None
+
+    (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), jnp.arange(steps))
+    return jnp.mean(CRITIC.apply(params, test))
+
+
+def joint_rows(rng, v, structure, batch):
+    """`sample_joint` on rows v [pool, 2d], columns z_hat then z: the first batch samples."""
+    d = structure.latents
+    z, z_hat = sample_joint(rng, v[:, d:], v[:, :d], structure, jnp.arange(batch))
+    return jnp.concatenate([z_hat, z], axis=1)
+
+
+def run(structure, *, batch, pool, steps, seeds):
+    """One row of the table: closed form and both estimates, means over seeds."""
+    d = structure.latents
+    seen = slice(0, d) if structure.is_marginal else slice(0, 2 * d)
+    cov = linear_gaussian.random_q(structure_with_z(structure), seed=1)
+    exact = linear_gaussian.structured(cov, structure)
+    q_factor, p_factor = (jnp.asarray(np.linalg.cholesky(c), jnp.float32) for c in (cov, exact))
+
+    def sample(rng, n, factor):
+        return jax.random.normal(rng, (n, 2 * d)) @ factor.T
+
+    def estimate(rng, ours):
+        def draw_batch(rng):
+            q_rng, exact_rng, rng = jax.random.split(rng, 3)
+            v = sample(q_rng, pool, q_factor)
+            p = sample(exact_rng, batch, p_factor)
+            p = jnp.where(ours, joint_rows(rng, v, structure, batch), p)
+            return v[:batch, seen], p[:, seen]
+
+        return train_and_estimate(
+            rng, draw_batch, lambda rng: sample(rng, _TEST_ROWS, q_factor)[:, seen], steps
+        )
+
+    both = jax.vmap(jax.vmap(estimate, in_axes=(None, 0)), in_axes=(0, None))
+    rngs = jax.random.split(jax.random.key(0), seeds)
+    found = jax.jit(both)(rngs, jnp.array([False, True]))  # [seeds, 2]
+    exact_mean, ours_mean = (float(x) for x in jnp.mean(found, axis=0))
+    closed = float(linear_gaussian.kl(cov, structure))
+    return {"closed": closed, "exact": exact_mean, "ours": ours_mean}
+
+
+def structure_with_z(structure):
+    """The structure with each z_hat_j's own z_j as a parent, from either form."""
+    return structures.Structure(
+        tuple(tuple(sorted({*parents, ("z", j)})) for j, parents in enumerate(structure.parents))
+    )
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--pool", type=int, default=0, help="prior_batch_size; 0: the batch")
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--random", type=int, default=10, help="random DAGs beside the presets")
+    parser.add_argument("--out", default="", help="a JSON file")
+    args = parser.parse_args()
+    print(f"batch {args.batch}, {args.steps} steps, means over {args.seeds} seeds, nats")
+    print(f"{'structure':<44}{'critic sees':<13}{'closed':>8}{'exact':>8}{'ours':>8}{'gap':>8}")
+    rows, start = [], time.perf_counter()
+    for name, structure in cases(args.random):
+        for sees, form in (("z_hat", structure.marginal()), ("z, z_hat", structure)):
+            row = run(
+                form,
+                batch=args.batch,
+                pool=args.pool or args.batch,
+                steps=args.steps,
+                seeds=args.seeds,
+            )
+            gap = row["ours"] - row["exact"]
+            allowed = max(0.04 * row["closed"], 0.03)
+            rows.append({"structure": name, "critic_input": sees, **row, "allowed": allowed})
+            mark = "" if abs(gap) <= allowed else f"  over {allowed:.3f}"
+            print(
+                f"{name:<44}{sees:<13}{row['closed']:8.3f}{row['exact']:8.3f}{row['ours']:8.3f}"
+                f"{gap:8.3f}{mark}",
+                flush=True,
+            )
+    print(f"{time.perf_counter() - start:.0f} s")
+    if args.out:
+        with open(args.out, "w") as file:
+            json.dump({"arguments": vars(args), "rows": rows}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What every program of the package shares: messages, exit codes, the config from the flags."""
+
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import flags
+from absl import logging as absl_logging
+from tqdm import tqdm
+
+from cvae_jax.errors import UserError
+
+
+class Stopped(Exception):
+    """A signal asked the program to stop, and its work is saved; holds the signal's number."""
+
+
+class _AboveBar(logging.Handler):
+    def emit(self, record):
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+def run(program: Callable, argv: list[str]) -> int:
+    """Run program(argv) with messages on standard error; returns the exit code.
+
+    0; 2 after a UserError, told in one line; 128 + n after the signal n.
+    """
+    log = logging.getLogger("cvae_jax")
+    log.addHandler(_AboveBar())
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    # orbax logs a full disk's traceback there; what matters comes as a UserError
+    absl_logging.set_verbosity(absl_logging.FATAL)
+    try:
+        program(argv)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Stopped as stopped:
+        log.info("stopped and saved; the same command goes on from here")
+        return 128 + stopped.args[0]
+    except KeyboardInterrupt:
+        log.info("interrupted; what is saved is kept, and the same command goes on from there")
+        return 128 + signal.SIGINT
+    return 0
+
+
+def parse(flag_values: flags.FlagValues, argv: list[str], description: str):
+    """The config that the command line asks for, and a name for it such as "dsprites-quick".
+
+    Args:
+      flag_values: flags, among them `config` by config_flags.DEFINE_config_file.
+      argv: the command line, the program's name first.
+      description: for --help, which prints it and exits.
+
+    Raises:
+      UserError: a flag or a config field is unknown or of a wrong type, or there is no config.
+    """
+    if any(arg in ("-h", "--help", "-help") for arg in argv):
+        print(description, flag_values.main_module_help(), sep="\n")
+        sys.exit(0)
+    for arg in argv:
+        name = arg.removeprefix("--config=").partition(":")[0]
+        if arg.startswith("--config=") and not Path(name).is_file():
+            raise UserError(f"there is no config file {name}; those that ship are in configs/")
+    try:
+        rest = flag_values(argv)
+        config = flag_values.config
+    except Exception as error:  # absl, ml_collections, or whatever the config file itself raises
+        lines = [line for line in str(error).strip("'\"").splitlines() if line.strip()]
+        raise UserError(lines[-1].strip()) from error
+    if rest[1:]:
+        names = ", ".join(f"--{name}" for name in flag_values if "." not in name)
+        raise UserError(f"unexpected argument {rest[1]!r}; the options are {names}")
+    if config is None:
+        raise UserError("which config? for instance --config=configs/dsprites.py:quick")
+    path, _, variant = flag_values["config"].config_filename.partition(":")
+    return config, "-".join(filter(None, (Path(path).stem, variant)))

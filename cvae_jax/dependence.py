@@ -1,0 +1,101 @@
+"""What a structure says about dependence: d-separation, and what KL(q || p_B) forbids.
+
+Nodes are ("z" | "z_hat", i), 0-based, as in `Structure.parents`; the z nodes are roots. p_B has
+every independence that d-separation finds in the DAG; q has them all where the KL is zero.
+"""
+
+import itertools
+from typing import NamedTuple
+
+from cvae_jax.structures import Structure, names
+
+
+class Independence(NamedTuple):
+    """node is independent of all others together given `given`; each a sorted tuple of nodes."""
+
+    node: tuple
+    others: tuple
+    given: tuple
+
+    def __str__(self):
+        given = f" given {names(self.given)}" if self.given else ""
+        return f"{names([self.node])} independent of {names(self.others)}{given}"
+
+
+class Pairs(NamedTuple):
+    """Pairs (i, j), i < j, of z_hat_i and z_hat_j: may they depend on one another?"""
+
+    allowed: tuple
+    forbidden: tuple
+
+
+def d_separated(structure: Structure, a, b, given=()) -> bool:
+    """Whether the structure makes nodes a and b independent given the nodes `given`.
+
+    By the moral graph (Lauritzen et al., 1990): keep a, b, `given` and all their ancestors, link
+    the parents of a common child, drop the directions; `given` must cut every path from a to b.
+    Sets of nodes are d-separated where each pair is.
+
+    Args:
+      structure: the DAG; a z that is no node's parent is independent of everything.
+      a: a node.
+      b: another node.
+      given: any number of further nodes.
+
+    Raises:
+      ValueError: something is not a node, or the same node is there twice among a, b and given.
+    """
+    nodes = set(itertools.product(("z", "z_hat"), range(structure.latents)))
+    named = [a, b, *given]
+    for node in named:
+        if node not in nodes:
+            last = structure.latents - 1
+            raise ValueError(f"{node!r} is not a node ('z' or 'z_hat', i) with i from 0 to {last}")
+        if named.count(node) > 1:
+            raise ValueError(f"{names([node])} is there twice among a, b and given")
+    kept = {*named, *(up for kind, j in named if kind == "z_hat" for up in structure.ancestors(j))}
+    links = {node: set() for node in kept}
+    for kind, j in kept:
+        family = {(kind, j), *(structure.parents[j] if kind == "z_hat" else ())}
+        for node in family:
+            links[node] |= family
+    reached, left = {a}, [a]
+    while left:
+        new = links[left.pop()] - reached - set(given)
+        reached |= new
+        left += new
+    return b not in reached
+
+
+def forbidden(structure: Structure) -> tuple:
+    """The independences that add up to the KL, one `Independence` a node, in topological order.
+
+        KL(q || p_B) = sum_j I( v_j ; v_<j minus Pa_j | Pa_j )
+
+    All z come before all z_hat. The z have no terms: they are drawn independently, so theirs are
+    zero whatever the model does. Nor have nodes whose parents are all that came before. Without z
+    parents (`Structure.marginal()`) the sum is over z_hat alone, as the critic does not see z.
+
+    Raises:
+      ValueError: there is a cycle.
+    """
+    before = [] if structure.is_marginal else [("z", i) for i in range(structure.latents)]
+    terms = []
+    for j in structure.order:
+        parents = structure.parents[j]
+        others = tuple(sorted(set(before) - set(parents)))
+        terms += [Independence(("z_hat", j), others, parents)] if others else []
+        before.append(("z_hat", j))
+    return tuple(terms)
+
+
+def pairs(structure: Structure) -> Pairs:
+    """Which pairs of z_hat may depend on one another when nothing else is known.
+
+    A pair may where one is the other's ancestor or both have a common one (a z too, so that
+    `structure.marginal()` can forbid more).
+    """
+    sides = {True: [], False: []}
+    for i, j in itertools.combinations(range(structure.latents), 2):
+        sides[d_separated(structure, ("z_hat", i), ("z_hat", j))].append((i, j))
+    return Pairs(allowed=tuple(sides[False]), forbidden=tuple(sides[True]))

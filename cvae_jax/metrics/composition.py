@@ -1,0 +1,85 @@
+"""Whether a code carries what the codes above it in the DAG know of the factors."""
+
+import numpy as np
+
+
+def composition(information, parents, *, floor=0.05):
+    """How much of the factor information of each of its parents a code carries, at the least.
+
+        share(j, p) = sum_k min(I_jk, I_pk) / sum_k I_pk
+        composition_j = min_{p in Pa_j} share(j, p)
+
+    over the parents among z_hat. Towards 1: the code knows whatever any parent knows of the
+    factors; 0: there is a parent of which it knows nothing. Two parents that hold factors a and b:
+    a code that determines both scores 1, one that knows nothing 0, and a copy of one parent 0 too,
+    since it composes nothing; that is why the minimum is taken (`coverage` gives the copy H(a) /
+    (H(a) + H(b)), and the sum of two equal factors less). With one parent it is the share of the
+    parent that is carried, which a copy has whole. A parent that knows nothing has share 0: there
+    is nothing to compose.
+
+    Scores of codes that do compose stay well below 1: a code of `bins` bins holds at most log(bins)
+    nats (3.0 for 20) of independent factors together, and the sum of two uniform 8-valued factors
+    tells .24 of each. Compare with the same structure on codes trained without it, not with 1.
+
+    What it can't see: factors that the code knows only jointly (an exclusive or tells nothing of
+    either); whether the code has its knowledge from the parents or straight from its own z_j;
+    parents that hold the same factor, of which a copy of one is a copy of both; and a composition
+    in other dimensions than those that the structure names.
+
+    Args:
+      information: I, of code dimension j with factor k in nats, [d, k]: `mutual_information`.
+      parents: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0; z is ignored.
+      floor: smaller entries of I count as 0: the estimate is biased by about (bins - 1)(values -
+        1) / 2n nats, .038 for 20 bins, 40 values and 10,000 samples, which are not information.
+
+    Returns:
+      Scores in [0, 1], [d]; NaN for nodes without parents among z_hat.
+
+    Raises:
+      ValueError: if information is not [d, k] for d nodes, or negative, NaN or infinite, or if a
+        parent is unknown.
+    """
+    information, above = _checked(information, parents, floor)
+    scores = [[_share(information[j], information[p]) for p in a] for j, a in enumerate(above)]
+    return np.array([min(among) if among else np.nan for among in scores])
+
+
+def coverage(information, parents, *, floor=0.05):
+    """How much of the factor information of its parents together a code carries.
+
+        coverage_j = sum_k min(I_jk, M_k) / sum_k M_k,     M_k = max_{p in Pa_j} I_pk
+
+    over the parents among z_hat. 1: it knows every factor as well as the parent that knows it best.
+    A code that carries one parent of two whole and nothing of the other scores what that parent
+    weighs, one half if they know as much; `composition` tells the two apart. 0 where no parent
+    knows anything. Arguments, returns, errors and limits are those of `composition`.
+    """
+    information, above = _checked(information, parents, floor)
+    return np.array(
+        [
+            _share(information[j], information[a].max(axis=0)) if a else np.nan
+            for j, a in enumerate(above)
+        ]
+    )
+
+
+def _share(carried, known):
+    """Share of known [k] that is carried [k], factor by factor; 0 of nothing."""
+    total = known.sum()
+    return np.minimum(carried, known).sum() / total if total else 0.0
+
+
+def _checked(information, parents, floor):
+    """Returns information [d, k], entries under the floor 0, and each node's z_hat parents."""
+    information = np.asarray(information, np.float64)
+    if information.ndim != 2 or len(information) != len(parents):
+        raise ValueError(
+            f"information {information.shape} is not [d, k] for parents of {len(parents)} nodes"
+        )
+    if not np.isfinite(information).all() or (information < -1e-9).any():  # rounding is no error
+        raise ValueError("information is negative, NaN or infinite")
+    above = [[i for kind, i in among if kind == "z_hat"] for among in parents]
+    unknown = [i for among in above for i in among if not 0 <= i < len(parents)]
+    if unknown:
+        raise ValueError(f"unknown parent {unknown[0]}: nodes are 0 to {len(parents) - 1}")
+    return np.where(information >= floor, information, 0.0), above

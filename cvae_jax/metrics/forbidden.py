@@ -1,0 +1,113 @@
+"""Dependence among (z, z_hat) that the structure forbids, by the Gaussian copula."""
+
+import numpy as np
+from scipy.special import digamma, ndtri
+from scipy.stats import rankdata
+
+# Of a residual variance, the whole being 1: below it a variable is a function of the others up to
+# rounding. Bounds a node's dependence at 13.8 nats.
+_MIN_RESIDUAL = 1e-12
+
+
+def forbidden_dependence(z, z_hat, parents):
+    """What KL(q || p_B) penalises, node by node, in nats.
+
+        KL(q || p_B) = sum_j I_j,    I_j = I( z_hat_j ; v_<j minus Pa_j | Pa_j )
+                                         = 1/2 log( Var(u_j | Pa_j) / Var(u_j | v_<j) )
+
+    v_<j is all that stands before z_hat_j in topological order (the smallest index first among
+    equals): every z_i and the earlier z_hat_i; z_hat_i alone if no node has a z parent, as then
+    the critic sees z_hat alone. z nodes are independent draws and have no term of their own. The
+    sum does not depend on the order; the terms do, as a dependence between two nodes is charged
+    to the later one.
+
+    The second form holds for a Gaussian copula: each variable is replaced by its normal scores
+    u = Phi^-1(rank / (n + 1)), and the variances are residuals of linear regressions on the scores
+    (Gaussian-copula mutual information, Ince et al. 2017). So increasing transforms of single
+    variables change nothing, and the value is exact (n to infinity) where q is Gaussian up to such
+    transforms. The bias that Gaussian samples have, 1/2 [ psi((n - 1 - p) / 2) - psi((n - 1 - m)
+    / 2) ] with p parents and m variables before, about (m - p) / 2n, is subtracted. A term's
+    standard error is about sqrt((m - p) / 2) / n where there is no dependence, so it can be
+    slightly negative, and at most 1 / sqrt(n) elsewhere. Ranks pull what remains down a little at
+    small n: for linear-Gaussian q with d = 10 and a total of 3 nats, the mean error of the total
+    was -6 % at n = 100, under 1 % at 1,000, with standard deviations of .25, .08 and (10,000) .02.
+
+    What it can't see: dependence that leaves no correlation of normal scores (z_hat_1 = |z_hat_2|).
+    For a node without parents, and for the total of a structure without edges (the total
+    correlation), the value is a lower bound. For a node with parents it is none: a curved
+    dependence on a parent, which the structure allows, is not taken out by the regression, and
+    what remains of it can look like dependence on another node. The critic's estimate,
+    `cascade_kl`, has neither limit but is itself too low by some tenth.
+
+    Args:
+      z: draws of the prior, floats [n, d]; not read, and may be None, if no node has a z parent.
+      z_hat: samples (not means, which are functions of z) of their re-encoding, floats [n, d].
+      parents: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0.
+
+    Returns:
+      Dependence in nats, [d], for each z_hat_j. A constant variable depends on nothing.
+
+    Raises:
+      ValueError: if the shapes disagree, a value is not finite, there are no more rows than
+        variables + 1, or parents have an unknown node or a cycle.
+    """
+    parents = [tuple(among) for among in parents]
+    joint = any(kind == "z" for among in parents for kind, _ in among)
+    arrays = [np.asarray(a, np.float64) for a in ((z_hat, z) if joint else (z_hat,))]
+    n, d = _checked(arrays, parents)
+    v = np.concatenate(arrays, axis=1)  # z_hat first
+    varying = np.flatnonzero((v != v[0]).any(axis=0))
+    correlation = np.eye(v.shape[1])
+    if varying.size:
+        scores = ndtri(rankdata(v[:, varying], axis=0) / (n + 1))
+        correlation[np.ix_(varying, varying)] = np.corrcoef(scores, rowvar=False)
+
+    dependence, before = np.zeros(d), list(range(d, v.shape[1]))
+    for j in _order(parents):
+        allowed = [d + i if kind == "z" else i for kind, i in parents[j]]
+        if j in varying:
+            few = np.intersect1d(allowed, varying).astype(int)
+            all_before = np.intersect1d(before, varying).astype(int)
+            ratio = _residual(correlation, j, few) / _residual(correlation, j, all_before)
+            bias = digamma((n - 1 - len(few)) / 2) - digamma((n - 1 - len(all_before)) / 2)
+            dependence[j] = 0.5 * (np.log(ratio) - bias)
+        before.append(j)
+    return dependence
+
+
+def _checked(arrays, parents):
+    """Returns n and d, or says what is wrong."""
+    n, d = arrays[0].shape if arrays[0].ndim == 2 else (0, 0)
+    if not d or any(a.shape != (n, d) for a in arrays) or len(parents) != d:
+        shapes = ", ".join(str(a.shape) for a in arrays)
+        raise ValueError(
+            f"codes {shapes} and parents of {len(parents)} nodes disagree: want [n, d]"
+        )
+    if not all(np.isfinite(a).all() for a in arrays):
+        raise ValueError("codes are NaN or infinite")
+    if n <= len(arrays) * d + 1:
+        raise ValueError(f"{n} samples are too few for {len(arrays) * d} variables")
+    for among in parents:
+        for kind, i in among:
+            if kind not in ("z", "z_hat") or not 0 <= i < d:
+                raise ValueError(f"unknown parent {(kind, i)}: nodes are 0 to {d - 1}")
+    return n, d
+
+
+def _order(parents):
+    """Indices of the z_hat nodes, parents first and the smallest first among equals."""
+    left, order = set(range(len(parents))), []
+    while left:
+        free = [j for j in sorted(left) if not left & {i for k, i in parents[j] if k == "z_hat"}]
+        if not free:
+            raise ValueError(f"parents have a cycle among nodes {sorted(left)}")
+        order.append(free[0])
+        left.remove(free[0])
+    return order
+
+
+def _residual(correlation, j, given):
+    """Variance of a standardised variable j that its regression on the variables given leaves."""
+    cross = correlation[given, j]
+    slope = np.linalg.pinv(correlation[np.ix_(given, given)], hermitian=True) @ cross
+    return max(1 - cross @ slope, _MIN_RESIDUAL)

@@ -1,0 +1,66 @@
+"""What the structure did to a model: interventions on z, forbidden dependence, composition."""
+
+import jax
+import numpy as np
+
+from cvae_jax import metrics
+from cvae_jax.distributions import sample_gaussian
+
+_CODES = 1_000  # for interventions: d + 1 decodes and encodes of each
+_JOINT = 10_000  # rows of (z, z_hat) for the forbidden dependence
+_BATCH = 1_000
+
+
+def _re_encode(objective, params):
+    """A function from z [n, d] to the posterior mean and logvar of decode(z), in batches."""
+    function = jax.jit(lambda z: objective.encode(params, objective.decode(params, z)))
+
+    def run(z):
+        parts = [jax.device_get(function(z[i : i + _BATCH])) for i in range(0, len(z), _BATCH)]
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+    return run
+
+
+def structure_scores(objective, params, structure, critic_input, rng, codes, factors) -> dict:
+    """Scores of a model against its structure, for results.json and the heat map.
+
+    Args:
+      objective: with prior, encode and decode.
+      params: its parameters.
+      structure: the whole structure, z parents included.
+      critic_input: "z_hat" or "joint": what the regulariser forbids.
+      rng: a key.
+      codes: posterior means of the data [n, d].
+      factors: their factor labels [n, k].
+
+    Returns:
+      effects [d, d], ancestors [d, d], ancestor_share and its chance level, forbidden [d] in nats
+      a node, composition [d] (None without z_hat parents); see `metrics`.
+    """
+    d = structure.latents
+    re_encode = _re_encode(objective, params)
+    z_rng, new_rng, joint_rng, noise_rng = jax.random.split(rng, 4)
+    z, new = objective.prior(z_rng, _CODES), objective.prior(new_rng, _CODES)
+    before = re_encode(z)[0]
+    after = np.stack([re_encode(z.at[:, i].set(new[:, i]))[0] for i in range(d)])  # [d, n, d]
+    effects = metrics.intervention_effects(before, after)
+    ancestors = np.array(structure.ancestor_matrix())
+    share = metrics.ancestor_share(effects, ancestors)
+
+    z = objective.prior(joint_rng, _JOINT)
+    mean, logvar = re_encode(z)
+    z_hat = np.asarray(sample_gaussian(jax.random.normal(noise_rng, mean.shape), mean, logvar))
+    seen = structure if critic_input == "joint" else structure.marginal()
+    composition = metrics.composition(
+        metrics.mutual_information(codes, factors), structure.marginal().parents
+    )
+    return {
+        "text": str(structure),
+        "effects": effects.tolist(),
+        "ancestors": ancestors.astype(int).tolist(),
+        "ancestor_share": float(share.score),
+        "ancestor_share_by_chance": float(share.chance),
+        "forbidden": metrics.forbidden_dependence(np.asarray(z), z_hat, seen.parents).tolist(),
+        "composition": [None if np.isnan(x) else float(x) for x in composition],
+    }
