@@ -27,11 +27,11 @@ _TEST_ROWS = 50_000
 
 
 def cases(num_random: int):
-    """(name, Structure) of the presets on 5 latents and of random DAGs on 4 to 8."""
+    """(name, Structure) of the presets on 5 latents and of random DAGs on 5 to 8."""
     rng = np.random.default_rng(0)
     named = [(name, structures.preset(name, 5)) for name in structures.PRESETS]
     drawn = [
-        linear_gaussian.random_structure(rng, int(rng.integers(4, 9))) for _ in range(num_random)
+        linear_gaussian.random_structure(rng, int(rng.integers(5, 9))) for _ in range(num_random)
     ]
     return named + [(str(structure), structure) for structure in drawn]
 

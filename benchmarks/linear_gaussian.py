@@ -84,9 +84,9 @@ def _draw(rng, structure):
         strangers = [i for i in done if i not in structure.z_hat_parents(j)]
         for i in strangers:
             if rng.random() < 0.5:
-                weights[i] = rng.uniform(0.2, 0.6) * rng.choice((-1, 1))
+                weights[i] = rng.uniform(0.2, 1.0) * rng.choice((-1, 1))
         row = cov @ weights  # covariance with all that is there
-        variance = weights @ cov @ weights + rng.uniform(0.2, 0.6)
+        variance = weights @ cov @ weights + rng.uniform(0.1, 0.5)
         cov[j], cov[:, j] = row / np.sqrt(variance), row / np.sqrt(variance)
         cov[j, j] = 1.0
         done.append(j)

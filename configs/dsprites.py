@@ -57,7 +57,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.eval.traversal_range = 2.0  # the paper's, -2 to 2
 
     if variant == "quick":
-        config.num_steps = 3_000
+        config.num_steps = 2_500
         config.data.name = "dsprites_small"
         config.data.size = 32
         config.objective.pixel_weight = 4.0

@@ -73,7 +73,9 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
     )
 
     values = np.linspace(-1, 1, _STEPS) * config.eval.traversal_range
-    grid = np.tile(mean[pick[0]], (latents, _STEPS, 1))  # [d, steps, d]
+    # From the middle of the codes: at their rim every move leads to where no image is.
+    typical = mean[pick[np.argmin(np.sum(mean[pick[:_CODES]] ** 2, axis=1))]]
+    grid = np.tile(typical, (latents, _STEPS, 1))  # [d, steps, d]
     grid[np.arange(latents), :, np.arange(latents)] = values
     moved = np.asarray(decode(params, grid.reshape(-1, latents).astype(np.float32)))
     some = pick[:_CODES]
@@ -84,7 +86,7 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
             moved.reshape(latents, _STEPS, *moved.shape[1:]),
             values,
             _labels(mean[some], logvar[some], sample, range(latents)),
-            title="Latent traversals: one code moved, the others those of one image",
+            title="Latent traversals: one code moved, the others those of a typical image",
             subtitle=where,
         )
     )

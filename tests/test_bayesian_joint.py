@@ -85,7 +85,7 @@ def largest_error(structure, cov, batch, num_batches):
 
 
 RNG = np.random.default_rng(0)
-DAGS = [linear_gaussian.random_structure(RNG, int(RNG.integers(4, 9))) for _ in range(50)]
+DAGS = [linear_gaussian.random_structure(RNG, int(RNG.integers(5, 9))) for _ in range(50)]
 PRESETS = [structures.preset(name, 5) for name in structures.PRESETS]
 
 

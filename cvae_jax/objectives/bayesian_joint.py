@@ -10,7 +10,7 @@ node in topological order, so that each node depends on its parents as under q a
 * any other node is drawn by donor resampling with regression adjustment: of the rows set aside for
   this node, the one with the nearest parents gives its value, moved along the batch's regression of
   the node on its parents by the distance that remains. Exact in the limit of a large batch for any
-  q, and without bias in the slopes at any size where q is linear-Gaussian.
+  q; where q is linear-Gaussian, slopes and variances are without bias at any size.
 
 Every drawn node has a random share of the rows to itself. Two nodes of a sample must not share a
 donor, and forbidding the second one what the first one took would bias it: the rows taken are those
@@ -119,6 +119,11 @@ def sample_joint(rng, z, z_hat, structure: Structure, rows=None):
 def draw(y, x, target, allowed):
     """Donor resampling: y of the allowed row with the nearest x, moved along the slope of y on x.
 
+    Written as the fit at the target plus the donor's residual, times sqrt((1 - h) / (1 - h_donor))
+    with the leverages h of target and donor. The fit at the target has a variance of h times the
+    residual's, which p_B's wider parents can make large, and has taken h_donor of the donor's own;
+    with the factor the sample's variance is right. Where the donor is near, it is 1.
+
     Args:
       y: the node in the batch [B].
       x: its parents in the batch [B, p].
@@ -131,8 +136,14 @@ def draw(y, x, target, allowed):
     batch, count = x.shape
     mean, scale = jnp.mean(x, axis=0), jnp.std(x, axis=0) + 1e-6
     x, target = (x - mean) / scale, (target - mean) / scale
-    gram = x.T @ x / batch + _RIDGE * jnp.eye(count)
-    slope = jnp.linalg.solve(gram, x.T @ (y - jnp.mean(y)) / batch)  # [p]
+    inverse = jnp.linalg.inv(x.T @ x / batch + _RIDGE * jnp.eye(count))
+    centre = jnp.mean(y)
+    slope = inverse @ (x.T @ (y - centre)) / batch  # [p]
+
+    def rest(x):  # one minus the leverage; a target far out keeps a tenth
+        return jnp.maximum(1 - (1 + jnp.sum((x @ inverse) * x, axis=1)) / batch, 0.1)
+
     distance = jnp.sum((target[:, None] - x[None]) ** 2, axis=-1)  # [n, B]
     donor = jnp.argmin(jnp.where(allowed, distance, jnp.inf), axis=1)  # [n]
-    return y[donor] + jnp.sum((target - x[donor]) * slope, axis=1)
+    residual = (y - centre - x @ slope)[donor]
+    return centre + target @ slope + residual * jnp.sqrt(rest(target) / rest(x)[donor])
