@@ -1,8 +1,8 @@
 """The cascade VAE on dSprites.
 
 Variants:
-  (none)    the paper's setting: 64x64, batch 64, 300,000 steps. On two CPU cores 6.3 steps a second,
-            so 13 hours, after some minutes that render the 737,280 images once. Not yet run to its
+  (none)    the paper's setting: 64x64, batch 64, 300,000 steps. On two CPU cores 6 steps a second,
+            so 14 hours, after some minutes that render the 737,280 images once. Not yet run to its
             end; after 4,000 steps (--config.num_steps=4000) IoU .82, MIG .10, FactorVAE score .55
   quick     a look at everything: a sub-grid of the data at 32x32, few steps. On two CPU cores 3.5
             minutes; IoU .85, MIG .05, FactorVAE score .52

@@ -36,7 +36,7 @@ def images():
 
 @pytest.fixture
 def optimizers():
-    return Players(model=optax.adam(5e-4), critic=optax.adam(5e-4))
+    return Players(model=optax.adam(1e-4), critic=optax.adam(1e-4))
 
 
 def small_cascade(structure="1>3 2>3", weight=2.0, *, size=8, latents=4, **kwargs):

@@ -90,7 +90,7 @@ PRESETS = [structures.preset(name, 5) for name in structures.PRESETS]
 
 
 @pytest.mark.parametrize("joint", [False, True], ids=["z_hat", "joint"])
-@pytest.mark.parametrize("structure", [*PRESETS, *DAGS[:4]], ids=str)
+@pytest.mark.parametrize("structure", [*PRESETS, *DAGS[:2]], ids=str)
 def test_law(structure, joint):
     """The covariance of p_B's samples, whatever dependence the structure forbids and q has."""
     cov = linear_gaussian.random_q(structure, seed=1)
@@ -103,7 +103,7 @@ def test_law(structure, joint):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("joint", [False, True], ids=["z_hat", "joint"])
-@pytest.mark.parametrize("structure", DAGS[4:20], ids=str)
+@pytest.mark.parametrize("structure", DAGS[2:20], ids=str)
 def test_law_of_more_dags(structure, joint):
     cov = linear_gaussian.random_q(structure, seed=1)
     structure = structure if joint else structure.marginal()
