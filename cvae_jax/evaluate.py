@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cvae_jax import build, metrics, parallel, pictures
-from cvae_jax.structure_scores import structure_scores
+from cvae_jax.structure_scores import CODES, JOINT_ROWS, structure_scores
 from cvae_jax.workdir import write_json
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,8 @@ def _entries(structure, config) -> dict:
             "value": float(np.mean(composition)),
             "definition": "factor information that composed nodes share with their poorest parent",
         }
-    for entry, samples in zip(entries.values(), (1_000, 10_000, _MIG_SAMPLES), strict=False):
+    counts = (CODES, JOINT_ROWS, _MIG_SAMPLES)
+    for entry, samples in zip(entries.values(), counts, strict=False):
         entry |= {"samples": samples, "seed": config.seed}
     return entries
 

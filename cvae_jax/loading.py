@@ -10,7 +10,7 @@ import ml_collections
 from cvae_jax import build, checkpoints
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.base import Objective, Players
-from cvae_jax.step import create_train_state
+from cvae_jax.step import as_float, create_train_state
 from cvae_jax.workdir import read_json
 
 
@@ -55,14 +55,11 @@ def load(workdir) -> Model:
       UserError: it is not a run's folder, holds no checkpoint, or the checkpoint is damaged.
     """
     config, objective, params = _restore(workdir)
-    encode = jax.jit(objective.encode)
+    encode = jax.jit(lambda params, images: objective.encode(params, as_float(images)))
     decode = jax.jit(lambda params, z: objective.decode(params, z))
 
-    def as_float(images):
-        return images / 255.0 if images.dtype == "uint8" else images
-
     return Model(
-        encode=lambda images: encode(params, as_float(images)),
+        encode=lambda images: encode(params, images),
         decode=lambda z: decode(params, z),
         config=config,
         objective=objective,

@@ -12,18 +12,17 @@ _CODES = 10_000  # codes that the labels of the traversals are computed from
 _CURVES = ("recon", "kl", "elbo")
 
 
-def _labels(mean, logvar, dataset, order):
-    """A label for each latent in order: its KL and the factor that it has most information on."""
+def _labels(mean, logvar, factors, factor_names):
+    """A label for each latent: its KL and the factor that it has most information on."""
     kl = np.asarray(kl_to_standard_normal(mean, logvar)).mean(axis=0)  # [d]
-    factors = dataset.factors[: len(mean)]
     entropies = [np.unique(f, return_counts=True)[1] / len(f) for f in factors.T]
     entropies = np.array([-np.sum(p * np.log(p)) for p in entropies])
     information = metrics.mutual_information(mean, factors) / entropies  # [d, k]
     names = [
-        dataset.factor_names[row.argmax()] if kl[j] > 0.05 else "unused"
+        factor_names[row.argmax()] if kl[j] > 0.05 else "unused"
         for j, row in enumerate(information)
     ]
-    return [f"$z_{{{j + 1}}}$  KL {kl[j]:.2f}  {names[j]}" for j in order]
+    return [f"$z_{{{j + 1}}}$  KL {kl[j]:.2f}  {names[j]}" for j in range(len(kl))]
 
 
 def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, scores):
@@ -79,13 +78,12 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
     grid[np.arange(latents), :, np.arange(latents)] = values
     moved = np.asarray(decode(params, grid.reshape(-1, latents).astype(np.float32)))
     some = pick[:_CODES]
-    sample = dataset._replace(factors=dataset.factors[some])
     paths.append(
         plots.traversals(
             folder / "traversals.png",
             moved.reshape(latents, _STEPS, *moved.shape[1:]),
             values,
-            _labels(mean[some], logvar[some], sample, range(latents)),
+            _labels(mean[some], logvar[some], dataset.factors[some], dataset.factor_names),
             title="Latent traversals: one code moved, the others those of a typical image",
             subtitle=where,
         )

@@ -19,7 +19,7 @@ class TrainState(NamedTuple):
     rng: Any  # a typed key; never changes: a step's randomness is fold_in(rng, step)
 
 
-def _as_float(images):
+def as_float(images):
     """Images as float in [0, 1]; uint8 is scaled from 0..255."""
     return images.astype(jnp.float32) / 255.0 if images.dtype == jnp.uint8 else images
 
@@ -34,7 +34,7 @@ def create_train_state(rng, objective: Objective, optimizers: Players, images) -
       images: [B, H, W, C] uint8 or float in [0, 1], for their shape alone.
     """
     init_rng, rng = jax.random.split(rng)
-    params = objective.init(init_rng, _as_float(images))
+    params = objective.init(init_rng, as_float(images))
     opt_state = Players(*(tx.init(p) for tx, p in zip(optimizers, params, strict=True)))
     return TrainState(jnp.zeros((), jnp.int32), params, opt_state, rng)
 
@@ -59,7 +59,7 @@ def train_step(
       (state, metrics): metrics are means over the global batch, at the parameters before the step.
     """
     params = state.params
-    images = _as_float(images)
+    images = as_float(images)
     model_rng, critic_rng = jax.random.split(jax.random.fold_in(state.rng, state.step))
 
     def model_loss(model):

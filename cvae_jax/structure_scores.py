@@ -6,8 +6,8 @@ import numpy as np
 from cvae_jax import metrics
 from cvae_jax.distributions import sample_gaussian
 
-_CODES = 1_000  # for interventions: d + 1 decodes and encodes of each
-_JOINT = 10_000  # rows of (z, z_hat) for the forbidden dependence
+CODES = 1_000  # for interventions: d + 1 decodes and encodes of each
+JOINT_ROWS = 10_000  # rows of (z, z_hat) for the forbidden dependence
 _BATCH = 1_000
 
 
@@ -41,14 +41,16 @@ def structure_scores(objective, params, structure, critic_input, rng, codes, fac
     d = structure.latents
     re_encode = _re_encode(objective, params)
     z_rng, new_rng, joint_rng, noise_rng = jax.random.split(rng, 4)
-    z, new = objective.prior(z_rng, _CODES), objective.prior(new_rng, _CODES)
+    # Host arrays: setting a column of a device array compiles a program a column.
+    z, new = (np.asarray(objective.prior(key, CODES)) for key in (z_rng, new_rng))
     before = re_encode(z)[0]
-    after = np.stack([re_encode(z.at[:, i].set(new[:, i]))[0] for i in range(d)])  # [d, n, d]
+    one = np.eye(d, dtype=bool)
+    after = np.stack([re_encode(np.where(one[i], new, z))[0] for i in range(d)])  # [d, n, d]
     effects = metrics.intervention_effects(before, after)
     ancestors = np.array(structure.ancestor_matrix())
     share = metrics.ancestor_share(effects, ancestors)
 
-    z = objective.prior(joint_rng, _JOINT)
+    z = np.asarray(objective.prior(joint_rng, JOINT_ROWS))
     mean, logvar = re_encode(z)
     z_hat = np.asarray(sample_gaussian(jax.random.normal(noise_rng, mean.shape), mean, logvar))
     seen = structure if critic_input == "joint" else structure.marginal()
@@ -61,6 +63,6 @@ def structure_scores(objective, params, structure, critic_input, rng, codes, fac
         "ancestors": ancestors.astype(int).tolist(),
         "ancestor_share": float(share.score),
         "ancestor_share_by_chance": float(share.chance),
-        "forbidden": metrics.forbidden_dependence(np.asarray(z), z_hat, seen.parents).tolist(),
+        "forbidden": metrics.forbidden_dependence(z, z_hat, seen.parents).tolist(),
         "composition": [None if np.isnan(x) else float(x) for x in composition],
     }

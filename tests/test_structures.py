@@ -277,7 +277,9 @@ def test_d_separation_of_the_presets(structure):
     rng = np.random.default_rng(0)
     check_d_separation(structure, lambda rest: ())
     for share in (0.1, 0.25, 0.5, 0.75):
-        check_d_separation(structure, lambda rest: [n for n in rest if rng.random() < share])  # noqa: B023
+        check_d_separation(
+            structure, lambda rest, share=share: [n for n in rest if rng.random() < share]
+        )
 
 
 @SETTINGS
