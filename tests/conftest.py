@@ -4,15 +4,16 @@ import tempfile
 # Before jax starts: four virtual devices, and a thread pool large enough that their collectives
 # cannot wait for each other. Compilation is most of the suite's time: less optimisation halves it
 # (what runs in a process of its own runs with the defaults).
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + (
-    " --xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
-)
-os.environ["NPROC"] = "16"
-os.environ["JAX_PLATFORMS"] = "cpu"
-# Many tests compile the same programs; processes started by tests share the folder too.
-compiled = tempfile.TemporaryDirectory(prefix="cvae_jax_compiled_")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers inherit all this
+    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + (
+        " --xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+    )
+    os.environ["NPROC"] = "16"
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    # Many tests compile the same programs; workers and processes started by tests share the folder.
+    compiled = tempfile.TemporaryDirectory(prefix="cvae_jax_compiled_")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 import functools
 

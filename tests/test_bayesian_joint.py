@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import linear_gaussian
 from cvae_jax import structures
+from cvae_jax.objectives import bayesian_joint
 from cvae_jax.objectives.cascade import sample_joint
 
 
@@ -65,49 +66,86 @@ def test_gradient_is_stopped():
     assert not np.any(jax.grad(total, argnums=(0, 1))(z, z_hat)[1])
 
 
-def largest_error(structure, cov, batch, num_batches):
-    """Of the samples' covariance against p_B's own, in units of p_B's standard deviations."""
-    d = structure.latents
-    factor = jnp.asarray(np.linalg.cholesky(cov), jnp.float32)
-
-    def moments(rng):
-        data_rng, rng = jax.random.split(rng)
-        v = jax.random.normal(data_rng, (batch, 2 * d)) @ factor.T
-        z_new, z_hat_new = sample_joint(rng, v[:, d:], v[:, :d], structure)
-        new = jnp.concatenate([z_hat_new, z_new], axis=1)
-        return new.T @ new / batch
-
-    rngs = jax.random.split(jax.random.key(0), (num_batches // 50, 50))
-    mean = jax.jit(lambda rngs: jnp.mean(jax.lax.map(jax.vmap(moments), rngs), axis=(0, 1)))
-    expected = linear_gaussian.structured(cov, structure)
-    scale = np.sqrt(np.diag(expected))
-    return np.max(np.abs(mean(rngs) - expected) / np.outer(scale, scale))
+LATENTS = 8
 
 
-RNG = np.random.default_rng(0)
-DAGS = [linear_gaussian.random_structure(RNG, int(RNG.integers(5, 9))) for _ in range(50)]
-PRESETS = [structures.preset(name, 5) for name in structures.PRESETS]
+def law_cases():
+    """(structure, covariance of q): presets in both modes, 50 random DAGs in either by turns."""
+    rng = np.random.default_rng(0)
+    dags = [linear_gaussian.random_structure(rng, int(rng.integers(5, 9))) for _ in range(50)]
+    cases = []
+    for i, text in enumerate([*structures.PRESETS.values(), *map(str, dags)]):
+        structure = structures.parse(text, LATENTS)  # the latents left over are independent
+        cov = linear_gaussian.random_q(structure, seed=1)
+        both = (structure, structure.marginal())
+        cases += [(s, cov) for s in (both if i < len(structures.PRESETS) else both[i % 2 :][:1])]
+    return cases
 
 
-@pytest.mark.parametrize("joint", [False, True], ids=["z_hat", "joint"])
-@pytest.mark.parametrize("structure", [*PRESETS, *DAGS[:2]], ids=str)
-def test_law(structure, joint):
-    """The covariance of p_B's samples, whatever dependence the structure forbids and q has."""
-    cov = linear_gaussian.random_q(structure, seed=1)
-    structure = structure if joint else structure.marginal()
-    assert largest_error(structure, cov, 64, 4000) < 0.05
-    # the test can fail: q itself is not p_B
-    difference = cov - linear_gaussian.structured(cov, structure)
-    assert np.max(np.abs(difference)) > 0.2
+def by_number_of_draws():
+    """The cases of `law_cases`, with their plans, in groups that one program serves."""
+    groups = {}
+    for structure, cov in law_cases():
+        plan = bayesian_joint.plan(structure)
+        parents = np.full((len(plan.nodes), 4), -1)
+        parents[:, : plan.parents.shape[-1]] = plan.parents if len(plan.nodes) else 0
+        plan = plan._replace(parents=parents, num_roots=np.array(plan.num_roots))
+        groups.setdefault(len(plan.nodes), []).append((structure, cov, plan))
+    return groups
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("joint", [False, True], ids=["z_hat", "joint"])
-@pytest.mark.parametrize("structure", DAGS[2:20], ids=str)
-def test_law_of_more_dags(structure, joint):
-    cov = linear_gaussian.random_q(structure, seed=1)
-    structure = structure if joint else structure.marginal()
-    assert largest_error(structure, cov, 64, 4000) < 0.05
+GROUPS = by_number_of_draws()
+
+
+@pytest.mark.parametrize(("batch", "rows", "limit"), [(64, 64, 0.05), (512, 96, 0.01)])
+@pytest.mark.parametrize("num_draws", sorted(GROUPS))
+def test_law(num_draws, batch, rows, limit):
+    """The covariance of p_B's samples, whatever dependence the structure forbids and q has.
+
+    4,000 batches; the first `rows` samples of each.
+    """
+    cases, covs, plans = zip(*GROUPS[num_draws], strict=True)
+    plans = jax.tree.map(lambda *x: np.stack(x), *plans)
+    factors = np.stack([np.linalg.cholesky(cov) for cov in covs]).astype(np.float32)
+
+    def covariances(plans, factors):
+        def add(total, rng):
+            data_rng, rng = jax.random.split(rng)
+            noise = jax.random.normal(data_rng, (batch, 2 * LATENTS))
+
+            def one(plan, factor):
+                new = bayesian_joint.sample(rng, noise @ factor.T, plan, jnp.arange(rows))
+                return new.T @ new / rows
+
+            return total + jax.vmap(one)(plans, factors), None
+
+        start = jnp.zeros((len(cases), 2 * LATENTS, 2 * LATENTS))
+        return (
+            jax.lax.scan(add, start, jax.random.split(jax.random.key(0, impl="rbg"), 4000))[0]
+            / 4000
+        )
+
+    fast = {"xla_backend_optimization_level": 3}  # long enough to be worth it, see conftest.py
+    found = np.asarray(jax.jit(covariances, compiler_options=fast)(plans, factors))
+    for structure, cov, mean in zip(cases, covs, found, strict=True):
+        expected = linear_gaussian.structured(cov, structure)
+        units = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
+        assert np.max(np.abs(mean - expected) / units) < limit, str(structure)
+        # the test can fail: q itself is not p_B
+        assert np.max(np.abs(cov - expected)) > 0.2
+
+
+def test_sample_joint_is_the_sampler_of_the_plan():
+    """What the law is tested on is what the objective calls."""
+    structure = structures.preset("tower", 5)
+    rng = np.random.default_rng(0)
+    z, z_hat = (jnp.asarray(rng.normal(size=(24, 5)), jnp.float32) for _ in range(2))
+    z_new, z_hat_new = sample_joint(jax.random.key(4), z, z_hat, structure)
+    v = jnp.concatenate([z_hat, z], axis=1)
+    new = bayesian_joint.sample(
+        jax.random.key(4), v, bayesian_joint.plan(structure), jnp.arange(24)
+    )
+    np.testing.assert_array_equal(jnp.concatenate([z_hat_new, z_new], axis=1), new)
 
 
 def test_closed_form_of_the_kl_equals_the_gaussian_formula():

@@ -17,8 +17,11 @@ donor, and forbidding the second one what the first one took would bias it: the 
 that resemble the sample most, in forbidden respects too.
 """
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cvae_jax.structures import Structure
 
@@ -35,30 +38,44 @@ def parents_of(structure: Structure, node: int) -> tuple:
     return (*structure.z_hat_parents(node), *(d + i for i in structure.z_parents(node)))
 
 
-def plan(structure: Structure) -> list[tuple]:
-    """How each node of v is sampled, in order: (node, "root" | "copy" | "draw", root).
+class Plan(NamedTuple):
+    """How the nodes of v are sampled. Arrays: one program serves all structures of these shapes."""
 
-    For a copy, root is the node whose batch row it is copied from.
-    """
+    shift: (
+        Any  # [2 d] of each root, and of each copy that of its root's: which row it is taken from
+    )
+    num_roots: Any  # how many rows one sample takes
+    nodes: Any  # [m] the nodes to draw, in topological order
+    parents: Any  # [m, p] of each of them, filled up with -1
+
+
+def plan(structure: Structure) -> Plan:
+    """Which node is a root, a copy or drawn, see the module's docstring."""
     d = structure.latents
-    steps, root_of, held = [], {}, {}  # node -> root of its row; root -> nodes of its row in use
+    shift, held, nodes = {}, [], []  # held: for each row of a sample, the nodes taken from it
     for node in (*structure.order, *range(d, 2 * d)):
         if not parents_of(structure, node):
-            steps.append((node, "root", node))
-            root_of[node], held[node] = node, {node}
+            shift[node] = len(held)
+            held.append({node})
     for node in structure.order:
         parents = parents_of(structure, node)
         if not parents:
             continue
-        root = root_of.get(parents[0])
-        if root is not None and held[root] == set(parents):
-            steps.append((node, "copy", root))
-            root_of[node] = root
-            held[root].add(node)
+        row = shift.get(parents[0])
+        if row is not None and held[row] == set(parents):
+            shift[node] = row
+            held[row].add(node)
         else:
             # Not a value of any row afterwards: its children can't be copied along with it.
-            steps.append((node, "draw", None))
-    return steps
+            nodes.append(node)
+    families = [parents_of(structure, node) for node in nodes]
+    width = max(map(len, families), default=0)
+    return Plan(
+        shift=np.array([shift.get(node, 0) for node in range(2 * d)]),
+        num_roots=len(held),
+        nodes=np.array(nodes, int),
+        parents=np.array([(*p, *[-1] * (width - len(p))) for p in families], int),
+    )
 
 
 def rows_needed(structure: Structure) -> int:
@@ -91,33 +108,32 @@ def sample_joint(rng, z, z_hat, structure: Structure, rows=None):
             "batch_size or cascade.prior_batch_size"
         )
     v = jax.lax.stop_gradient(jnp.concatenate([z_hat, z], axis=1))  # [B, 2 d], z_hat first
-    rows = jnp.arange(batch) if rows is None else rows
-    steps = plan(structure)
-    num_draws = sum(action == "draw" for _, action, _ in steps)
-    permutation = jax.random.permutation(rng, batch)
-    new, row_of = {}, {}  # node -> its values in the samples [n]; root -> the rows they come from
-    shift, share = 0, 0
-    for node, action, root in steps:
-        if action == "root":
-            # One permutation, a different cyclic shift a root: no row serves two roots of a sample.
-            row_of[node] = permutation[(rows + shift) % batch]
-            shift += 1
-            new[node] = v[row_of[node], node]
-        elif action == "copy":
-            new[node] = v[row_of[root], node]
-        else:
-            parents = parents_of(structure, node)
-            taken = jnp.stack([*row_of.values()])[..., None] == jnp.arange(batch)  # [roots, n, B]
-            allowed = (permutation % num_draws == share) & ~jnp.any(taken, axis=0)  # [n, B]
-            share += 1
-            target = jnp.stack([new[i] for i in parents], axis=1)  # [n, p]
-            new[node] = draw(v[:, node], v[:, parents], target, allowed)
-    samples = jnp.stack([new[node] for node in range(2 * latents)], axis=1)
-    return samples[:, latents:], samples[:, :latents]
+    new = sample(rng, v, plan(structure), jnp.arange(batch) if rows is None else rows)  # [n, 2 d]
+    return new[:, latents:], new[:, :latents]
 
 
-def draw(y, x, target, allowed):
-    """Donor resampling: y of the allowed row with the nearest x, moved along the slope of y on x.
+def sample(rng, v, plan: Plan, rows):
+    """`sample_joint` on rows v [B, 2 d] of q: [n, 2 d]."""
+    batch, size = v.shape
+    v = jax.random.permutation(rng, v)  # by rows; sample i takes the rows i, i + 1, ... of these
+    new = v[(rows[:, None] + plan.shift) % batch, jnp.arange(size)]  # roots and copies: [n, 2 d]
+    num_draws = len(plan.nodes)
+    if not num_draws:
+        return new
+    nodes, families = jnp.asarray(plan.nodes), jnp.asarray(plan.parents)
+
+    def draw_node(i, new):
+        node, parents = nodes[i], families[i]
+        x, target = (jnp.where(parents < 0, 0.0, values[:, parents]) for values in (v, new))
+        donors = i + num_draws * jnp.arange(batch // num_draws)  # [k], this node's own share
+        allowed = (donors - rows[:, None]) % batch >= plan.num_roots  # [n, k]
+        return new.at[:, node].set(draw(v[:, node], x, target, donors, allowed))
+
+    return jax.lax.fori_loop(0, num_draws, draw_node, new)
+
+
+def draw(y, x, target, donors, allowed):
+    """Donor resampling: y of the allowed donor with the nearest x, moved along the slope of y on x.
 
     Written as the fit at the target plus the donor's residual, times sqrt((1 - h) / (1 - h_donor))
     with the leverages h of target and donor. The fit at the target has a variance of h times the
@@ -128,7 +144,8 @@ def draw(y, x, target, allowed):
       y: the node in the batch [B].
       x: its parents in the batch [B, p].
       target: its parents in the samples [n, p].
-      allowed: which rows may give to which sample, bool [n, B].
+      donors: rows of the batch, int [k].
+      allowed: which of them may give to which sample, bool [n, k].
 
     Returns:
       The node in the samples, [n].
@@ -139,11 +156,17 @@ def draw(y, x, target, allowed):
     inverse = jnp.linalg.inv(x.T @ x / batch + _RIDGE * jnp.eye(count))
     centre = jnp.mean(y)
     slope = inverse @ (x.T @ (y - centre)) / batch  # [p]
+    residual = (y - centre - x @ slope)[donors]  # [k]
+    x = x[donors]  # [k, p]
 
     def rest(x):  # one minus the leverage; a target far out keeps a tenth
         return jnp.maximum(1 - (1 + jnp.sum((x @ inverse) * x, axis=1)) / batch, 0.1)
 
-    distance = jnp.sum((target[:, None] - x[None]) ** 2, axis=-1)  # [n, B]
-    donor = jnp.argmin(jnp.where(allowed, distance, jnp.inf), axis=1)  # [n]
-    residual = (y - centre - x @ slope)[donor]
-    return centre + target @ slope + residual * jnp.sqrt(rest(target) / rest(x)[donor])
+    distance = sum((target[:, None, i] - x[:, i]) ** 2 for i in range(count))  # [n, k]
+    distance = jnp.where(allowed, distance, jnp.inf)
+    # argmin, as two plain reductions: the CPU backend vectorises these
+    nearest = distance == jnp.min(distance, axis=1, keepdims=True)
+    nearest = jnp.min(jnp.where(nearest, jnp.arange(len(donors)), len(donors) - 1), axis=1)  # [n]
+    return (
+        centre + target @ slope + (residual / jnp.sqrt(rest(x)))[nearest] * jnp.sqrt(rest(target))
+    )
