@@ -3,7 +3,7 @@
 For each structure a q is fixed by a seed, a critic is trained on fresh batches to tell q from p_B,
 and its mean logit on fresh samples of q estimates KL(q || p_B). Printed beside the closed form: the
 estimate with exact samples of p_B and with `sample_joint`'s, means over seeds; all seeds and both
-kinds of samples train in one program, on the same rows of q. Writes the table as JSON where --out says.
+kinds of samples train in one program, on the same rows of q. Writes JSON where --out says.
 
   python -m benchmarks.density_ratio --batch=64 --steps=3000
 """
@@ -143,7 +143,7 @@ def main():
     parser.add_argument("--out", default="", help="a JSON file")
     args = parser.parse_args()
     print(f"batch {args.batch}, {args.steps} steps, means over {args.seeds} seeds, nats")
-    print(f"{'structure':<44}{'critic sees':<13}{'closed':>8}{'exact':>8}{'ours':>8}{'gap':>8}")
+    print(f"{'structure':<54}{'critic sees':<13}{'closed':>8}{'exact':>8}{'ours':>8}{'gap':>8}")
     rows, start = [], time.perf_counter()
     for name, structure in cases(args.random):
         for sees, form in (("z_hat", structure.marginal()), ("z, z_hat", structure)):
@@ -158,7 +158,7 @@ def main():
             rows.append({"structure": name, "critic_input": sees, **row})
             mark = "" if abs(gap) <= allowed(row["closed"]) else "  too far"
             print(
-                f"{name:<44}{sees:<13}{row['closed']:8.3f}{row['exact']:8.3f}{row['ours']:8.3f}"
+                f"{name:<54}{sees:<13}{row['closed']:8.3f}{row['exact']:8.3f}{row['ours']:8.3f}"
                 f"{gap:8.3f}{mark}",
                 flush=True,
             )

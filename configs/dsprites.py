@@ -43,6 +43,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.cascade.weight = 6.0  # of the KL; the paper's Eq. 5 has 1; 0: no cascade
     config.cascade.critic_input = "z_hat"  # Eq. 6 as printed; or joint: the critic sees (z, z_hat)
     config.cascade.prior_batch_size = 0  # more donors for samples of p_B; 0: batch_size
+    # An extension, not in the paper: weight of a reward for edges that are used, a lower bound of
+    # I(z_hat_j; its z_hat parents); 0: none
+    config.cascade.edge_reward = 0.0
     config.cascade.critic_layers = 6
     config.cascade.critic_width = 1000
 

@@ -12,6 +12,7 @@ _PUBLIC = {
     "TrainState": "cvae_jax.step",
     "cascade": "cvae_jax.objectives.cascade",
     "create_train_state": "cvae_jax.step",
+    "edge_reward": "cvae_jax.objectives.edge_reward",
     "load": "cvae_jax.loading",
     "train_step": "cvae_jax.step",
     "vae": "cvae_jax.objectives.vae",

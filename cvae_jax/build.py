@@ -11,6 +11,7 @@ from cvae_jax.errors import UserError
 from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.objectives.bayesian_joint import rows_needed
 from cvae_jax.objectives.cascade import CRITIC_INPUTS, cascade
+from cvae_jax.objectives.edge_reward import edge_reward
 from cvae_jax.objectives.vae import vae
 
 
@@ -36,7 +37,13 @@ _POSITIVE = (
     "eval.num_images",
     "eval.traversal_range",
 )
-_NOT_NEGATIVE = ("seed", "cascade.weight", "cascade.prior_batch_size", "eval.every")
+_NOT_NEGATIVE = (
+    "seed",
+    "cascade.weight",
+    "cascade.prior_batch_size",
+    "cascade.edge_reward",
+    "eval.every",
+)
 _OTHER = (
     "init_from",
     "data.name",
@@ -99,6 +106,12 @@ def check(config, num_devices: int) -> None:
     network = structure(config)
     if config.cascade.critic_input == "z_hat":
         network = network.marginal()
+    if config.cascade.edge_reward and not (config.cascade.weight and _has_edges(network)):
+        raise UserError(
+            f"config.cascade.edge_reward is {config.cascade.edge_reward}; it rewards edges between "
+            "z_hat nodes: give config.cascade.structure some and config.cascade.weight above 0, "
+            "or set it to 0"
+        )
     batch, pool = config.batch_size, config.cascade.prior_batch_size or config.batch_size
     for name, size in (("batch_size", batch), ("cascade.prior_batch_size", pool)):
         if size % num_devices:
@@ -116,6 +129,10 @@ def check(config, num_devices: int) -> None:
             f"a sample of p_B takes {rows_needed(network)} rows and the batch has {pool}: raise "
             "config.batch_size or config.cascade.prior_batch_size"
         )
+
+
+def _has_edges(network):
+    return any(network.z_hat_parents(j) for j in range(network.latents))
 
 
 def _nearest_multiples(size, factor):
@@ -140,14 +157,18 @@ def objective(config, data_info: DataInfo) -> Objective:
     )
     if not config.cascade.weight:
         return base
-    return cascade(
+    network = structure(config)
+    method = cascade(
         base,
-        structure(config),
+        network,
         config.cascade.weight,
         critic_input=config.cascade.critic_input,
         prior_batch_size=config.cascade.prior_batch_size,
         critic=networks.Critic(config.cascade.critic_layers, config.cascade.critic_width),
     )
+    if not config.cascade.edge_reward:
+        return method
+    return edge_reward(method, network, config.cascade.edge_reward)
 
 
 def optimizers(config) -> Players:

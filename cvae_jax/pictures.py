@@ -25,6 +25,15 @@ def _labels(mean, logvar, factors, factor_names):
     return [f"$z_{{{j + 1}}}$  KL {kl[j]:.2f}  {names[j]}" for j in range(len(kl))]
 
 
+def _rows(scores):
+    """The scores of each z_hat_j that stand under its effects."""
+    rows = {"forbidden dependence\nof this node, nats": scores["forbidden"]}
+    composition = np.array(scores["composition"], float)  # None: NaN
+    if not np.isnan(composition).all():
+        rows["composition: factor\ninformation shared with\nthe poorest parent"] = composition
+    return rows
+
+
 def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, scores):
     """Draw reconstructions, samples, traversals, the structure, its effects and the loss curves.
 
@@ -107,9 +116,11 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
     paths.append(
         plots.effects(
             folder / "effects.png",
+            build.structure(config).parents,
             np.array(scores["effects"]),
             np.array(scores["ancestors"], bool),
-            title="How far each code moves when one z is redrawn",
+            _rows(scores),
+            title="What the structure did: how far each code moves when one z is redrawn",
             subtitle=where,
         )
     )

@@ -25,6 +25,7 @@ def test_a_good_config_passes():
         ({"objective.name": "vea"}, 1, "did you mean 'vae'"),
         ({"num_steps": 0}, 1, "num_steps is 0; it must be above 0"),
         ({"cascade.weight": -1.0}, 1, "cascade.weight is -1.0; it must be 0 or more"),
+        ({"cascade.edge_reward": 1.0}, 1, "edge_reward is 1.0; it rewards edges between"),
         ({"optim.model.b1": 1.0}, 1, r"optim.model.b1 is 1.0; it must be in \[0, 1\)"),
         ({"optim.model.learning_rate": float("nan")}, 1, "learning_rate is nan"),
     ],
@@ -45,6 +46,17 @@ def test_a_missing_field_is_named():
 def test_sizes_that_the_networks_cannot_take():
     with pytest.raises(UserError, match="size 28 is not a power of two"):
         build.objective(conftest.small_config(), build.DataInfo(28, 1, 100))
+
+
+def test_edge_reward_is_off_until_asked_for():
+    info = build.DataInfo(16, 1, 100)
+    images = jax.numpy.zeros((4, 16, 16, 1))
+    for weight, scorers in ((0.0, False), (2.0, True)):
+        overrides = {"cascade.edge_reward": weight, "cascade.structure": "1>2"}
+        config = conftest.small_config(**overrides)
+        build.check(config, 1)
+        init = build.objective(config, info).init
+        assert ("edges" in jax.eval_shape(init, jax.random.key(0), images).model) == scorers
 
 
 def test_each_player_has_its_own_adam():

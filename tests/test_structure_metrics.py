@@ -209,14 +209,17 @@ def test_composition_depends_on_which_codes_are_parents_but_not_on_their_order(f
 def test_heat_map_outlines_what_is_allowed(tmp_path, d):
     matrix = np.diag(np.linspace(0, 1.1, d))
     path = tmp_path / "plots" / "effects.png"
-    assert plots.effects(path, matrix, np.eye(d), title="A title", subtitle="a source") == path
+    parents = structures.parse("", d).parents
+    rows = {"one": np.full(d, np.nan), "two": np.zeros(d)}
+    head = {"title": "A title", "subtitle": "a source"}
+    assert plots.effects(path, parents, matrix, np.eye(d), rows, **head) == path
     pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
     assert pixels.shape[1] <= 1600
     for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
         assert (edge == 255).all()
     accent = (pixels == [0x1F, 0x6F, 0x8B]).all(axis=-1)  # the last cell, and the end of the scale
     assert accent.sum() > 300
-    plots.effects(tmp_path / "all.png", matrix, np.ones((d, d)), title="A title", subtitle="")
+    plots.effects(tmp_path / "all.png", parents, matrix, np.ones((d, d)), rows, **head)
     outlined = np.asarray(Image.open(tmp_path / "all.png").convert("L"))
     assert (outlined < 60).sum() > (pixels.mean(axis=-1) < 60).sum() + 1000 * (d - 1)
 
@@ -225,6 +228,7 @@ FINE = np.random.default_rng(10).normal(size=(50, 2))
 BROKEN = np.where(np.arange(100).reshape(50, 2) == 7, np.nan, FINE)
 CYCLE = [(("z_hat", 1),), (("z_hat", 0),)]
 HEAD = {"title": "", "subtitle": ""}
+TWO = structures.parse("", 2).parents
 
 
 @pytest.mark.parametrize(
@@ -248,8 +252,12 @@ HEAD = {"title": "", "subtitle": ""}
         (lambda: metrics.coverage(np.full((2, 2), np.nan), [(), ()]), "NaN"),
         (lambda: metrics.composition(-np.ones((2, 2)), [(), ()]), "negative"),
         (lambda: metrics.composition(np.ones((2, 2)), [(("z_hat", 5),), ()]), "unknown parent 5"),
-        (lambda: plots.effects("x.png", np.eye(2), np.eye(3), **HEAD), r"must both be \[d, d\]"),
-        (lambda: plots.effects("x.png", np.nan * np.eye(2), np.eye(2), **HEAD), "NaN"),
+        (
+            lambda: plots.effects("x.png", TWO, np.eye(2), np.eye(3), **HEAD),
+            r"must both be \[d, d\]",
+        ),
+        (lambda: plots.effects("x.png", TWO, np.nan * np.eye(2), np.eye(2), **HEAD), "NaN"),
+        (lambda: plots.effects("x.png", TWO, np.eye(2), np.eye(2), {"a": [1]}, **HEAD), "each of"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(call, message):

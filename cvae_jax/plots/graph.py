@@ -1,10 +1,24 @@
 """The Bayesian network over (z, z_hat), layered as in the paper's Fig. 3."""
 
 import itertools
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cvae_jax.plots import page
+
+
+class Layout(NamedTuple):
+    """Where everything of a drawing stands; inches, y downwards from its top."""
+
+    nodes: dict  # (kind, latent) -> x, y, radius
+    large: list  # latents drawn in full; the others have no edge to another latent
+    edges: list  # (source node, target node)
+    dots: Any  # x of the dots that stand for latents left out, or None
+    first: float  # y of the z nodes
+    second: float  # y of the topmost z_hat nodes
+    width: float
+    height: float
 
 
 def structure(path, parents, *, names=None, title, subtitle):
@@ -26,6 +40,19 @@ def structure(path, parents, *, names=None, title, subtitle):
     """
     from matplotlib.figure import Figure
 
+    placed = layout(parents, names)
+    width = max(placed.width, page.head_width(title, subtitle))
+    height = page.HEADER + placed.height
+    figure = Figure(figsize=(width, height), dpi=page.DPI)
+    page.head(figure, title, subtitle)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
+    axes.axis("off")
+    paint(axes, placed, height - page.HEADER, names)
+    return page.save(figure, path)
+
+
+def layout(parents, names=None) -> Layout:
+    """Places the nodes; arguments as those of `structure`."""
     edges = [((kind, i), ("z_hat", j)) for j, among in enumerate(parents) for kind, i in among]
     crossing = [(a, b) for (_, a), (_, b) in edges if a != b]
     linked = sorted({i for edge in crossing for i in edge})
@@ -35,48 +62,53 @@ def structure(path, parents, *, names=None, title, subtitle):
         plain = [*plain[:3], None, plain[-1]]  # None: dots
     columns = _column_order(linked, crossing) + plain
 
-    left, right, layer = 1.7, 0.45, 1.05  # inches, as are all lengths here
+    left, right, layer = 1.7, 0.45, 1.05
     shares = np.array([1.0 if j in large or not linked else 0.6 for j in columns])
     apart = 0.12 if linked and plain else 0.0
     pitch = min(1.3, (page.WIDTH - left - right - apart) / shares.sum())
     centers = left - 0.15 + pitch * (np.cumsum(shares) - shares / 2)
     centers[len(linked) :] += apart
     depths = _depths(parents)
-    top = page.HEADER + (0.62 if names else 0.3)
-    height = top + layer * (1 + max(depths)) + 0.45
-    width = max(centers[-1] + right, page.head_width(title, subtitle))
-    first, second = height - top, height - top - layer  # of the z and of the topmost z_hat nodes
+    first = 0.62 if names else 0.3
+    second = first + layer
     largest = min(0.25, 0.36 * pitch)
-    nodes = {}  # (kind, latent) -> x, y, radius
+    nodes = {}
     for j, x in zip(columns, centers, strict=True):
         if j is not None:
             radius = largest if j in large else 0.7 * largest
             nodes["z", j] = (x, first, radius)
-            nodes["z_hat", j] = (x, second - layer * depths[j], radius)
+            nodes["z_hat", j] = (x, second + layer * depths[j], radius)
+    return Layout(
+        nodes=nodes,
+        large=large,
+        edges=[(a, b) for a, b in edges if a in nodes and b in nodes],
+        dots=centers[columns.index(None)] if None in columns else None,
+        first=first,
+        second=second,
+        width=centers[-1] + right,
+        height=second + layer * max(depths) + 0.45,
+    )
 
-    figure = Figure(figsize=(width, height), dpi=page.DPI)
-    page.head(figure, title, subtitle)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
-    axes.axis("off")
-    for source, target in edges:
-        if source in nodes and target in nodes:
-            _arrow(axes, nodes, source, target)
+
+def paint(axes, placed: Layout, top, names=None):
+    """Draws a layout into axes whose unit is an inch, downwards from y = top."""
+    nodes = {node: (x, top - y, radius) for node, (x, y, radius) in placed.nodes.items()}
+    largest = max(radius for _, _, radius in nodes.values())
+    first, second = top - placed.first, top - placed.second
+    for source, target in placed.edges:
+        _arrow(axes, nodes, source, target)
     for (kind, j), (x, y, radius) in nodes.items():
-        _node(axes, x, y, radius, kind, j, strong=j in large)
+        _node(axes, x, y, radius, kind, j, strong=j in placed.large)
         if names and kind == "z":
             words = "\n".join(names[j].split())
             above = {"ha": "center", "va": "bottom", "linespacing": 1.0}
             axes.text(x, y + largest + 0.08, words, size=8.5, color=page.GREY, **above)
-    if None in columns:
+    if placed.dots is not None:
         for y in (first, second):
-            x = centers[columns.index(None)]
-            axes.text(x, y, "⋯", size=14, color=page.GREY, ha="center", va="center")
-    math_text = {"size": 12, "va": "center_baseline", "math_fontfamily": "cm"}
-    axes.text(page.MARGIN, first, r"$z\sim\mathcal{N}(0,\, I)$", color=page.GREY, **math_text)
-    axes.text(
-        page.MARGIN, second, r"$\hat z=\mathrm{Enc}(\mathrm{Dec}(z))$", color=page.GREY, **math_text
-    )
-    return page.save(figure, path)
+            axes.text(placed.dots, y, "⋯", size=14, color=page.GREY, ha="center", va="center")
+    math_text = {"size": 12, "va": "center_baseline", "math_fontfamily": "cm", "color": page.GREY}
+    axes.text(page.MARGIN, first, r"$z\sim\mathcal{N}(0,\, I)$", **math_text)
+    axes.text(page.MARGIN, second, r"$\hat z=\mathrm{Enc}(\mathrm{Dec}(z))$", **math_text)
 
 
 def _depths(parents):

@@ -1,23 +1,26 @@
-"""Heat map of what moves what: effects of the codes z_i on the re-encoded codes z_hat_j."""
+"""What a structure did to a model in one picture: the DAG, and under it what moves what."""
 
 import numpy as np
 
-from cvae_jax.plots import page
+from cvae_jax.plots import graph, page
 
 MAX_CELL = 0.5  # inches; few latents are not blown up to fill the width
 MOST_PRINTED = 12  # latents; beyond, values would be too small to read
 
 
-def effects(path, matrix, ancestors, *, title, subtitle):
-    """Draws the effects E of z_i (rows) on z_hat_j (columns), with what the DAG allows outlined.
+def effects(path, parents, matrix, ancestors, rows=None, *, title, subtitle):
+    """Draws the DAG, the effects E of z_i (rows) on z_hat_j (columns), and more rows a column each.
 
-    Shade is the effect from 0 (white) to 1; larger values have the shade of 1. Up to 12 latents
-    have their values printed, those under .005 as a dot; of more than 20, only some are named.
+    Shade is the effect from 0 (white) to 1; larger values have the shade of 1. What the DAG allows
+    is outlined. Up to 12 latents have their values printed, those under .005 as a dot; of more than
+    20, only some are named. Further rows are printed and shaded in the same way.
 
     Args:
       path: file to write.
+      parents: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0.
       matrix: effects, [d, d], see `metrics.intervention_effects`.
       ancestors: true at [i, j] where z_i has a directed path to z_hat_j, [d, d].
+      rows: label -> values [d] of each z_hat_j, NaN where there is none; None: no further rows.
       title: a few words.
       subtitle: where the codes come from; small and grey.
 
@@ -25,29 +28,34 @@ def effects(path, matrix, ancestors, *, title, subtitle):
       The path.
 
     Raises:
-      ValueError: if an array is not [d, d] or an effect is not finite.
+      ValueError: if an array is not [d, d], a row not [d], or an effect is not finite.
     """
     from matplotlib.figure import Figure
 
     matrix, ancestors = np.asarray(matrix, np.float64), np.asarray(ancestors, bool)
+    rows = {label: np.asarray(values, np.float64) for label, values in (rows or {}).items()}
     d = len(matrix) if matrix.ndim else 0
     if not d or matrix.shape != (d, d) or ancestors.shape != (d, d):
         raise ValueError(
             f"matrix and ancestors must both be [d, d]: {matrix.shape}, {ancestors.shape}"
         )
+    if len(parents) != d or any(values.shape != (d,) for values in rows.values()):
+        raise ValueError(f"parents and every row must have an entry for each of {d} latents")
     if not np.isfinite(matrix).all():
         raise ValueError("effects are NaN or infinite")
+    dag = graph.layout(parents)
     left, right, bottom = 0.62, 2.3, 0.2  # inches, as are all lengths here
     cell = min(MAX_CELL, (page.WIDTH - left - right) / d)
-    top = page.HEADER + 0.32  # holds the columns' labels
+    top = page.HEADER + dag.height + 0.25  # holds the columns' labels
     side = max(cell * d, 1.9)  # the key beside the map needs as much
-    width = max(left + cell * d + right, page.head_width(title, subtitle))
-    height = top + side + bottom
+    height = top + side + sum(0.12 + cell for _ in rows) + bottom
+    width = max(left + cell * d + right, dag.width, page.head_width(title, subtitle))
     figure = Figure(figsize=(width, height), dpi=page.DPI)
     page.head(figure, title, subtitle)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
     axes.axis("off")
 
+    graph.paint(axes, dag, height - page.HEADER)
     _cells(axes, matrix, ancestors, left, height - top, cell)
     label = {"size": min(12, max(9, 34 * cell)), "color": page.INK, "ha": "center", "va": "center"}
     every = int(np.ceil(0.24 / cell))  # no label touches the next
@@ -58,6 +66,13 @@ def effects(path, matrix, ancestors, *, title, subtitle):
         row = f"$z_{{{j + 1}}}$"
         axes.text(left - 0.22, height - top - middle, row, math_fontfamily="cm", **label)
     _key(axes, left + cell * d + 0.32, height - top)
+    y = height - top - side
+    for name, values in rows.items():
+        y -= 0.12
+        _cells(axes, values[None], np.zeros((1, d), bool), left, y, cell)
+        place = (left + cell * d + 0.12, y - cell / 2)
+        axes.text(*place, name, size=9, color=page.GREY, va="center", linespacing=1.1)
+        y -= cell
     return page.save(figure, path)
 
 
@@ -71,9 +86,15 @@ def _cells(axes, matrix, ancestors, left, top, cell):
         axes.add_patch(Rectangle((x, y), cell, cell, **style))
         if ancestors[i, j]:
             _outline(axes, x, y, cell)
-        if len(matrix) <= MOST_PRINTED:
+        if matrix.shape[1] <= MOST_PRINTED:
             value = matrix[i, j]
-            text = "·" if abs(value) < 0.005 else f"{value:.2f}".replace("0.", ".", 1)
+            text = (
+                ""
+                if np.isnan(value)
+                else "·"
+                if abs(value) < 0.005
+                else f"{value:.2f}".replace("0.", ".", 1)
+            )
             ink = "white" if value > 0.5 else page.INK if value >= 0.005 else page.PALE
             middle = {"ha": "center", "va": "center", "zorder": 3}
             axes.text(x + cell / 2, y + cell / 2, text, size=18 * cell, color=ink, **middle)
@@ -113,5 +134,7 @@ def _shade(value):
     """Colour of an effect, white at 0 over the light accent at .3 to the accent at 1."""
     from matplotlib.colors import to_rgb
 
+    if np.isnan(value):
+        return "white"
     stops = np.array([to_rgb(color) for color in ("white", page.ACCENT_LIGHT, page.ACCENT)])
     return tuple(np.interp(value, (0, 0.3, 1), channel) for channel in stops.T)
