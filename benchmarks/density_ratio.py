@@ -37,7 +37,7 @@ def cases(num_random: int):
     return named + [(str(structure), structure) for structure in drawn]
 
 
-def train_and_estimate(rng, draw_batch, test_rows, steps: int):
+def train_and_estimate(rng, draw_batch, test_rows, steps: int, critic=CRITIC):
     """E_q[logit] of critics trained to tell q from each of k ways to draw p, all on the same q.
 
     Args:
@@ -45,6 +45,7 @@ def train_and_estimate(rng, draw_batch, test_rows, steps: int):
       draw_batch: key -> (rows of q [n, c], rows of p [k, n, c]), fresh ones a step.
       test_rows: key -> rows of q [m, c] that the estimate is the mean over.
       steps: of Adam.
+      critic: the network of all of them.
 
     Returns:
       [k], nats.
@@ -53,11 +54,11 @@ def train_and_estimate(rng, draw_batch, test_rows, steps: int):
     optimizer = optax.adam(optax.cosine_decay_schedule(1e-3, steps), b1=0.5, b2=0.9)
     test = test_rows(test_rng)
     ways = jax.eval_shape(draw_batch, rng)[1].shape[0]
-    params = CRITIC.init(init_rng, test[:1])
+    params = critic.init(init_rng, test[:1])
     params = jax.tree.map(lambda x: jnp.stack([x] * ways), params)  # [k, ...]
 
     def loss(params, q, p):
-        return classification_loss(CRITIC.apply(params, q), CRITIC.apply(params, p))[0]
+        return classification_loss(critic.apply(params, q), critic.apply(params, p))[0]
 
     def step(carry, i):
         params, opt_state = carry
@@ -67,11 +68,11 @@ def train_and_estimate(rng, draw_batch, test_rows, steps: int):
         return (optax.apply_updates(params, updates), opt_state), None
 
     (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), jnp.arange(steps))
-    return jax.lax.map(lambda params: jnp.mean(CRITIC.apply(params, test)), params)
+    return jax.lax.map(lambda params: jnp.mean(critic.apply(params, test)), params)
 
 
-@functools.partial(jax.jit, static_argnames=("batch", "pool", "steps", "marginal"))
-def estimates(rngs, q_factor, p_factor, plan, *, batch, pool, steps, marginal):
+@functools.partial(jax.jit, static_argnames=("batch", "pool", "steps", "marginal", "critic"))
+def estimates(rngs, q_factor, p_factor, plan, *, batch, pool, steps, marginal, critic=CRITIC):
     """Estimates of KL(q || p_B) with exact samples of p_B and with ours: [seeds, 2], nats.
 
     Args:
@@ -83,6 +84,7 @@ def estimates(rngs, q_factor, p_factor, plan, *, batch, pool, steps, marginal):
       pool: rows of q that ours are made from.
       steps: of the critics' training.
       marginal: whether the critics see z_hat alone.
+      critic: their network.
     """
     size = len(q_factor)
     seen = slice(0, size // 2) if marginal else slice(0, size)
@@ -99,10 +101,11 @@ def estimates(rngs, q_factor, p_factor, plan, *, batch, pool, steps, marginal):
     def test_rows(rng):
         return rows(rng, _TEST_ROWS, q_factor)[:, seen]
 
-    return jax.vmap(lambda rng: train_and_estimate(rng, draw_batch, test_rows, steps))(rngs)
+    one_seed = lambda rng: train_and_estimate(rng, draw_batch, test_rows, steps, critic)  # noqa: E731
+    return jax.vmap(one_seed)(rngs)
 
 
-def run(structure, *, batch, pool, steps, seeds, q_seed=1):
+def run(structure, *, batch, pool, steps, seeds, q_seed=1, critic=CRITIC):
     """One row of the table: closed form and both estimates, means over seeds, nats."""
     cov = linear_gaussian.random_q(structure_with_z(structure), q_seed)
     exact = linear_gaussian.structured(cov, structure)
@@ -114,6 +117,7 @@ def run(structure, *, batch, pool, steps, seeds, q_seed=1):
         pool=pool,
         steps=steps,
         marginal=structure.is_marginal,
+        critic=critic,
     )
     exact_mean, ours_mean = (float(x) for x in jnp.mean(found, axis=0))
     closed = float(linear_gaussian.kl(cov, structure))
