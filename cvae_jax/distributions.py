@@ -17,6 +17,11 @@ def kl_to_standard_normal(mean, logvar):
     return 0.5 * (jnp.exp(logvar) + mean**2 - 1.0 - logvar)
 
 
+def log_gaussian(z, mean, logvar):
+    """Log N(z; mean, exp(logvar)) of each dimension, in nats; shapes broadcast."""
+    return -0.5 * ((z - mean) ** 2 * jnp.exp(-logvar) + logvar + jnp.log(2 * jnp.pi))
+
+
 class Likelihood(NamedTuple):
     """p(x | z), given what the decoder puts out (called logits for every likelihood)."""
 

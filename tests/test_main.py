@@ -32,6 +32,9 @@ SMALL = {
     "eval.num_images": 100,
 }
 
+# One worker runs them all: they share a run and the prepared data.
+pytestmark = pytest.mark.xdist_group("main")
+
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):

@@ -34,3 +34,8 @@ class Objective(NamedTuple):
     # (params, z [B, d], rng=None) -> images in [0, 1] [B, H, W, C]; rng draws what z does not
     # hold, None fixes it
     decode: Callable
+
+
+def at_step(weight, step):
+    """A weight that is a number, or a schedule: a function of the step, as in optax."""
+    return weight(step) if callable(weight) else weight

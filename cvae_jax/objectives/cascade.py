@@ -19,7 +19,7 @@ CRITIC_INPUTS = ("z_hat", "joint")
 def cascade(
     objective: Objective,
     structure: Structure,
-    weight: float,
+    weight,
     *,
     critic_input: str = "z_hat",
     prior_batch_size: int = 0,
@@ -34,7 +34,7 @@ def cascade(
     Args:
       objective: any base; its prior, encode and decode are used.
       structure: the Bayesian network over (z, z_hat).
-      weight: of the KL; the paper's Eq. 5 has 1.
+      weight: of the KL, a number or a function of the step; the paper's Eq. 5 has 1.
       critic_input: "z_hat" is Eq. 6 as printed, D(z_hat), with the structure's z parents dropped;
         "joint" is D(z, z_hat).
       prior_batch_size: codes drawn from the prior over all devices; those beyond the data batch

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from cvae_jax.objectives.base import Objective
+from cvae_jax.objectives.base import Objective, at_step
 
 
 def named_key(rng, name: str):
@@ -40,7 +40,7 @@ def add_density_ratio(
     base: Objective,
     *,
     name: str,
-    weight: float,
+    weight,
     critic: nn.Module,
     extend: Callable,
     q_rows: Callable,
@@ -51,7 +51,7 @@ def add_density_ratio(
     Args:
       base: the objective to wrap; its own random keys stay what they were.
       name: of the critic and of its metrics NAME_kl, NAME_critic_loss, NAME_critic_accuracy.
-      weight: of the KL, in nats per nat.
+      weight: of the KL, in nats per nat: a number, or a function of the step.
       critic: a linen module, v [n, k] -> logits [n].
       extend: (params, images, samples, rng, axis_name) -> samples, with what q_rows and p_rows
         need; differentiable in params.
@@ -81,7 +81,7 @@ def add_density_ratio(
         loss, (metrics, samples) = base.model_loss(params, images, rng, step, axis_name)
         samples = extend(params, images, samples, named_key(rng, name), axis_name)
         kl = jnp.mean(logits_of(params, q_rows(samples)))
-        return loss + weight * kl, ({**metrics, f"{name}_kl": kl}, samples)
+        return loss + at_step(weight, step) * kl, ({**metrics, f"{name}_kl": kl}, samples)
 
     def critic_loss(params, samples, rng, step, axis_name=None):
         base_loss, metrics = base.critic_loss(params, samples, rng, step, axis_name)

@@ -1,15 +1,29 @@
-"""The variational auto-encoder: the evidence lower bound, the paper's Eq. 1."""
+"""The variational auto-encoder and those that weigh its KL: the paper's Eq. 1 and its peers.
+
+All share one forward pass and differ in a function of the posterior that is added to the
+reconstruction. Weights may be numbers or schedules in the step, as in optax.
+"""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from cvae_jax import distributions
 from cvae_jax.networks import Networks
 from cvae_jax.objectives import rows
-from cvae_jax.objectives.base import Objective, Players
+from cvae_jax.objectives.base import Objective, Players, at_step
+from cvae_jax.objectives.decomposition import decompose
 
 
-def vae(networks: Networks, *, likelihood: str = "bernoulli", pixel_weight: float = 1.0):
+def vae(
+    networks: Networks,
+    *,
+    likelihood: str = "bernoulli",
+    pixel_weight: float = 1.0,
+    dataset_size: int | None = None,
+) -> Objective:
     """The VAE of Kingma & Welling 2014, on any encoder and decoder.
 
     Minimises, mean over the batch, in nats an image:
@@ -21,10 +35,64 @@ def vae(networks: Networks, *, likelihood: str = "bernoulli", pixel_weight: floa
       likelihood: "bernoulli" or "gaussian" (unit variance), see `distributions.LIKELIHOODS`.
       pixel_weight: 1 is the bound itself. 4 at 32x32 pixels gives the likelihood the weight that
         it has at 64x64.
+      dataset_size: the number of images; with it mi, tc and dwkl are logged, see `decomposition`.
 
     Returns:
       An `Objective` without critics. Its samples hold z [B, d].
     """
+    return penalised_vae(networks, kl_of, likelihood, pixel_weight, dataset_size)
+
+
+def beta_vae(networks: Networks, *, beta=4.0, **kwargs) -> Objective:
+    """Higgins et al. 2017: beta * KL in place of the KL; beta 4 is theirs for dSprites.
+
+    Args:
+      networks: as for `vae`.
+      beta: a number, or a function of the step.
+      **kwargs: as for `vae`.
+    """
+
+    def penalty(posterior, step, axis_name):
+        return at_step(beta, step) * kl_of(posterior, step, axis_name)
+
+    return penalised_vae(networks, penalty, **kwargs)
+
+
+def annealed_vae(networks: Networks, *, gamma=1000.0, capacity=25.0, **kwargs) -> Objective:
+    """Burgess et al. 2018 (arXiv:1804.03599, Eq. 8): gamma * |KL - C| in place of the KL.
+
+    Args:
+      networks: as for `vae`.
+      gamma: a number, or a function of the step; theirs is 1000.
+      capacity: C in nats, a number or a function of the step; theirs rises from 0 to 25 over
+        100,000 steps on dSprites: `optax.linear_schedule(0, 25, 100_000)`.
+      **kwargs: as for `vae`.
+    """
+
+    def penalty(posterior, step, axis_name):
+        kl = kl_of(posterior, step, axis_name)
+        # The mean of all devices, as it enters a function that is not linear.
+        kl = kl if axis_name is None else lax.pmean(kl, axis_name)
+        return at_step(gamma, step) * jnp.abs(kl - at_step(capacity, step))
+
+    return penalised_vae(networks, penalty, **kwargs)
+
+
+def kl_of(posterior, step=0, axis_name=None):
+    """KL(q(z | x) || N(0, I)), mean over the local rows, nats; posterior is (z, mean, logvar)."""
+    del step, axis_name
+    _, mean, logvar = posterior
+    return jnp.sum(jnp.mean(distributions.kl_to_standard_normal(mean, logvar), axis=0))
+
+
+def penalised_vae(
+    networks: Networks,
+    penalty: Callable,
+    likelihood: str = "bernoulli",
+    pixel_weight: float = 1.0,
+    dataset_size: int | None = None,
+) -> Objective:
+    """pixel_weight * reconstruction + penalty((z, mean, logvar), step, axis_name)."""
     encoder, decoder = networks
     p_x = distributions.LIKELIHOODS[likelihood]
 
@@ -46,16 +114,19 @@ def vae(networks: Networks, *, likelihood: str = "bernoulli", pixel_weight: floa
         return p_x.mean(logits_of(params, z))
 
     def model_loss(params, images, rng, step, axis_name=None):
-        del step
         mean, logvar = encode(params, images)  # [B, d]
         z = distributions.sample_gaussian(
             rows.normal_rows(rng, mean.shape, axis_name), mean, logvar
         )
+        posterior = (z, mean, logvar)
         recon = jnp.mean(p_x.negative_log(logits_of(params, z), images))
         kl_per_dim = jnp.mean(distributions.kl_to_standard_normal(mean, logvar), axis=0)  # [d]
         kl = jnp.sum(kl_per_dim)
-        loss = pixel_weight * recon + kl
+        loss = pixel_weight * recon + penalty(posterior, step, axis_name)
         metrics = {"recon": recon, "kl": kl, "elbo": -recon - kl, "kl_per_dim": kl_per_dim}
+        if dataset_size is not None:
+            still = lax.stop_gradient(posterior)
+            metrics |= decompose(*still, dataset_size, axis_name)._asdict()
         return loss, (metrics, {"z": z})
 
     def critic_loss(params, samples, rng, step, axis_name=None):
