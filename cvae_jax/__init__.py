@@ -17,11 +17,21 @@ _PUBLIC = {
     "create_train_state": "cvae_jax.step",
     "edge_reward": "cvae_jax.objectives.edge_reward",
     "factor": "cvae_jax.objectives.factor",
+    "infogan": "cvae_jax.objectives.infogan",
     "load": "cvae_jax.loading",
     "train_step": "cvae_jax.step",
     "vae": "cvae_jax.objectives.vae",
 }
-_MODULES = ("build", "dependence", "metrics", "networks", "parallel", "plots", "structures")
+_MODULES = (
+    "build",
+    "dependence",
+    "gan_networks",
+    "metrics",
+    "networks",
+    "parallel",
+    "plots",
+    "structures",
+)
 
 __all__ = sorted([*_PUBLIC, *_MODULES])
 

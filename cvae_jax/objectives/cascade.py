@@ -53,7 +53,8 @@ def cascade(
     def run(params, z, rng, axis_name):
         """The cascade's second half: z [n, d] -> z_hat [n, d]."""
         decode_rng, noise_rng = jax.random.split(rng)
-        mean, logvar = objective.encode(params, objective.decode(params, z, decode_rng))
+        keys = rows.row_keys(decode_rng, len(z), axis_name)
+        mean, logvar = objective.encode(params, objective.decode(params, z, keys))
         noise = rows.normal_rows(noise_rng, z.shape, axis_name)
         return distributions.sample_gaussian(noise, mean, logvar)
 

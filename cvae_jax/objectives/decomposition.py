@@ -2,8 +2,8 @@
 
     E_x KL(q(z|x) || p(z)) = I(x; z) + KL(q(z) || prod_j q(z_j)) + sum_j KL(q(z_j) || p(z_j))
 
-(Chen et al. 2018, arXiv:1802.04942, Eq. 2). The aggregate posterior q(z), the mean of q(z|x) over the
-data set, is estimated from a batch by a weighted sum over its posteriors.
+(Chen et al. 2018, arXiv:1802.04942, Eq. 2). The aggregate posterior q(z), the mean of q(z|x) over
+the data set, is estimated from a batch by a weighted sum over its posteriors.
 """
 
 from typing import Any, NamedTuple
@@ -54,8 +54,8 @@ def decompose(
     """The three terms, from the batch of all devices.
 
     log q(z_i) is log sum_j w_ij q(z_i | x_j), and log q(z_ik) of each dimension k the same with the
-    density of that dimension alone; log w enters each sum once. With "weighted" w = 1 / (N B), biased
-    by a constant that has no gradient.
+    density of that dimension alone; log w enters each sum once. With "weighted" w = 1 / (N B),
+    biased by a constant that has no gradient.
 
     Args:
       z: samples of the local rows [n, d].

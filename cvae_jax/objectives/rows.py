@@ -39,3 +39,8 @@ def normal_rows(rng, shape, axis_name):
     """
     global_shape = (shape[0] * num_devices(axis_name), *shape[1:])
     return local_rows(jax.random.normal(rng, global_shape), axis_name)
+
+
+def row_keys(rng, n: int, axis_name):
+    """A key for each of this device's n rows, by its place in the global batch: [n]."""
+    return local_rows(jax.random.split(rng, n * num_devices(axis_name)), axis_name)

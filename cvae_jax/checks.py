@@ -1,0 +1,146 @@
+"""A config that can't be run is refused before anything is built."""
+
+import difflib
+
+import ml_collections
+
+from cvae_jax import distributions
+from cvae_jax.build import METHODS, structure
+from cvae_jax.errors import UserError
+from cvae_jax.objectives.bayesian_joint import rows_needed
+from cvae_jax.objectives.cascade import CRITIC_INPUTS
+from cvae_jax.objectives.decomposition import ESTIMATORS
+from cvae_jax.objectives.infogan import LOSSES
+
+_OPTIMIZERS = ("model", "cascade", "factor", "image")
+
+_POSITIVE = (
+    "batch_size",
+    "num_steps",
+    "log_every",
+    "checkpoint_every",
+    "objective.latents",
+    "objective.pixel_weight",
+    "cascade.critic_layers",
+    "cascade.critic_width",
+    *(f"optim.{player}.learning_rate" for player in _OPTIMIZERS),
+    "objective.factor_vae.critic_layers",
+    "objective.factor_vae.critic_width",
+    "eval.num_images",
+    "eval.traversal_range",
+)
+_NOT_NEGATIVE = (
+    "seed",
+    "cascade.weight",
+    "cascade.prior_batch_size",
+    "cascade.edge_reward",
+    "cascade.warmup_steps",
+    "objective.warmup_steps",
+    "objective.beta_vae.beta",
+    "objective.annealed_vae.gamma",
+    "objective.annealed_vae.capacity",
+    "objective.annealed_vae.capacity_steps",
+    "objective.factor_vae.weight",
+    "objective.beta_tcvae.alpha",
+    "objective.beta_tcvae.beta",
+    "objective.beta_tcvae.gamma",
+    "objective.infogan.categories",
+    "objective.infogan.noise",
+    "objective.infogan.info_weight",
+    "eval.every",
+)
+_OTHER = (
+    "init_from",
+    "data.name",
+    "data.size",
+    "data.dir",
+    "objective.name",
+    "objective.likelihood",
+    "cascade.structure",
+    "cascade.critic_input",
+    "objective.factor_vae.second_batch",
+)
+
+
+def _field(config, name):
+    for part in name.split("."):
+        if not isinstance(config, ml_collections.ConfigDict) or part not in config:
+            raise UserError(f"the config has no field {name}: add it, as in configs/dsprites.py")
+        config = config[part]
+    return config
+
+
+def one_of(what: str, name: str, names) -> None:
+    """Refuse a name that is not among names, with the nearest of them."""
+    if name not in names:
+        near = difflib.get_close_matches(str(name), names, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UserError(f"unknown {what} {name!r}; {hint}there are: {', '.join(names)}")
+
+
+def check(config, num_devices: int) -> None:
+    """Refuse a config that can't be run on this many devices, before anything is built.
+
+    Raises:
+      UserError: one line that names the field, its value and what it must be.
+    """
+    for name in _POSITIVE:
+        if not _field(config, name) > 0:
+            raise UserError(f"config.{name} is {_field(config, name)}; it must be above 0")
+    for name in _NOT_NEGATIVE:
+        if not _field(config, name) >= 0:
+            raise UserError(f"config.{name} is {_field(config, name)}; it must be 0 or more")
+    for name in (f"optim.{player}.{beta}" for player in _OPTIMIZERS for beta in ("b1", "b2")):
+        if not 0 <= _field(config, name) < 1:
+            raise UserError(f"config.{name} is {_field(config, name)}; it must be in [0, 1)")
+    for name in _OTHER:
+        _field(config, name)
+    one_of("config.objective.name", config.objective.name, METHODS)
+    one_of(
+        "config.objective.likelihood", config.objective.likelihood, (*distributions.LIKELIHOODS,)
+    )
+    estimator, loss = config.objective.beta_tcvae.estimator, config.objective.infogan.loss
+    one_of("config.objective.beta_tcvae.estimator", estimator, ESTIMATORS)
+    one_of("config.objective.infogan.loss", loss, LOSSES)
+    one_of("config.cascade.critic_input", config.cascade.critic_input, CRITIC_INPUTS)
+    network = structure(config)
+    if config.cascade.critic_input == "z_hat":
+        network = network.marginal()
+    if config.cascade.edge_reward and not (config.cascade.weight and _has_edges(network)):
+        raise UserError(
+            f"config.cascade.edge_reward is {config.cascade.edge_reward}; it rewards edges between "
+            "z_hat nodes: give config.cascade.structure some and config.cascade.weight above 0, "
+            "or set it to 0"
+        )
+    batch, pool = config.batch_size, config.cascade.prior_batch_size or config.batch_size
+    for name, size in (("batch_size", batch), ("cascade.prior_batch_size", pool)):
+        if size % num_devices:
+            raise UserError(
+                f"config.{name} {size} does not divide by {num_devices} devices; "
+                f"the nearest that do are {_nearest_multiples(size, num_devices)}"
+            )
+    halved = config.objective.name == "factor_vae" and config.objective.factor_vae.second_batch
+    if halved and batch // num_devices % 2:
+        raise UserError(
+            f"config.batch_size {batch} is odd on each of {num_devices} devices; "
+            "objective.factor_vae.second_batch halves it: make it even"
+        )
+    if pool < batch:
+        raise UserError(
+            f"config.cascade.prior_batch_size {pool} is under batch_size {batch}; "
+            "0 makes it as large as batch_size"
+        )
+    if config.cascade.weight and pool < rows_needed(network):
+        raise UserError(
+            f"a sample of p_B takes {rows_needed(network)} rows and the batch has {pool}: raise "
+            "config.batch_size or config.cascade.prior_batch_size"
+        )
+
+
+def _has_edges(network):
+    return any(network.z_hat_parents(j) for j in range(network.latents))
+
+
+def _nearest_multiples(size, factor):
+    below = size - size % factor
+    return f"{below} and {below + factor}" if below else f"{factor}"

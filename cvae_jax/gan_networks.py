@@ -1,0 +1,111 @@
+"""Generator, recogniser and discriminator of InfoGAN: linen modules without running statistics.
+
+GroupNorm stands where the originals have batch normalisation, which would mix the images of a batch
+and need a state of its own.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from cvae_jax.networks import StridedConv, StridedConvTranspose
+
+
+class GanNetworks(NamedTuple):
+    """Networks of a GAN with codes; a recogniser has a body of its own, not the discriminator's."""
+
+    generator: nn.Module  # inputs [B, codes + categories + noise] -> images in [0, 1] [B, H, W, C]
+    recogniser: nn.Module  # images -> [B, outputs]
+    discriminator: nn.Module  # images -> logits [B, 1]
+
+
+def _leaky(x, slope):
+    return nn.leaky_relu(x, slope)
+
+
+def _norm(x):
+    return nn.GroupNorm(num_groups=8)(x)
+
+
+class OriginalGenerator(nn.Module):
+    """28x28: dense 1024, dense 7x7x128, two transposed convolutions (Chen et al. 2016, table 1)."""
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, inputs):
+        x = nn.relu(_norm(nn.Dense(1024)(inputs)))
+        x = nn.relu(_norm(nn.Dense(7 * 7 * 128)(x).reshape(-1, 7, 7, 128)))
+        x = nn.relu(_norm(StridedConvTranspose(64)(x)))
+        return nn.sigmoid(StridedConvTranspose(self.channels)(x))
+
+
+class OriginalBody(nn.Module):
+    """28x28: convolutions of 64 and 128, dense 1024, then `hidden` and the outputs."""
+
+    outputs: int
+    hidden: tuple = ()
+
+    @nn.compact
+    def __call__(self, images):
+        x = _leaky(StridedConv(64)(images), 0.1)
+        x = _leaky(_norm(StridedConv(128)(x)), 0.1)
+        x = x.reshape(x.shape[0], -1)
+        for width in (1024, *self.hidden):
+            x = _leaky(_norm(nn.Dense(width)(x)), 0.1)
+        return nn.Dense(self.outputs)(x)
+
+
+class LeastSquaresGenerator(nn.Module):
+    """32x32 or 64x64: dense, then twice doubled and convolved (the authors' earlier work)."""
+
+    size: int
+    channels: int
+
+    @nn.compact
+    def __call__(self, inputs):
+        side = self.size // 4
+        x = _norm(nn.Dense(side * side * 128)(inputs).reshape(-1, side, side, 128))
+        for features in (128, 64):
+            x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+            x = _leaky(_norm(nn.Conv(features, (3, 3))(x)), 0.2)
+        return nn.sigmoid(nn.Conv(self.channels, (3, 3))(x))
+
+
+class LeastSquaresBody(nn.Module):
+    """32x32 or 64x64: four strided convolutions of 16, 32, 64 and 128 channels."""
+
+    outputs: int
+
+    @nn.compact
+    def __call__(self, images):
+        x = images
+        for features in (16, 32, 64, 128):
+            x = _leaky(StridedConv(features)(x), 0.2)
+            x = x if features == 16 else _norm(x)
+        return nn.Dense(self.outputs)(x.reshape(x.shape[0], -1))
+
+
+def infogan_networks(size: int, channels: int, latents: int, categories: int) -> GanNetworks:
+    """The original's networks for 28x28, the least-squares ones for 32x32 and 64x64.
+
+    Args:
+      size: side of the square images in pixels.
+      channels: of the images.
+      latents: d, the number of continuous codes.
+      categories: of the categorical code; 0: none.
+
+    Raises:
+      ValueError: another size.
+    """
+    outputs = 2 * latents + categories
+    if size == 28:
+        return GanNetworks(
+            OriginalGenerator(channels), OriginalBody(outputs, (128,)), OriginalBody(1)
+        )
+    if size in (32, 64):
+        return GanNetworks(
+            LeastSquaresGenerator(size, channels), LeastSquaresBody(outputs), LeastSquaresBody(1)
+        )
+    raise ValueError(f"image size {size} is none of 28, 32 and 64, which InfoGAN's networks take")

@@ -1,0 +1,136 @@
+"""InfoGAN: a generator whose codes a recogniser can read from its images, as two players."""
+
+import jax
+import jax.numpy as jnp
+
+from cvae_jax import distributions
+from cvae_jax.gan_networks import GanNetworks
+from cvae_jax.objectives import rows
+from cvae_jax.objectives.base import Objective, Players, at_step
+
+LOSSES = ("cross_entropy", "least_squares")
+# Of the variance of a recognised code, the least and the largest: a density of the codes has no
+# upper bound where the generator is deterministic.
+_LOGVAR = (-6.0, 4.0)
+
+
+def infogan(
+    networks: GanNetworks,
+    *,
+    latents: int,
+    categories: int = 0,
+    noise: int = 62,
+    info_weight=1.0,
+    loss: str = "least_squares",
+) -> Objective:
+    """Chen et al. 2016 (arXiv:1606.03657), with two players in place of three parts.
+
+    Codes z ~ U(-1, 1)^d, a category c and noise e make an image x = G(z, c, e). Generator and
+    recogniser Q minimise, mean over the batch, in nats:
+
+        adversarial(D(x)) - info_weight * ( E[log q(z | x)] + E[log q(c | x)] )
+
+    The discriminator D minimises its own loss. In the original Q shares D's body and its gradient
+    moves D; here Q has a body of its own, so that neither player's loss moves the other.
+
+    Args:
+      networks: see `gan_networks.infogan_networks`.
+      latents: d, the number of continuous codes; they are the z of the cascade and the metrics.
+      categories: of the categorical code, drawn with equal chances; 0: none.
+      noise: the number of N(0, 1) inputs besides.
+      info_weight: a number, or a function of the step.
+      loss: "cross_entropy" (the original's, with -log D(x) for the generator) or "least_squares"
+        (Mao et al. 2017).
+
+    Returns:
+      An `Objective` with the critic "image". encode is Q's mean and logvar, decode is G; metrics:
+      mi, the bound H(z) + E[log q(z | x)] and the same of c, summed; generator_loss;
+      image_critic_loss and image_critic_accuracy.
+    """
+    if loss not in LOSSES:
+        raise ValueError(f"loss {loss!r} is not one of {', '.join(LOSSES)}")
+    generator, recogniser, discriminator = networks
+
+    def init(rng, images):
+        keys = jax.random.split(rng, 3)
+        fake = jnp.zeros((1, latents + categories + noise))
+        parts = zip(networks, keys, (fake, images[:1], images[:1]), strict=True)
+        generator_params, recogniser_params, image = (
+            module.init(key, example)["params"] for module, key, example in parts
+        )
+        model = {"generator": generator_params, "recogniser": recogniser_params}
+        return Players(model=model, critic={"image": image})
+
+    def prior(rng, n):
+        return jax.random.uniform(rng, (n, latents), minval=-1.0, maxval=1.0)
+
+    def generate(params, z, category, e):
+        """Z [n, d], category int [n], e [n, noise] -> images."""
+        one_hot = jax.nn.one_hot(category, categories)
+        inputs = jnp.concatenate([z, one_hot, e], axis=1)
+        return generator.apply({"params": params.model["generator"]}, inputs)
+
+    def rest(keys):
+        """What images hold besides z: (category [n], noise [n, noise]), from a key each."""
+
+        def one(rng):
+            category_rng, noise_rng = jax.random.split(rng)
+            category = jax.random.randint(category_rng, (), 0, max(categories, 1))
+            return category, jax.random.normal(noise_rng, (noise,))
+
+        return jax.vmap(one)(keys)
+
+    def recognise(params, images):
+        out = recogniser.apply({"params": params.model["recogniser"]}, images)
+        mean, logvar, logits = jnp.split(out, (latents, 2 * latents), axis=1)
+        return mean, jnp.clip(logvar, *_LOGVAR), logits
+
+    def encode(params, images):
+        return recognise(params, images)[:2]
+
+    def decode(params, z, rng=None):
+        n = len(z)
+        if rng is None:
+            return generate(params, z, jnp.zeros(n, int), jnp.zeros((n, noise)))
+        return generate(params, z, *rest(rng if rng.ndim else jax.random.split(rng, n)))
+
+    def logits_of(params, images):
+        return discriminator.apply({"params": params.critic["image"]}, images)[:, 0]
+
+    def model_loss(params, images, rng, step, axis_name=None):
+        z_rng, rest_rng = jax.random.split(rng)
+        n = len(images)
+        z = rows.local_rows(prior(z_rng, n * rows.num_devices(axis_name)), axis_name)
+        category, e = rest(rows.row_keys(rest_rng, n, axis_name))
+        fake = generate(params, z, category, e)
+        mean, logvar, category_logits = recognise(params, fake)
+        log_q = jnp.sum(distributions.log_gaussian(z, mean, logvar), axis=1)
+        entropy = latents * jnp.log(2.0)
+        if categories:
+            own = jnp.take_along_axis(category_logits, category[:, None], axis=1)[:, 0]
+            log_q += own - jax.nn.logsumexp(category_logits, axis=1)
+            entropy += jnp.log(categories)
+        mi = entropy + jnp.mean(log_q)
+        logits = logits_of(params, fake)
+        if loss == "cross_entropy":
+            adversarial = jnp.mean(jax.nn.softplus(-logits))  # -log D(x)
+        else:
+            adversarial = 0.5 * jnp.mean((logits - 1) ** 2)
+        total = adversarial - at_step(info_weight, step) * jnp.mean(log_q)
+        metrics = {"mi": mi, "generator_loss": adversarial}
+        return total, (metrics, {"z": z, "image": {"real": images, "fake": fake}})
+
+    def critic_loss(params, samples, rng, step, axis_name=None):
+        del rng, step, axis_name
+        real = logits_of(params, samples["image"]["real"])  # label 1
+        fake = logits_of(params, samples["image"]["fake"])  # label 0
+        if loss == "cross_entropy":
+            value = 0.5 * (jnp.mean(jax.nn.softplus(-real)) + jnp.mean(jax.nn.softplus(fake)))
+            middle = 0.0
+        else:
+            value = 0.5 * (jnp.mean((real - 1) ** 2) + jnp.mean(fake**2))
+            middle = 0.5
+        accuracy = 0.5 * (jnp.mean(real > middle) + jnp.mean(fake <= middle))
+        return value, {"image_critic_loss": value, "image_critic_accuracy": accuracy}
+
+    return Objective(init, model_loss, critic_loss, prior, encode, decode)

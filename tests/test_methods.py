@@ -1,0 +1,100 @@
+"""Every method, with and without the cascade: device count, exact resume, evaluation."""
+
+import os
+import signal
+
+import conftest
+import jax
+import numpy as np
+import pytest
+from test_step import run
+
+from cvae_jax import build, checks, command_line, train
+from cvae_jax.datasets import pipeline
+from cvae_jax.workdir import read_json
+
+METHODS = [name for name in build.METHODS if name != "vae"]
+CASCADES = pytest.mark.parametrize("weight", [0.0, 2.0], ids=["base", "cascade"])
+
+
+def config_of(method, weight):
+    size = 32 if method == "infogan" else 16
+    return conftest.small_config(
+        **{
+            "objective.name": method,
+            "cascade.weight": weight,
+            "cascade.structure": "1>2",
+            "cascade.warmup_steps": 4,
+            "data.size": size,
+            "objective.factor_vae.critic_layers": 2,
+            "objective.factor_vae.critic_width": 32,
+            "eval.num_images": 50,
+        }
+    )
+
+
+def noise_data(size):
+    rng = np.random.default_rng(0)
+    images = ((rng.random((512, size, size, 1)) > 0.7) * 255).astype(np.uint8)
+    factors = np.stack([np.arange(512) % 4, np.arange(512) // 128], axis=1).astype(np.int32)
+    return pipeline.Dataset("noise", "noise", size, 1, ("a", "b"), factors, lambda i: images[i])
+
+
+@CASCADES
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_built(method, weight):
+    config = config_of(method, weight)
+    checks.check(config, 4)
+    objective = build.objective(config, build.DataInfo(config.data.size, 1, 512))
+    images = jax.numpy.zeros((16, config.data.size, config.data.size, 1))
+    state = jax.eval_shape(
+        lambda: train.create_train_state(
+            jax.random.key(0), objective, build.optimizers(config), images
+        )
+    )
+    expected = {"factor_vae": {"factor"}, "infogan": {"image"}}.get(method, set())
+    assert set(state.params.critic) == expected | ({"cascade"} if weight else set())
+
+
+@pytest.mark.slow
+@CASCADES
+@pytest.mark.parametrize("method", METHODS)
+def test_device_count_changes_nothing(method, weight):
+    config = config_of(method, weight)
+    dataset = noise_data(config.data.size)
+    objective = build.objective(config, build.DataInfo(config.data.size, 1, 512))
+    images, optimizers = dataset.images(np.arange(16)), build.optimizers(config)
+    curves = []
+    for devices in (1, 4):
+        _, metrics = run(objective, optimizers, images, jax.devices()[:devices], 30)
+        curves.append({name: np.array([m[name] for m in metrics]) for name in metrics[0]})
+    for name, one in curves[0].items():
+        if name.endswith("accuracy"):  # a share of 16 rows: one logit about 0 moves it by 1/32
+            continue
+        scale = np.maximum(np.abs(one), 0.1)
+        assert np.max(np.abs(one - curves[1][name]) / scale) < 1e-3, name
+
+
+@pytest.mark.slow
+@CASCADES
+@pytest.mark.parametrize("method", METHODS)
+def test_resumes_and_evaluates(method, weight, tmp_path, monkeypatch):
+    config = config_of(method, weight)
+    dataset = noise_data(config.data.size)
+    monkeypatch.setattr(pipeline, "load", lambda name, size, data_dir: dataset)
+    whole = train.train_and_evaluate(config, tmp_path / "whole")
+    results = read_json(tmp_path / "whole/results.json")
+    assert {"mig", "factor_score", "iou", "mi"} <= set(results["scores"])
+    assert all(np.isfinite(entry["value"]) for entry in results["scores"].values())
+    assert all((tmp_path / "whole" / picture).exists() for picture in results["pictures"])
+
+    def stop_at_13(seed, step, *rest, real=pipeline.batch_indices):
+        if step == 13:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(seed, step, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "batch_indices", stop_at_13)
+        with pytest.raises(command_line.Stopped):
+            train.train_and_evaluate(config, tmp_path / "cut")
+    conftest.assert_trees_equal(train.train_and_evaluate(config, tmp_path / "cut"), whole)
