@@ -132,7 +132,7 @@ def check(config, num_devices: int) -> None:
         )
     if config.cascade.weight and pool < rows_needed(network):
         raise UserError(
-            f"a sample of p_B takes {rows_needed(network)} rows and the batch has {pool}: raise "
+            f"a sample of p_B needs {rows_needed(network)} rows and the batch has {pool}: raise "
             "config.batch_size or config.cascade.prior_batch_size"
         )
 

@@ -136,5 +136,5 @@ def test_errors():
         conftest.small_cascade(critic_input="zhat")
     structure = structures.preset("independent", 4)
     z = jnp.zeros((4, 4))
-    with pytest.raises(ValueError, match="takes 8 rows and the batch has 4"):
+    with pytest.raises(ValueError, match="needs 8 rows and the batch has 4"):
         sample_joint(jax.random.key(0), z, z, structure)

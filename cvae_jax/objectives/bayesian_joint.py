@@ -79,8 +79,8 @@ def plan(structure: Structure) -> Plan:
 
 
 def rows_needed(structure: Structure) -> int:
-    """The number of batch rows that one sample takes, at most: the smallest usable batch."""
-    return structure.latents * (1 if structure.is_marginal else 2)
+    """The smallest usable batch: a row for every root of a sample, and one for every drawn node."""
+    return 2 * structure.latents
 
 
 def sample_joint(rng, z, z_hat, structure: Structure, rows=None):
@@ -99,12 +99,12 @@ def sample_joint(rng, z, z_hat, structure: Structure, rows=None):
       (z_new, z_hat_new), each [n, d].
 
     Raises:
-      ValueError: the batch has fewer rows than one sample takes (`rows_needed`).
+      ValueError: the batch has fewer rows than a sample needs (`rows_needed`).
     """
     batch, latents = z.shape
     if batch < rows_needed(structure):
         raise ValueError(
-            f"a sample of p_B takes {rows_needed(structure)} rows and the batch has {batch}: raise "
+            f"a sample of p_B needs {rows_needed(structure)} rows and the batch has {batch}: raise "
             "batch_size or cascade.prior_batch_size"
         )
     v = jax.lax.stop_gradient(jnp.concatenate([z_hat, z], axis=1))  # [B, 2 d], z_hat first
