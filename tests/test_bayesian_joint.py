@@ -97,7 +97,7 @@ def by_number_of_draws():
 GROUPS = by_number_of_draws()
 
 
-@pytest.mark.parametrize(("batch", "rows", "limit"), [(64, 64, 0.05), (512, 96, 0.01)])
+@pytest.mark.parametrize(("batch", "rows", "limit"), [(64, 32, 0.05), (512, 96, 0.01)])
 @pytest.mark.parametrize("num_draws", sorted(GROUPS))
 def test_law(num_draws, batch, rows, limit):
     """The covariance of p_B's samples, whatever dependence the structure forbids and q has.

@@ -61,7 +61,7 @@ def linear_cascade():
 def test_trained_scorers_find_the_information_of_an_edge():
     objective = linear_cascade()
     optimizers = Players(model=optax.adam(3e-3), critic=optax.adam(1e-3))
-    images = np.zeros((128, 2), np.float32)
+    images = np.zeros((64, 2), np.float32)
     state = conftest.create(objective, optimizers, images)
     step = functools.partial(cvae_jax.train_step, objective=objective, optimizers=optimizers)
     run = jax.jit(lambda state: jax.lax.scan(lambda s, _: step(s, images), state, None, 600))

@@ -58,13 +58,14 @@ def test_device_count_changes_nothing_in_float32(images, optimizers, kwargs):
     objective = conftest.small_cascade(**kwargs)
     start = conftest.create(objective, optimizers, images)
     curves = []
-    for n in (1, 2, 4):
+    counts = (1, 2, 4) if kwargs == KWARGS[-1] else (1, 4)
+    for n in counts:
         state, metrics = run(objective, optimizers, images, jax.devices()[:n], 30, start)
         assert len(state.step.addressable_shards) == n
         assert_replicas_equal(state)
         curves.append([m["loss"] for m in metrics])
-    np.testing.assert_allclose(curves[1], curves[0], rtol=1e-4)
-    np.testing.assert_allclose(curves[2], curves[0], rtol=1e-4)
+    for curve in curves[1:]:
+        np.testing.assert_allclose(curve, curves[0], rtol=1e-4)
     assert curves[0][-1] < curves[0][0]
 
 

@@ -41,9 +41,7 @@ def parents_of(structure: Structure, node: int) -> tuple:
 class Plan(NamedTuple):
     """How the nodes of v are sampled. Arrays: one program serves all structures of these shapes."""
 
-    shift: (
-        Any  # [2 d] of each root, and of each copy that of its root's: which row it is taken from
-    )
+    shift: Any  # [2 d] which of its rows a sample takes each root and each copy from
     num_roots: Any  # how many rows one sample takes
     nodes: Any  # [m] the nodes to draw, in topological order
     parents: Any  # [m, p] of each of them, filled up with -1
