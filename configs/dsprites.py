@@ -55,6 +55,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.objective.infogan = ml_collections.ConfigDict(  # codes are objective.latents
         {"categories": 0, "noise": 62, "info_weight": 1.0, "loss": "least_squares"}
     )  # or cross_entropy, the original's
+    config.objective.infogan.r1 = 0.5  # of the penalty on the discriminator's slope
 
     config.cascade = ml_collections.ConfigDict()
     # independent, decompose2, decompose3, compose2, compose3, tower, or edges such as "1>3 2>3"

@@ -48,6 +48,7 @@ def _infogan(fields, latents, info):
         noise=fields.noise,
         info_weight=fields.info_weight,
         loss=fields.loss,
+        r1=fields.r1,
     )
 
 

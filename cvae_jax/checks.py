@@ -47,6 +47,7 @@ _NOT_NEGATIVE = (
     "objective.infogan.categories",
     "objective.infogan.noise",
     "objective.infogan.info_weight",
+    "objective.infogan.r1",
     "eval.every",
 )
 _OTHER = (

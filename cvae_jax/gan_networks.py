@@ -1,7 +1,7 @@
-"""Generator, recogniser and discriminator of InfoGAN: linen modules without running statistics.
+"""Generator, recogniser and discriminator of InfoGAN: linen modules without normalisation.
 
-GroupNorm stands where the originals have batch normalisation, which would mix the images of a batch
-and need a state of its own.
+The originals have batch normalisation, which mixes the images of a batch and needs a state of its
+own. What it does for stability, the objective's penalty on the discriminator's slope does here.
 """
 
 from typing import NamedTuple
@@ -20,14 +20,6 @@ class GanNetworks(NamedTuple):
     discriminator: nn.Module  # images -> logits [B, 1]
 
 
-def _leaky(x, slope):
-    return nn.leaky_relu(x, slope)
-
-
-def _norm(x):
-    return nn.GroupNorm(num_groups=8)(x)
-
-
 class OriginalGenerator(nn.Module):
     """28x28: dense 1024, dense 7x7x128, two transposed convolutions (Chen et al. 2016, table 1)."""
 
@@ -35,9 +27,9 @@ class OriginalGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, inputs):
-        x = nn.relu(_norm(nn.Dense(1024)(inputs)))
-        x = nn.relu(_norm(nn.Dense(7 * 7 * 128)(x).reshape(-1, 7, 7, 128)))
-        x = nn.relu(_norm(StridedConvTranspose(64)(x)))
+        x = nn.relu(nn.Dense(1024)(inputs))
+        x = nn.relu(nn.Dense(7 * 7 * 128)(x).reshape(-1, 7, 7, 128))
+        x = nn.relu(StridedConvTranspose(64)(x))
         return nn.sigmoid(StridedConvTranspose(self.channels)(x))
 
 
@@ -49,11 +41,11 @@ class OriginalBody(nn.Module):
 
     @nn.compact
     def __call__(self, images):
-        x = _leaky(StridedConv(64)(images), 0.1)
-        x = _leaky(_norm(StridedConv(128)(x)), 0.1)
+        x = nn.leaky_relu(StridedConv(64)(images), 0.1)
+        x = nn.leaky_relu(StridedConv(128)(x), 0.1)
         x = x.reshape(x.shape[0], -1)
         for width in (1024, *self.hidden):
-            x = _leaky(_norm(nn.Dense(width)(x)), 0.1)
+            x = nn.leaky_relu(nn.Dense(width)(x), 0.1)
         return nn.Dense(self.outputs)(x)
 
 
@@ -66,10 +58,10 @@ class LeastSquaresGenerator(nn.Module):
     @nn.compact
     def __call__(self, inputs):
         side = self.size // 4
-        x = _norm(nn.Dense(side * side * 128)(inputs).reshape(-1, side, side, 128))
+        x = nn.Dense(side * side * 128)(inputs).reshape(-1, side, side, 128)
         for features in (128, 64):
             x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
-            x = _leaky(_norm(nn.Conv(features, (3, 3))(x)), 0.2)
+            x = nn.leaky_relu(nn.Conv(features, (3, 3))(x), 0.2)
         return nn.sigmoid(nn.Conv(self.channels, (3, 3))(x))
 
 
@@ -82,8 +74,7 @@ class LeastSquaresBody(nn.Module):
     def __call__(self, images):
         x = images
         for features in (16, 32, 64, 128):
-            x = _leaky(StridedConv(features)(x), 0.2)
-            x = x if features == 16 else _norm(x)
+            x = nn.leaky_relu(StridedConv(features)(x), 0.2)
         return nn.Dense(self.outputs)(x.reshape(x.shape[0], -1))
 
 

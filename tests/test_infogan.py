@@ -54,8 +54,23 @@ def test_losses_are_those_written_out(ready, loss):
         generator = -np.mean(np.log(sigmoid(d_fake)))
         critic = -(np.mean(np.log(sigmoid(d_real))) + np.mean(np.log(1 - sigmoid(d_fake)))) / 2
     assert total == pytest.approx(generator - 0.7 * log_q, rel=1e-4)
-    found, _ = objective.critic_loss(params, samples, rng, 0)
+    found, _ = objective.critic_loss(params, samples, rng, 1)
     assert found == pytest.approx(critic, rel=1e-4)
+
+
+def test_the_penalty_is_half_the_squared_slope_every_eighth_step(ready):
+    """Against central differences of the discriminator, pixel by pixel."""
+    params, images = ready
+    image = images[:1]
+    discriminator = infogan_networks(32, 1, 2, 3).discriminator
+    logit = jax.jit(lambda x: discriminator.apply({"params": params.critic["image"]}, x)[:, 0])
+    moves = 0.05 * np.eye(1024, dtype=np.float32).reshape(1024, 32, 32, 1)
+    slope = (np.asarray(logit(image + moves)) - np.asarray(logit(image - moves))) / 0.1
+    samples = {"image": {"real": image, "fake": image}}
+    loss = lambda r1, step: float(make(r1=r1).critic_loss(params, samples, None, step)[0])
+    penalty = loss(3.0, 16) - loss(0.0, 16)
+    assert penalty == pytest.approx(8 * 3 * 0.5 * np.sum(slope**2), rel=0.03)
+    assert loss(3.0, 17) == loss(0.0, 17)
 
 
 def test_the_generator_is_fixed_until_a_key_is_given(ready):

@@ -12,6 +12,7 @@ LOSSES = ("cross_entropy", "least_squares")
 # Of the variance of a recognised code, the least and the largest: a density of the codes has no
 # upper bound where the generator is deterministic.
 _LOGVAR = (-6.0, 4.0)
+_R1_EVERY = 8  # steps: the penalty costs several steps, and works as well now and then
 
 
 def infogan(
@@ -22,6 +23,7 @@ def infogan(
     noise: int = 62,
     info_weight=1.0,
     loss: str = "least_squares",
+    r1: float = 0.5,
 ) -> Objective:
     """Chen et al. 2016 (arXiv:1606.03657), with two players in place of three parts.
 
@@ -30,8 +32,12 @@ def infogan(
 
         adversarial(D(x)) - info_weight * ( E[log q(z | x)] + E[log q(c | x)] )
 
-    The discriminator D minimises its own loss. In the original Q shares D's body and its gradient
-    moves D; here Q has a body of its own, so that neither player's loss moves the other.
+    The discriminator D minimises its own loss plus r1 / 2 * E |grad_x D(x)|^2 over real images
+    (Mescheder et al. 2018), taken every 8th step with 8 times the weight (Karras et al. 2020).
+    Without it D told 5,000 digits from samples within some hundred steps, and G made one image.
+
+    In the original Q shares D's body and its gradient moves D; here Q has a body of its own, so
+    that neither player's loss moves the other.
 
     Args:
       networks: see `gan_networks.infogan_networks`.
@@ -41,6 +47,7 @@ def infogan(
       info_weight: a number, or a function of the step.
       loss: "cross_entropy" (the original's, with -log D(x) for the generator) or "least_squares"
         (Mao et al. 2017).
+      r1: weight of the slope's penalty; 0: none.
 
     Returns:
       An `Objective` with the critic "image". encode is Q's mean and logvar, decode is G; metrics:
@@ -120,8 +127,12 @@ def infogan(
         metrics = {"mi": mi, "generator_loss": adversarial}
         return total, (metrics, {"z": z, "image": {"real": images, "fake": fake}})
 
+    def slope_penalty(params, images):
+        slope = jax.grad(lambda x: jnp.sum(logits_of(params, x)))(images)
+        return 0.5 * jnp.mean(jnp.sum(slope**2, axis=(1, 2, 3)))
+
     def critic_loss(params, samples, rng, step, axis_name=None):
-        del rng, step, axis_name
+        del rng, axis_name
         real = logits_of(params, samples["image"]["real"])  # label 1
         fake = logits_of(params, samples["image"]["fake"])  # label 0
         if loss == "cross_entropy":
@@ -131,6 +142,14 @@ def infogan(
             value = 0.5 * (jnp.mean((real - 1) ** 2) + jnp.mean(fake**2))
             middle = 0.5
         accuracy = 0.5 * (jnp.mean(real > middle) + jnp.mean(fake <= middle))
-        return value, {"image_critic_loss": value, "image_critic_accuracy": accuracy}
+        metrics = {"image_critic_loss": value, "image_critic_accuracy": accuracy}
+        if not r1:
+            return value, metrics
+        penalty = jax.lax.cond(
+            step % _R1_EVERY == 0,
+            lambda: _R1_EVERY * r1 * slope_penalty(params, samples["image"]["real"]),
+            lambda: 0.0,
+        )
+        return value + penalty, metrics
 
     return Objective(init, model_loss, critic_loss, prior, encode, decode)
