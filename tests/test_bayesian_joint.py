@@ -70,15 +70,14 @@ LATENTS = 8
 
 
 def law_cases():
-    """(structure, covariance of q): presets in both modes, 50 random DAGs in either by turns."""
+    """(structure, covariance of q): presets and 50 random DAGs, in the two modes by turns."""
     rng = np.random.default_rng(0)
     dags = [linear_gaussian.random_structure(rng, int(rng.integers(5, 9))) for _ in range(50)]
     cases = []
     for i, text in enumerate([*structures.PRESETS.values(), *map(str, dags)]):
         structure = structures.parse(text, LATENTS)  # the latents left over are independent
         cov = linear_gaussian.random_q(structure, seed=1)
-        both = (structure, structure.marginal())
-        cases += [(s, cov) for s in (both if i < len(structures.PRESETS) else both[i % 2 :][:1])]
+        cases.append((structure.marginal() if i % 2 else structure, cov))
     return cases
 
 
@@ -97,7 +96,7 @@ def by_number_of_draws():
 GROUPS = by_number_of_draws()
 
 
-@pytest.mark.parametrize(("batch", "rows", "limit"), [(64, 32, 0.05), (512, 96, 0.01)])
+@pytest.mark.parametrize(("batch", "rows", "limit"), [(64, 16, 0.05), (512, 80, 0.01)])
 @pytest.mark.parametrize("num_draws", sorted(GROUPS))
 def test_law(num_draws, batch, rows, limit):
     """The covariance of p_B's samples, whatever dependence the structure forbids and q has.
