@@ -101,7 +101,9 @@ def estimates(rngs, q_factor, p_factor, plan, *, batch, pool, steps, marginal, c
     def test_rows(rng):
         return rows(rng, _TEST_ROWS, q_factor)[:, seen]
 
-    one_seed = lambda rng: train_and_estimate(rng, draw_batch, test_rows, steps, critic)  # noqa: E731
+    def one_seed(rng):
+        return train_and_estimate(rng, draw_batch, test_rows, steps, critic)
+
     return jax.vmap(one_seed)(rngs)
 
 

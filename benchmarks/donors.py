@@ -84,8 +84,10 @@ def errors(q, structure, pool, steps, seeds, ways=WAYS):
         bayesian_joint.draw = WAYS["nearest, adjusted"]
         return v[:BATCH], jnp.stack(p)
 
+    def test_rows(rng):
+        return q(jax.random.normal(rng, (_TEST_ROWS, d)))
+
     def estimate(rng):
-        test_rows = lambda rng: q(jax.random.normal(rng, (_TEST_ROWS, d)))  # noqa: E731
         return train_and_estimate(rng, draw_batch, test_rows, steps)
 
     found = jax.jit(jax.vmap(estimate))(jax.random.split(jax.random.key(0), seeds))

@@ -39,25 +39,13 @@ def _rising(weight, steps: int):
     return optax.linear_schedule(0.0, weight, steps) if steps else weight
 
 
-def _infogan(fields, latents, info):
-    nets = gan_networks.infogan_networks(info.size, info.channels, latents, fields.categories)
-    return infogan(
-        nets,
-        latents=latents,
-        categories=fields.categories,
-        noise=fields.noise,
-        info_weight=fields.info_weight,
-        loss=fields.loss,
-        r1=fields.r1,
-    )
-
-
 def _base(config, info: DataInfo) -> Objective:
     """The method without the cascade; see METHODS."""
     name, latents = config.objective.name, config.objective.latents
     fields = config.objective[name] if name != "vae" else None
     if name == "infogan":
-        return _infogan(fields, latents, info)
+        gan = gan_networks.infogan_networks(info.size, info.channels, latents, fields.categories)
+        return infogan(gan, latents=latents, **fields)
     nets = networks.burgess(info.size, info.channels, latents)
     shared = {
         "likelihood": config.objective.likelihood,

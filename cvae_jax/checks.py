@@ -107,7 +107,9 @@ def check(config, num_devices: int) -> None:
     network = structure(config)
     if config.cascade.critic_input == "z_hat":
         network = network.marginal()
-    if config.cascade.edge_reward and not (config.cascade.weight and _has_edges(network)):
+    if config.cascade.edge_reward and not (
+        config.cascade.weight and any(network.marginal().parents)
+    ):
         raise UserError(
             f"config.cascade.edge_reward is {config.cascade.edge_reward}; it rewards edges between "
             "z_hat nodes: give config.cascade.structure some and config.cascade.weight above 0, "
@@ -136,10 +138,6 @@ def check(config, num_devices: int) -> None:
             f"a sample of p_B needs {rows_needed(network)} rows and the batch has {pool}: raise "
             "config.batch_size or config.cascade.prior_batch_size"
         )
-
-
-def _has_edges(network):
-    return any(network.z_hat_parents(j) for j in range(network.latents))
 
 
 def _nearest_multiples(size, factor):

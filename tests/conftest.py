@@ -1,4 +1,7 @@
+import contextlib
+import importlib.util
 import os
+import signal
 import tempfile
 
 # Before jax starts: four virtual devices, and a thread pool large enough that their collectives
@@ -25,6 +28,7 @@ import pytest
 
 import cvae_jax
 from cvae_jax import networks
+from cvae_jax.datasets import pipeline
 from cvae_jax.objectives.base import Players
 
 
@@ -59,14 +63,17 @@ def create(objective, optimizers, images, seed=0):
     return jax.jit(init)(jax.random.key(seed), images=images)
 
 
-def small_config(**overrides) -> ml_collections.ConfigDict:
-    """configs/dsprites.py:quick, cut down to seconds; overrides by dotted names."""
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("dsprites_config", "configs/dsprites.py")
+def read_config(path, variant="") -> ml_collections.ConfigDict:
+    """What a config file gives, as on the command line."""
+    spec = importlib.util.spec_from_file_location("config_file", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    config = module.get_config("quick")
+    return module.get_config(variant)
+
+
+def small_config(**overrides) -> ml_collections.ConfigDict:
+    """configs/dsprites.py:quick, cut down to seconds; overrides by dotted names."""
+    config = read_config("configs/dsprites.py", "quick")
     config.update_from_flattened_dict(
         {
             "batch_size": 16,
@@ -82,6 +89,52 @@ def small_config(**overrides) -> ml_collections.ConfigDict:
         }
     )
     return config
+
+
+def noise_dataset(count, size):
+    """Binary noise with two factors of four values, in place of a data set: count images."""
+    rng = np.random.default_rng(0)
+    images = ((rng.random((count, size, size, 1)) > 0.7) * 255).astype(np.uint8)
+    index = np.arange(count)
+    factors = np.stack([index % 4, index // (count // 4)], axis=1).astype(np.int32)
+    return pipeline.Dataset(
+        "tiny", "noise", size, 1, ("a", "b"), factors, lambda index: images[index]
+    )
+
+
+@contextlib.contextmanager
+def terminated_at(monkeypatch, step):
+    """This process gets a SIGTERM when training asks for that step's batch."""
+
+    def stop(seed, now, *rest, real=pipeline.batch_indices):
+        if now == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(seed, now, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "batch_indices", stop)
+        yield
+
+
+def assert_devices_share(loss, model, images, devices):
+    """loss(model, images, axis_name=None) and its gradient: means over devices are those of one.
+
+    The devices are a vmap's, which stands in for pmap.
+    """
+    one, gradient = jax.jit(jax.value_and_grad(loss))(model, images)
+    split = jax.vmap(
+        jax.value_and_grad(functools.partial(loss, axis_name="devices")),
+        in_axes=(None, 0),
+        axis_name="devices",
+    )
+    shards = images.reshape(devices, -1, *images.shape[1:])
+    losses, gradients = jax.jit(split)(model, shards)
+    assert np.mean(losses) == pytest.approx(float(one), rel=1e-5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, np.mean(b, axis=0), rtol=1e-3, atol=1e-4),
+        gradient,
+        gradients,
+    )
 
 
 def assert_trees_equal(a, b):

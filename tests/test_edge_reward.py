@@ -103,20 +103,7 @@ def test_devices_share_their_negatives(images):
         p = params._replace(model=model)
         return objective.model_loss(p, images, jax.random.key(1), 0, axis_name)[0]
 
-    one, gradient = jax.jit(jax.value_and_grad(loss))(params.model, floats)
-    halves = floats.reshape(2, 8, *floats.shape[1:])
-    split = jax.vmap(
-        jax.value_and_grad(functools.partial(loss, axis_name="devices")),
-        in_axes=(None, 0),
-        axis_name="devices",
-    )
-    two, gradients = jax.jit(split)(params.model, halves)
-    assert np.mean(two) == pytest.approx(float(one), rel=1e-5)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, np.mean(b, axis=0), rtol=1e-3, atol=1e-4),
-        gradient,
-        gradients,
-    )
+    conftest.assert_devices_share(loss, params.model, floats, 2)
 
 
 def test_a_structure_without_edges_is_refused():

@@ -1,8 +1,5 @@
 """Every method, with and without the cascade: device count, exact resume, evaluation."""
 
-import os
-import signal
-
 import conftest
 import jax
 import numpy as np
@@ -33,13 +30,6 @@ def config_of(method, weight):
     )
 
 
-def noise_data(size):
-    rng = np.random.default_rng(0)
-    images = ((rng.random((512, size, size, 1)) > 0.7) * 255).astype(np.uint8)
-    factors = np.stack([np.arange(512) % 4, np.arange(512) // 128], axis=1).astype(np.int32)
-    return pipeline.Dataset("noise", "noise", size, 1, ("a", "b"), factors, lambda i: images[i])
-
-
 @CASCADES
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_is_built(method, weight):
@@ -62,10 +52,8 @@ def test_every_method_is_built(method, weight):
 def test_device_count_changes_nothing(method, weight):
     config = config_of(method, weight)
     for player in ("model", "cascade", "factor", "image"):
-        config.optim[
-            player
-        ].learning_rate = 1e-4  # slow enough for rounding not to grow in 30 steps
-    dataset = noise_data(config.data.size)
+        config.optim[player].learning_rate = 1e-4  # rounding grows with the rate
+    dataset = conftest.noise_dataset(512, config.data.size)
     objective = build.objective(config, build.DataInfo(config.data.size, 1, 512))
     images, optimizers = dataset.images(np.arange(16)), build.optimizers(config)
     curves = []
@@ -80,7 +68,7 @@ def test_device_count_changes_nothing(method, weight):
 @pytest.mark.parametrize("method", METHODS)
 def test_resumes_and_evaluates(method, weight, tmp_path, monkeypatch):
     config = config_of(method, weight)
-    dataset = noise_data(config.data.size)
+    dataset = conftest.noise_dataset(512, config.data.size)
     monkeypatch.setattr(pipeline, "load", lambda name, size, data_dir: dataset)
     whole = train.train_and_evaluate(config, tmp_path / "whole")
     results = read_json(tmp_path / "whole/results.json")
@@ -88,13 +76,7 @@ def test_resumes_and_evaluates(method, weight, tmp_path, monkeypatch):
     assert all(np.isfinite(entry["value"]) for entry in results["scores"].values())
     assert all((tmp_path / "whole" / picture).exists() for picture in results["pictures"])
 
-    def stop_at_13(seed, step, *rest, real=pipeline.batch_indices):
-        if step == 13:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return real(seed, step, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "batch_indices", stop_at_13)
+    with conftest.terminated_at(monkeypatch, 13):
         with pytest.raises(command_line.Stopped):
             train.train_and_evaluate(config, tmp_path / "cut")
     conftest.assert_trees_equal(train.train_and_evaluate(config, tmp_path / "cut"), whole)

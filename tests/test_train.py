@@ -24,12 +24,7 @@ from cvae_jax.writers import read_metrics
 @pytest.fixture(autouse=True)
 def tiny_data(monkeypatch):
     """256 sprites in place of the data set, which has tests of its own; and no evaluation."""
-    rng = np.random.default_rng(0)
-    images = ((rng.random((256, 16, 16, 1)) > 0.7) * 255).astype(np.uint8)
-    factors = np.stack([np.arange(256) % 4, np.arange(256) // 64], axis=1).astype(np.int32)
-    dataset = pipeline.Dataset(
-        "tiny", "noise", 16, 1, ("a", "b"), factors, lambda index: images[index]
-    )
+    dataset = conftest.noise_dataset(256, 16)
     monkeypatch.setattr(pipeline, "load", lambda name, size, data_dir: dataset)
     monkeypatch.setattr(evaluate, "evaluate_run", lambda *args: {})
     return dataset
@@ -39,13 +34,7 @@ def test_resume_equals_the_uninterrupted_run(tmp_path, monkeypatch):
     config = conftest.small_config()
     whole = train.train_and_evaluate(config, tmp_path / "whole")
 
-    def stop_at_13(seed, step, *rest, real=pipeline.batch_indices):
-        if step == 13:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return real(seed, step, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "batch_indices", stop_at_13)
+    with conftest.terminated_at(monkeypatch, 13):
         with pytest.raises(command_line.Stopped) as stopped:
             train.train_and_evaluate(config, tmp_path / "cut")
     assert stopped.value.args[0] == signal.SIGTERM

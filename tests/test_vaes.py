@@ -229,19 +229,7 @@ def test_devices_share_their_batch(images, make):
         samples = jax.lax.stop_gradient(samples)
         return loss + objective.critic_loss(params, samples, jax.random.key(2), 0, axis_name)[0]
 
-    one, gradient = jax.jit(jax.value_and_grad(losses))(params, floats(images))
-    split = jax.vmap(
-        jax.value_and_grad(functools.partial(losses, axis_name="devices")),
-        in_axes=(None, 0),
-        axis_name="devices",
-    )
-    four, gradients = jax.jit(split)(params, floats(images).reshape(4, 4, 8, 8, 1))
-    assert np.mean(four) == pytest.approx(float(one), rel=1e-5)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, np.mean(b, axis=0), rtol=1e-3, atol=1e-4),
-        gradient,
-        gradients,
-    )
+    conftest.assert_devices_share(losses, params, floats(images), 4)
 
 
 def test_weights_may_be_schedules(images):

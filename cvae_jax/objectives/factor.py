@@ -1,8 +1,8 @@
 """FactorVAE's penalty around any objective: the total correlation of z by a critic."""
 
 import jax
-import jax.numpy as jnp
 
+from cvae_jax import distributions
 from cvae_jax.networks import Critic
 from cvae_jax.objectives import rows
 from cvae_jax.objectives.base import Objective
@@ -36,7 +36,7 @@ def factor(
             return {**samples, "factor": {"q": samples["z"], "p": samples["z"]}}
         mean, logvar = objective.encode(jax.lax.stop_gradient(params), images[1::2])
         noise = rows.normal_rows(rng, mean.shape, axis_name)
-        other = mean + jnp.exp(0.5 * logvar) * noise
+        other = distributions.sample_gaussian(noise, mean, logvar)
         return {**samples, "factor": {"q": samples["z"], "p": other}}
 
     def p_rows(samples, rng, axis_name):

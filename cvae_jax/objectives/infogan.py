@@ -7,6 +7,7 @@ from cvae_jax import distributions
 from cvae_jax.gan_networks import GanNetworks
 from cvae_jax.objectives import rows
 from cvae_jax.objectives.base import Objective, Players, at_step
+from cvae_jax.objectives.density_ratio import classification_loss
 
 LOSSES = ("cross_entropy", "least_squares")
 # Of the variance of a recognised code, the least and the largest: a density of the codes has no
@@ -136,12 +137,10 @@ def infogan(
         real = logits_of(params, samples["image"]["real"])  # label 1
         fake = logits_of(params, samples["image"]["fake"])  # label 0
         if loss == "cross_entropy":
-            value = 0.5 * (jnp.mean(jax.nn.softplus(-real)) + jnp.mean(jax.nn.softplus(fake)))
-            middle = 0.0
+            value, accuracy = classification_loss(real, fake)
         else:
             value = 0.5 * (jnp.mean((real - 1) ** 2) + jnp.mean(fake**2))
-            middle = 0.5
-        accuracy = 0.5 * (jnp.mean(real > middle) + jnp.mean(fake <= middle))
+            accuracy = 0.5 * (jnp.mean(real > 0.5) + jnp.mean(fake <= 0.5))
         metrics = {"image_critic_loss": value, "image_critic_accuracy": accuracy}
         if not r1:
             return value, metrics
