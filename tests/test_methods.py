@@ -46,21 +46,41 @@ def test_every_method_is_built(method, weight):
     assert set(state.params.critic) == expected | ({"cascade"} if weight else set())
 
 
-@pytest.mark.slow
-@CASCADES
-@pytest.mark.parametrize("method", METHODS)
-def test_device_count_changes_nothing(method, weight):
+def losses_on_one_and_four_devices(method, weight, dtype):
+    """Two curves of 30 steps."""
     config = config_of(method, weight)
     for player in ("model", "cascade", "factor", "image"):
         config.optim[player].learning_rate = 1e-4  # rounding grows with the rate
     dataset = conftest.noise_dataset(512, config.data.size)
     objective = build.objective(config, build.DataInfo(config.data.size, 1, 512))
-    images, optimizers = dataset.images(np.arange(16)), build.optimizers(config)
+    images, optimizers = dataset.images(np.arange(16)) / 255.0, build.optimizers(config)
+    images = images.astype(dtype)
+    start = conftest.create(objective, optimizers, images)
+    start = jax.tree.map(lambda x: x.astype(dtype) if x.dtype == "float32" else x, start)
     curves = []
     for devices in (1, 4):
-        _, metrics = run(objective, optimizers, images, jax.devices()[:devices], 30)
+        _, metrics = run(objective, optimizers, images, jax.devices()[:devices], 30, start)
+        assert metrics[0]["loss"].dtype == dtype
         curves.append(np.array([m["loss"] for m in metrics]))
-    np.testing.assert_allclose(curves[1], curves[0], rtol=1e-4, atol=1e-4)
+    return curves
+
+
+@pytest.mark.slow
+@CASCADES
+@pytest.mark.parametrize("method", METHODS)
+def test_device_count_changes_nothing(method, weight):
+    one, four = losses_on_one_and_four_devices(method, weight, "float32")
+    np.testing.assert_allclose(four, one, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@CASCADES
+@pytest.mark.parametrize("method", METHODS)
+def test_device_count_changes_nothing_in_float64(method, weight):
+    """What rounding does to a method is told from what devices do to it."""
+    with jax.enable_x64(True):
+        one, four = losses_on_one_and_four_devices(method, weight, "float64")
+    np.testing.assert_allclose(four, one, rtol=1e-8)
 
 
 @pytest.mark.slow
