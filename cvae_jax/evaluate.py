@@ -72,27 +72,42 @@ def score(config, objective, params, dataset, devices) -> tuple[dict, np.ndarray
     decode = jax.jit(lambda params, z: objective.decode(params, z))
     reconstructions = jax.device_get(decode(params, mean[pick[: config.eval.num_images]]))
     terms, num_images = bound(config, objective, params, dataset, rng)
-    scores = {
-        "mig": {
+    scores = {}
+    if dataset.factor_names:
+        scores["mig"] = {
             "value": metrics.mig(mean[few], dataset.factors[few]),
             "definition": "MIG, disentanglement_lib: posterior means, 20 bins, mean over "
             f"{len(dataset.factor_names)} factors",
             "samples": len(few),
             "seed": seed,
-        },
-        "factor_score": {
+        }
+    if len(dataset.factor_names) > 1:  # who guesses the one factor is always right
+        scores["factor_score"] = {
             "value": metrics.factor_score(mean, dataset.factors, seed=seed),
             "definition": "FactorVAE score, disentanglement_lib: 10,000 votes to fit, 5,000 to "
             "score, 64 images a vote",
             "samples": len(mean),
             "seed": seed,
-        },
-        "iou": {
+        }
+    else:
+        log.info(
+            "%s has %d labelled factors: the FactorVAE score, which needs two%s, is left out",
+            dataset.name,
+            len(dataset.factor_names),
+            "" if dataset.factor_names else ", and MIG, which needs one",
+        )
+    if dataset.binary:
+        scores["iou"] = {
             "value": intersection_over_union(images, reconstructions),
             "definition": "mean intersection over union of image and reconstruction, threshold .5",
             "samples": len(images),
             "seed": seed,
-        },
+        }
+    scores["squared_error"] = {
+        "value": float(np.mean((images - reconstructions) ** 2)),
+        "definition": "mean squared error of reconstructions, a pixel, values from 0 to 1",
+        "samples": len(images),
+        "seed": seed,
     }
     for name in terms:
         if np.ndim(terms[name]) == 0:

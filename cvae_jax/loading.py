@@ -20,6 +20,7 @@ class Model(NamedTuple):
     encode: Callable  # images [B, H, W, C], uint8 or float in [0, 1] -> (mean, logvar), each [B, d]
     decode: Callable  # z [B, d] -> images in [0, 1] [B, H, W, C]
     config: Any
+    channels: int  # of its images
     objective: Objective
     params: Players
 
@@ -42,7 +43,7 @@ def _restore(workdir):
         restored = checkpoints.restore(manager, state)
     if restored is None:
         raise UserError(f"{path} holds no checkpoint yet")
-    return config, objective, restored.params
+    return config, info, objective, restored.params
 
 
 def load(workdir) -> Model:
@@ -54,7 +55,7 @@ def load(workdir) -> Model:
     Raises:
       UserError: it is not a run's folder, holds no checkpoint, or the checkpoint is damaged.
     """
-    config, objective, params = _restore(workdir)
+    config, info, objective, params = _restore(workdir)
     encode = jax.jit(lambda params, images: objective.encode(params, as_float(images)))
     decode = jax.jit(lambda params, z: objective.decode(params, z))
 
@@ -62,6 +63,7 @@ def load(workdir) -> Model:
         encode=lambda images: encode(params, images),
         decode=lambda z: decode(params, z),
         config=config,
+        channels=info.channels,
         objective=objective,
         params=params,
     )
@@ -73,7 +75,7 @@ def params_like(workdir, params: Players) -> Players:
     Raises:
       UserError: a parameter is missing or has another shape; it is named.
     """
-    loaded = _restore(workdir)[2]
+    loaded = _restore(workdir)[-1]
     found = {jax.tree_util.keystr(k): x for k, x in jax.tree_util.tree_leaves_with_path(loaded)}
 
     def pick(path, leaf):

@@ -13,8 +13,10 @@ _CURVES = ("recon", "kl", "elbo", "mi", "tc", "generator_loss")
 
 
 def _labels(mean, logvar, factors, factor_names):
-    """A label for each latent: its KL and the factor that it has most information on."""
+    """A label for each latent: its KL and, of labelled data, the factor it knows most about."""
     kl = np.asarray(kl_to_standard_normal(mean, logvar)).mean(axis=0)  # [d]
+    if not factor_names:
+        return [f"$z_{{{j + 1}}}$  KL {kl[j]:.2f}" for j in range(len(kl))]
     entropies = [np.unique(f, return_counts=True)[1] / len(f) for f in factors.T]
     entropies = np.array([-np.sum(p * np.log(p)) for p in entropies])
     information = metrics.mutual_information(mean, factors) / entropies  # [d, k]

@@ -32,11 +32,11 @@ def structure_scores(objective, params, structure, critic_input, rng, codes, fac
       critic_input: "z_hat" or "joint": what the regulariser forbids.
       rng: a key.
       codes: posterior means of the data [n, d].
-      factors: their factor labels [n, k].
+      factors: their factor labels [n, k]; k may be 0.
 
     Returns:
       effects [d, d], ancestors [d, d], ancestor_share and its chance level, forbidden [d] in nats
-      a node, composition [d] (None without z_hat parents); see `metrics`.
+      a node, composition [d] (None without z_hat parents or labels); see `metrics`.
     """
     d = structure.latents
     re_encode = _re_encode(objective, params)
@@ -54,9 +54,10 @@ def structure_scores(objective, params, structure, critic_input, rng, codes, fac
     mean, logvar = re_encode(z)
     z_hat = np.asarray(sample_gaussian(jax.random.normal(noise_rng, mean.shape), mean, logvar))
     seen = structure if critic_input == "joint" else structure.marginal()
-    composition = metrics.composition(
-        metrics.mutual_information(codes, factors), structure.marginal().parents
-    )
+    composition = np.full(d, np.nan)
+    if factors.shape[1]:
+        information = metrics.mutual_information(codes, factors)
+        composition = metrics.composition(information, structure.marginal().parents)
     return {
         "text": str(structure),
         "effects": effects.tolist(),

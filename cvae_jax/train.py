@@ -129,12 +129,20 @@ def _train(config, workdir, manager, state, dataset, objective, optimizers):
     writer = MetricsWriter(workdir, start)
     bar = tqdm(total=config.num_steps, initial=start, unit="step", disable=None, **_BAR)
     window, window_start, told, lost_before = [], time.perf_counter(), 0.0, False
-    with contextlib.closing(writer), bar, stop_requests() as requests:
-        for step in range(start, config.num_steps):
-            index = pipeline.batch_indices(
-                config.seed, step, config.batch_size, len(dataset.factors)
-            )
-            state, metrics = step_fn(state, parallel.shard(dataset.images(index), devices))
+
+    def fetch(step):
+        index = pipeline.batch_indices(config.seed, step, config.batch_size, len(dataset.factors))
+        return parallel.shard(dataset.images(index), devices)
+
+    batches = pipeline.prefetch(fetch, start, config.num_steps)
+    with (
+        contextlib.closing(writer),
+        bar,
+        contextlib.closing(batches),
+        stop_requests() as requests,
+    ):
+        for step, images in enumerate(batches, start):
+            state, metrics = step_fn(state, images)
             if devices[0].platform == "cpu":
                 # Queued steps on several virtual CPU devices deadlock.
                 jax.block_until_ready(state)

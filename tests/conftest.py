@@ -98,21 +98,22 @@ def noise_dataset(count, size):
     index = np.arange(count)
     factors = np.stack([index % 4, index // (count // 4)], axis=1).astype(np.int32)
     return pipeline.Dataset(
-        "tiny", "noise", size, 1, ("a", "b"), factors, lambda index: images[index]
+        "tiny", "noise", size, 1, ("a", "b"), factors, lambda index: images[index], binary=True
     )
 
 
 @contextlib.contextmanager
 def terminated_at(monkeypatch, step):
-    """This process gets a SIGTERM when training asks for that step's batch."""
+    """This process gets a SIGTERM when training takes that step's batch."""
 
-    def stop(seed, now, *rest, real=pipeline.batch_indices):
-        if now == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return real(seed, now, *rest)
+    def stop(fetch, first, last, real=pipeline.prefetch):
+        for now, batch in enumerate(real(fetch, first, last), first):
+            if now == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "batch_indices", stop)
+        patch.setattr(pipeline, "prefetch", stop)
         yield
 
 

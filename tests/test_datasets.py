@@ -14,7 +14,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from cvae_jax.datasets import dsprites, pipeline, sprites
+from cvae_jax.datasets import dsprites, pipeline, sources, sprites
 from cvae_jax.errors import UserError
 
 # 3 shapes, 2 scales, 4 orientations, 3 x, 2 y
@@ -128,24 +128,14 @@ def test_record_features(prepared):
     builder = dsprites.RenderedDsprites(config=TINY, data_dir=data_dir)
     features = builder.info.features
     names = ("shape", "scale", "orientation", "x_position", "y_position")
-    wanted = {f"{kind}_{name}" for kind in ("label", "value") for name in names} | {"image"}
-    assert set(features) == wanted
+    assert set(features) == {f"label_{name}" for name in names} | {"image"}
     assert features["image"].shape == (64, 64, 1)
     assert features["image"].np_dtype == np.uint8
-    official = [
-        np.array([1, 2, 3]),
-        np.linspace(0.5, 1, 6)[[0, 5]],
-        np.linspace(0, 2 * np.pi, 40)[[0, 13, 26, 39]],
-        np.linspace(0, 1, 32)[[0, 11, 22]],
-        np.linspace(0, 1, 32)[[0, 16]],
-    ]
     source = builder.as_data_source(split="train")
     assert len(source) == COUNT
     for i, example in enumerate(source):
         labels = np.unravel_index(i, SHAPE)
         assert tuple(example[f"label_{name}"] for name in names) == labels
-        values = [grid[label] for grid, label in zip(official, labels, strict=True)]
-        np.testing.assert_allclose([example[f"value_{name}"] for name in names], values, rtol=1e-6)
         assert example["image"].dtype == np.uint8
         np.testing.assert_array_equal(example["image"] * 255, dataset.images([i])[0])
 
@@ -240,19 +230,19 @@ def flip_a_byte(path):
 
 
 @pytest.mark.parametrize(
-    "damage", ["bits.npy", "factors.npy", "copy.json", "header", "missing", "short"]
+    "damage", ["images.npy", "factors.npy", "copy.json", "header", "missing", "short"]
 )
 def test_damaged_working_copy(tmp_path, prepared, caplog, damage):
     load_tiny(tmp_path)
-    folder = records(tmp_path).parent
+    folder = records(tmp_path).parent / "copy_train"
     before = records(tmp_path).stat().st_mtime_ns
     if damage == "missing":
-        (folder / "bits.npy").unlink()
+        (folder / "images.npy").unlink()
     elif damage == "header":
-        content = (folder / "bits.npy").read_bytes()
-        (folder / "bits.npy").write_bytes(content.replace(b"}", b" ", 1))
+        content = (folder / "images.npy").read_bytes()
+        (folder / "images.npy").write_bytes(content.replace(b"}", b" ", 1))
     elif damage == "short":
-        os.truncate(folder / "bits.npy", 1000)
+        os.truncate(folder / "images.npy", 1000)
     else:
         flip_a_byte(folder / damage)
     caplog.clear()
@@ -268,7 +258,7 @@ def test_damaged_working_copy(tmp_path, prepared, caplog, damage):
 def test_damaged_records(tmp_path, prepared, caplog, damage):
     load_tiny(tmp_path)
     path = records(tmp_path)
-    (path.parent / "copy.json").unlink()
+    (path.parent / "copy_train" / "copy.json").unlink()
     if damage == "half":
         os.truncate(path, path.stat().st_size // 2)
     elif damage == "byte":
@@ -290,7 +280,7 @@ def test_damaged_records(tmp_path, prepared, caplog, damage):
 def test_records_of_another_grid_are_refused(tmp_path, caplog):
     other = dataclasses.replace(TINY, strides=(1, 5, 13, 16, 11))  # as many images, other labels
     load_tiny(tmp_path)
-    (records(tmp_path).parent / "copy.json").unlink()
+    (records(tmp_path).parent / "copy_train" / "copy.json").unlink()
     pipeline.load_builder("tiny", dsprites.RenderedDsprites, other, 64, str(tmp_path))
     assert "prepared again" in caplog.text
 
@@ -300,8 +290,8 @@ def test_killed_prepare(tmp_path, prepared):
 import sys, time
 from cvae_jax.datasets import dsprites, pipeline
 generate = dsprites.RenderedDsprites._generate_examples
-def slowly(self):
-    for i, example in enumerate(generate(self)):
+def slowly(self, pairs):
+    for i, example in enumerate(generate(self, pairs)):
         if i == 100:
             print("halfway", flush=True)
             time.sleep(60)
@@ -331,9 +321,9 @@ def test_two_loads_prepare_once(tmp_path, monkeypatch):
     calls = []
     generate = dsprites.RenderedDsprites._generate_examples
 
-    def slowly(self):
+    def slowly(self, pairs):
         calls.append(time.sleep(0.5))
-        return generate(self)
+        return generate(self, pairs)
 
     monkeypatch.setattr(dsprites.RenderedDsprites, "_generate_examples", slowly)
     # flock holds between two open files even within one process.
@@ -417,12 +407,12 @@ def manual(data_dir):
     return data_dir / "downloads" / "manual" / dsprites.FILE
 
 
-def no_network(url):
+def no_network(url, part):
     raise OSError("no route to host")
 
 
 def test_official_file_by_hand(tmp_path, prepared, monkeypatch):
-    monkeypatch.setattr(dsprites, "download", no_network)
+    monkeypatch.setattr(sources, "download", no_network)
     md5 = write_official(manual(tmp_path), prepared)
     dataset = load_official(tmp_path, md5)
     np.testing.assert_array_equal(all_images(dataset), all_images(prepared[1]))
@@ -431,17 +421,15 @@ def test_official_file_by_hand(tmp_path, prepared, monkeypatch):
 
 
 def test_official_form_with_other_bytes_says_so(tmp_path, prepared):
-    md5 = write_official(manual(tmp_path), prepared)
+    write_official(manual(tmp_path), prepared)
     for _ in range(2):  # as prepared, and as reloaded
-        source = load_official(tmp_path).source
-        assert "not DeepMind's" in source
-        assert md5 in source
+        assert "not DeepMind's" in load_official(tmp_path).source
 
 
 def test_official_file_is_downloaded(tmp_path, prepared, monkeypatch):
     md5 = write_official(tmp_path / "elsewhere.npz", prepared)
     content = (tmp_path / "elsewhere.npz").read_bytes()
-    monkeypatch.setattr(dsprites, "download", lambda url: content)
+    monkeypatch.setattr(sources, "download", lambda url, part: part.write_bytes(content))
     with pytest.raises(UserError, match="another file"):
         load_official(tmp_path / "a")
     assert not list((tmp_path / "a").rglob("*.npz*"))
@@ -452,7 +440,7 @@ def test_official_file_is_downloaded(tmp_path, prepared, monkeypatch):
 
 
 def test_official_file_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(dsprites, "download", no_network)
+    monkeypatch.setattr(sources, "download", no_network)
     with pytest.raises(UserError) as caught:
         pipeline.load("dsprites_official", data_dir=str(tmp_path))
     message = str(caught.value)
@@ -495,8 +483,11 @@ def test_truncated_official_file(tmp_path, prepared):
 
 def test_working_copy_is_small(prepared):
     folder = records(prepared[0]).parent
-    assert np.load(folder / "bits.npy").shape == (COUNT, 512)
-    assert json.loads((folder / "copy.json").read_text())["source"] == prepared[1].source
+    assert np.load(folder / "copy_train" / "images.npy").shape == (COUNT, 512)
+    assert (
+        json.loads((folder / "copy_train" / "copy.json").read_text())["source"]
+        == prepared[1].source
+    )
 
 
 def test_digits_come_from_the_package_that_holds_them(tmp_path, monkeypatch):

@@ -30,7 +30,8 @@ MAY = {
     "step": ("objectives.base",),
     "objectives": ("objectives", "distributions", "gan_networks", "networks", "structures"),
     "metrics": ("metrics", "objectives.density_ratio"),
-    "datasets": ("datasets", "errors"),
+    "datasets": ("datasets", "errors", "command_line", "torch_file"),
+    "torch_file": (),
 }
 
 

@@ -5,19 +5,16 @@ class names differ from the catalogue's, since a class called Dsprites would rep
 """
 
 import dataclasses
-import hashlib
-import http.client
 import math
-import os
 import pathlib
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from cvae_jax.datasets import sprites
+from cvae_jax.datasets import sources, sprites
+from cvae_jax.datasets.image_builder import ImageBuilder
 from cvae_jax.errors import UserError
 
 FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
@@ -25,7 +22,13 @@ URL = f"https://github.com/google-deepmind/dsprites-dataset/raw/master/{FILE}"
 # As many public projects quote it, latte and vaetc among them; nobody gives a size or a sha256.
 MD5 = "7da33b31b13a06f4b04a70402ce90c2e"
 
-_FEATURES = ("shape", "scale", "orientation", "x_position", "y_position")
+LABELS = {  # factor: feature of the records
+    "shape": "label_shape",
+    "scale": "label_scale",
+    "orientation": "label_orientation",
+    "x": "label_x_position",
+    "y": "label_y_position",
+}
 _CHUNK = 8192  # images read from the npz at a time: 32 MiB
 
 
@@ -71,10 +74,26 @@ class OfficialConfig(GridConfig):
     md5: str = MD5
 
 
-class RenderedDsprites(tfds.core.GeneratorBasedBuilder):
+class _Dsprites(ImageBuilder, skip_registration=True):
+    """The labels under the names of tfds's catalogue entry."""
+
+    BINARY = True
+
+    @property
+    def factors(self):
+        return dict(zip(LABELS, self.builder_config.shape, strict=True))
+
+    @property
+    def label_features(self):
+        return LABELS
+
+    def expected_labels(self):
+        return self.builder_config.labels()
+
+
+class RenderedDsprites(_Dsprites):
     """dSprites drawn by `sprites.render`: same grid, geometry measured on the official images."""
 
-    VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = (
         GridConfig(name="full", description="The whole grid: 737,280 images."),
         GridConfig(
@@ -84,15 +103,8 @@ class RenderedDsprites(tfds.core.GeneratorBasedBuilder):
         ),
     )
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        count = self.builder_config.num_images
-        return _dataset_info(self, f"dSprites rendered by cvae_jax ({count:,} images)")
-
-    def _split_generators(self, dl_manager):
-        del dl_manager
-        return {"train": self._generate_examples()}
-
-    def _generate_examples(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    def read(self, root):
+        del root  # nothing is read: all is rendered
         shapes, scales, orientations, xs, ys = self.builder_config.axes
         # FACTOR_VALUES counts the shapes from 1, as the official file does; render from 0.
         images = (
@@ -104,73 +116,32 @@ class RenderedDsprites(tfds.core.GeneratorBasedBuilder):
                 -1, sprites.SIZE, sprites.SIZE
             )
         )
-        yield from _examples(images, self.builder_config.labels(), self.builder_config.values())
+        count = self.builder_config.num_images
+        source = f"dSprites rendered by cvae_jax ({count:,} images)"
+        return {"train": (source, _with_labels(images, self.builder_config.labels()))}
 
 
-class OfficialDsprites(tfds.core.GeneratorBasedBuilder):
+class OfficialDsprites(_Dsprites):
     """DeepMind's npz file, placed by hand in <data_dir>/downloads/manual/ or downloaded."""
 
-    VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = (OfficialConfig(name="full", description="The whole file: 737,280 images."),)
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        count = self.builder_config.num_images
-        return _dataset_info(self, f"dSprites, DeepMind's file ({count:,} images)")
-
-    def _split_generators(self, dl_manager):
-        del dl_manager  # its downloads are neither checked before they are named nor explained
-        path = find_file(pathlib.Path(self.data_dir_root), self.builder_config.md5)
+    def read(self, root):
+        file = sources.File(FILE, (URL,), f"md5:{self.builder_config.md5}")
+        path, published = sources.find(file, root)
         check_file(path, self.builder_config)
-        md5 = _md5(path.read_bytes())
-        if md5 != self.builder_config.md5:
-            # Right in form but not the published bytes: usable, and its results must say so.
-            count = self.builder_config.num_images
-            self.info.metadata["source"] = (
-                f"dSprites from a file whose md5 {md5} is not DeepMind's ({count:,} images)"
-            )
-        return {"train": self._generate_examples(path)}
-
-    def _generate_examples(self, path: pathlib.Path) -> Iterator[tuple[int, dict]]:
+        # Right in form but not the published bytes: usable, and its results must say so.
+        whose = "DeepMind's file" if published else "from a file that is not DeepMind's"
+        count = self.builder_config.num_images
         images = (image for chunk in read_images(path) for image in chunk)
-        yield from _examples(images, self.builder_config.labels(), self.builder_config.values())
+        pairs = _with_labels(images, self.builder_config.labels())
+        return {"train": (f"dSprites, {whose} ({count:,} images)", pairs)}
 
 
-def find_file(data_dir: pathlib.Path, md5: str) -> pathlib.Path:
-    """Path of the official npz: placed by hand, downloaded earlier, or downloaded now.
-
-    Args:
-      data_dir: tfds's root folder.
-      md5: of the published file; a download with another one is refused.
-
-    Raises:
-      UserError: if the file is not there and cannot be fetched.
-    """
-    manual = data_dir / "downloads" / "manual" / FILE
-    downloaded = data_dir / "downloads" / FILE
-    for path in (manual, downloaded):
-        if path.exists():
-            return path
-    remedy = f"fetch {URL} yourself, put it at {manual}, and run the same command again"
-    try:
-        content = download(URL)
-    except (OSError, http.client.HTTPException) as error:
-        reason = str(error) or type(error).__name__
-        raise UserError(
-            f"dSprites' official file is missing and did not download ({reason}): {remedy}"
-        ) from error
-    if _md5(content) != md5:
-        raise UserError(f"{URL} now gives another file (md5 {_md5(content)}, not {md5}): {remedy}")
-    downloaded.parent.mkdir(parents=True, exist_ok=True)
-    part = downloaded.with_name(FILE + ".part")
-    part.write_bytes(content)
-    os.replace(part, downloaded)
-    return downloaded
-
-
-def download(url: str) -> bytes:
-    """The content at `url`, which must fit in memory; raises OSError or HTTPException."""
-    with urllib.request.urlopen(url, timeout=60) as response:
-        return response.read()
+def _with_labels(images, labels) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of image uint8 [64, 64, 1] and labels [5] from images [N] x [64, 64]."""
+    for image, row in zip(images, labels, strict=True):
+        yield image.astype(np.uint8)[..., None], row
 
 
 def check_file(path: pathlib.Path, config: GridConfig) -> None:
@@ -226,38 +197,3 @@ def read_images(path: pathlib.Path) -> Iterator[np.ndarray]:
             count = min(_CHUNK, shape[0] - start)
             content = member.read(count * size * size)
             yield np.frombuffer(content, np.uint8).reshape(count, size, size)
-
-
-def _md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-def _dataset_info(builder: tfds.core.DatasetBuilder, source: str) -> tfds.core.DatasetInfo:
-    """What both builders share; `source` is kept with the records, for results and plots."""
-    scalar = tfds.features.Scalar
-    size = sprites.SIZE
-    features = {
-        "image": tfds.features.Tensor(shape=(size, size, 1), dtype=np.uint8, encoding="zlib")
-    }
-    features |= {f"label_{name}": scalar(dtype=np.int64) for name in _FEATURES}
-    features |= {f"value_{name}": scalar(dtype=np.float32) for name in _FEATURES}
-    return tfds.core.DatasetInfo(
-        builder=builder,
-        description="Binary 64x64 sprites with five known factors of variation.",
-        features=tfds.features.FeaturesDict(features),
-        homepage="https://github.com/google-deepmind/dsprites-dataset",
-        disable_shuffling=True,  # the official order, which batch_indices permutes
-        metadata=tfds.core.MetadataDict(source=source),
-    )
-
-
-def _examples(images, labels, values) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-    """Pairs of key and example from images [N] x [64, 64] and their labels and values [N, 5]."""
-    label_names = [f"label_{name}" for name in _FEATURES]
-    value_names = [f"value_{name}" for name in _FEATURES]
-    values = values.astype(np.float32)
-    for key, (image, label, value) in enumerate(zip(images, labels, values, strict=True)):
-        example = {"image": image.astype(np.uint8)[..., None]}  # [64, 64, 1]
-        example.update(zip(label_names, label, strict=True))
-        example.update(zip(value_names, value, strict=True))
-        yield key, example

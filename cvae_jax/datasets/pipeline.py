@@ -1,37 +1,45 @@
 """From a data set's name to images by index, and the order in which training visits them."""
 
+import concurrent.futures
 import difflib
 import functools
 import logging
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax.datasets import digits, working_copy
-from cvae_jax.datasets.working_copy import SIZE
+from cvae_jax.datasets import catalogue, digits, working_copy
 from cvae_jax.errors import UserError
 
 log = logging.getLogger(__name__)
 
-NAMES = ("dsprites", "dsprites_small", "dsprites_official", "mnist_5k")
+NAMES = (*catalogue.ENTRIES, "mnist_5k")
 
 
 class Dataset(NamedTuple):
-    """A data set in memory; `images` maps indices [n] to uint8 [n, size, size, channels]."""
+    """A data set; `images` maps indices [n] to uint8 [n, size, size, channels]."""
 
     name: str
     source: str  # one line for results and plots: which data set it really was
     size: int
     channels: int
     factor_names: tuple[str, ...]
-    factors: np.ndarray  # int32 [N, k] class labels
+    factors: np.ndarray  # int32 [N, k] class labels; k = 0: the data have none
     images: Callable[[np.ndarray], np.ndarray]
+    binary: bool = False  # images of black and white alone
 
 
-def batch_indices(seed: int, step: int, batch_size: int, num_examples: int) -> np.ndarray:
+def batch_indices(
+    seed: int,
+    step: int,
+    batch_size: int,
+    num_examples: int,
+    process: int = 0,
+    num_processes: int = 1,
+) -> np.ndarray:
     """Examples of one step: positions step * batch_size + i of an endless stream of epochs.
 
     Each epoch is a permutation of all examples, drawn from (seed, epoch) alone, so that the step
@@ -40,11 +48,13 @@ def batch_indices(seed: int, step: int, batch_size: int, num_examples: int) -> n
     Args:
       seed: non-negative.
       step: from 0.
-      batch_size: over all devices.
+      batch_size: over all devices of all processes.
       num_examples: size of the data set.
+      process: which of the processes; it gets its own rows of the batch, in the order of processes.
+      num_processes: how many share each batch; they divide batch_size.
 
     Returns:
-      int64 [batch_size], in [0, num_examples).
+      int64 [batch_size / num_processes], in [0, num_examples).
     """
     epoch, offset = divmod(int(step) * batch_size, num_examples)
     parts, missing = [], batch_size
@@ -53,7 +63,21 @@ def batch_indices(seed: int, step: int, batch_size: int, num_examples: int) -> n
         parts.append(part)
         missing -= len(part)
         epoch, offset = epoch + 1, 0
-    return np.concatenate(parts)  # a copy: the permutations are shared
+    own = batch_size // num_processes
+    # a copy: the permutations are shared
+    return np.concatenate(parts)[process * own : (process + 1) * own]
+
+
+def prefetch(fetch: Callable[[int], np.ndarray], first: int, last: int) -> Iterator[np.ndarray]:
+    """fetch(first), ..., fetch(last - 1) in order, each fetched on a thread while one is used."""
+    if first >= last:
+        return
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(fetch, first)
+        for step in range(first + 1, last):
+            batch, coming = coming.result(), thread.submit(fetch, step)
+            yield batch
+        yield coming.result()
 
 
 @functools.lru_cache(maxsize=4)
@@ -62,33 +86,48 @@ def _permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
     return rng.permutation(num_examples)  # int64 [N]
 
 
-def load(name: str, size: int = 64, data_dir: str = "") -> Dataset:
+def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") -> Dataset:
     """Loads a data set by name, preparing it the first time.
 
     Args:
-      name: one of NAMES.
-      size: pixels a side: 64, or 32 or 16 by averaging blocks; of mnist_5k 28 or 32.
+      name: one of NAMES; folder:PATH, pictures of one's own; or tfds:NAME, see `tfds_catalogue`.
+      size: pixels a side: 64, or 32 or 16 by averaging blocks; of 28x28 data 28 or 32; of folder:
+        and tfds: any.
       data_dir: tfds's root folder; "" is $TFDS_DATA_DIR, else ~/tensorflow_datasets.
+      split: "train", or "test" where the data set has one.
 
     Raises:
-      UserError: for an unknown name or size, an unusable folder, or a missing official file.
+      UserError: for an unknown name or size, an unusable folder, or a missing or wrong file.
     """
+    root = data_root(data_dir)
+    kind, _, rest = name.partition(":")
+    # Imported there: tfds takes half a second, and who only needs batch_indices should not wait.
+    if kind == "folder" and rest:
+        from cvae_jax.datasets import folder
+
+        copy = _keeping(name, root, lambda: folder.load(rest, size, root))
+        return _dataset(name, size, copy)
+    if kind == "tfds" and rest:
+        from cvae_jax.datasets import tfds_catalogue
+
+        copy = _keeping(name, root, lambda: tfds_catalogue.load(rest, size, root, split))
+        return _dataset(name, size, copy)
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.0)[0]
         raise UserError(
-            f"no data set {name!r}: did you mean {near!r}? There are {', '.join(NAMES)}"
+            f"no data set {name!r}: did you mean {near!r}? There are {', '.join(NAMES)}, "
+            "folder:PATH and tfds:NAME"
         )
     if name == "mnist_5k":
         return _digits(size)
-    # Imported here: tfds takes half a second, and who only needs batch_indices should not wait.
-    from cvae_jax.datasets import dsprites
+    builder_cls, config = catalogue.builder(catalogue.ENTRIES[name])
+    return load_builder(name, builder_cls, config, size, data_dir, split)
 
-    builder_cls, config = {
-        "dsprites": (dsprites.RenderedDsprites, "full"),
-        "dsprites_small": (dsprites.RenderedDsprites, "small"),
-        "dsprites_official": (dsprites.OfficialDsprites, "full"),
-    }[name]
-    return load_builder(name, builder_cls, builder_cls.builder_configs[config], size, data_dir)
+
+def data_root(data_dir: str = "") -> pathlib.Path:
+    """The folder that `data_dir` stands for; see `load`."""
+    root = pathlib.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
+    return root.expanduser().absolute()
 
 
 def _digits(size: int) -> Dataset:
@@ -99,23 +138,40 @@ def _digits(size: int) -> Dataset:
 
 
 def load_builder(
-    name: str, builder_cls: type, config, size: int = 64, data_dir: str = ""
+    name: str,
+    builder_cls: type,
+    config,
+    size: int = 64,
+    data_dir: str = "",
+    split: str = "train",
 ) -> Dataset:
-    """Like `load`, for any tfds builder with the features of `dsprites` and any grid.
+    """Like `load`, for any `image_builder.ImageBuilder` and any of its configs.
 
     Args:
       name: for messages and the result.
-      builder_cls: a tfds.core.DatasetBuilder.
-      config: its dsprites.GridConfig; a new grid needs a new config name.
+      builder_cls: the builder's class.
+      config: its config; another grid needs another config name.
       size: as for `load`.
       data_dir: as for `load`.
+      split: as for `load`.
     """
-    if size not in (64, 32, 16):
-        raise UserError(f"data.size is {size}: it must be 64, 32 or 16")
-    root = pathlib.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
-    root = root.expanduser().absolute()
+    sizes = (28, 32) if builder_cls.STORED_SIZE == 28 else (64, 32, 16)
+    if size not in sizes:
+        allowed = f"{', '.join(map(str, sizes[:-1]))} or {sizes[-1]}"
+        raise UserError(f"data.size is {size}: it must be {allowed}")
+    if split not in builder_cls.SPLITS:
+        raise UserError(f"{name} has no split {split!r}, only {', '.join(builder_cls.SPLITS)}")
+    root = data_root(data_dir)
+    copy = _keeping(
+        name, root, lambda: working_copy.prepared(name, builder_cls, config, root, split)
+    )
+    return _dataset(name, size, copy)
+
+
+def _keeping(name, root, make):
+    """make(), with a disk's refusal told in one line."""
     try:
-        copy = working_copy.prepared(name, builder_cls, config, root)
+        return make()
     # A full or forbidden disk: OSError from Python, RuntimeError from array_record.
     except (OSError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -123,27 +179,46 @@ def load_builder(
             f"cannot keep data set {name} in {root} ({reason}): "
             "name another folder with --config.data.dir=..."
         ) from error
+
+
+def _dataset(name, size, copy: working_copy.WorkingCopy) -> Dataset:
+    images = _binary_images if copy.binary else _images
     return Dataset(
         name=name,
         source=copy.source,
         size=size,
-        channels=1,
-        factor_names=tuple(working_copy.LABELS),
+        channels=copy.shape[-1],
+        factor_names=copy.factor_names,
         factors=copy.factors,
-        images=functools.partial(_images, copy.bits, size),
+        images=functools.partial(images, copy.pixels, copy.shape[0], size),
+        binary=copy.binary,
     )
 
 
-def _images(bits: np.ndarray, size: int, indices: np.ndarray) -> np.ndarray:
-    """Images 0..255, uint8 [n, size, size, 1], from the rows [n] of bits [N, 512]."""
+def _images(pixels: np.ndarray, stored: int, size: int, indices: np.ndarray) -> np.ndarray:
+    """Images uint8 [n, size, size, C] from the rows [n] of pixels [N, stored, stored, C]."""
+    images = np.asarray(pixels[indices])
+    if size > stored:
+        pad = (size - stored) // 2
+        return np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    if size == stored:
+        return images
+    block = stored // size
+    n, channels = len(images), images.shape[-1]
+    means = images.reshape(n, size, block, size, block, channels).mean(axis=(2, 4))
+    return np.rint(means).astype(np.uint8)
+
+
+def _binary_images(bits: np.ndarray, stored: int, size: int, indices: np.ndarray) -> np.ndarray:
+    """Images 0..255, uint8 [n, size, size, 1], from the rows [n] of bits [N, stored^2 / 8]."""
     rows = bits[indices]  # [n, 512]
-    pixels = np.unpackbits(rows, axis=1).reshape(len(rows), SIZE, SIZE)  # 0 or 1
-    if size == SIZE:
+    pixels = np.unpackbits(rows, axis=1).reshape(len(rows), stored, stored)  # 0 or 1
+    if size == stored:
         return (pixels * np.uint8(255))[..., None]
-    block = SIZE // size
+    block = stored // size
     sums = pixels[:, ::block]
     for row in range(1, block):
-        sums = sums + pixels[:, row::block]  # [n, size, 64]
+        sums = sums + pixels[:, row::block]  # [n, size, stored]
     rows, sums = sums, sums[:, :, ::block]
     for column in range(1, block):
         sums = sums + rows[:, :, column::block]  # [n, size, size], 0..block^2

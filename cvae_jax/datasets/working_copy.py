@@ -1,11 +1,12 @@
-"""A data set's records as arrays in memory, from a working copy that is verified and remade.
+"""A data set's images and labels as files of plain arrays, verified, and remade where damaged.
 
-tfds prepares a data set once. Its records are then read once, packed to bits, and kept beside the
-records as a working copy (bits.npy, factors.npy, copy.json with a checksum), from which later
-starts load in about a second.
+Records, archives and pictures are read once; what they hold is kept beside them as images.npy
+(bits, where images are binary), factors.npy and copy.json with a checksum. Later starts load these
+in about a second, into memory or, where they are too large for it, mapped from the disk.
 """
 
 import contextlib
+import errno
 import fcntl
 import functools
 import json
@@ -20,120 +21,205 @@ from typing import NamedTuple
 import numpy as np
 import tqdm
 
+from cvae_jax.errors import UserError
+
 log = logging.getLogger(__name__)
 
-LABELS = {  # factor: feature of the records
-    "shape": "label_shape",
-    "scale": "label_scale",
-    "orientation": "label_orientation",
-    "x": "label_x_position",
-    "y": "label_y_position",
-}
-SIZE = 64  # pixels a side, of all images as stored
+MEMORY_LIMIT = 4 << 30  # bytes of images that are held in memory; larger ones stay on the disk
 _CHUNK = 1024  # records read at a time
-_EXAMPLES_PER_SECOND = 3500  # drawn, written by tfds and read back, on one core
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
+
+
+class Content(NamedTuple):
+    """What a working copy is made from."""
+
+    shape: tuple[int, int, int]  # of each image
+    binary: bool  # images of 0 and 1
+    factor_names: tuple[str, ...]
+    source: str  # one line for results and plots
+    count: int
+    chunks: Iterator  # of (images uint8 [n, H, W, C], factors int [n, k])
 
 
 class WorkingCopy(NamedTuple):
-    """The working copy: images as bits, row by row, their labels, and where they come from."""
+    """A working copy, open."""
 
-    bits: np.ndarray  # uint8 [N, 512]
+    pixels: np.ndarray  # uint8 [N, H, W, C]; of binary images their bits [N, H W C / 8]
     factors: np.ndarray  # int32 [N, k]
+    shape: tuple[int, int, int]
+    binary: bool
+    factor_names: tuple[str, ...]
     source: str
 
 
-def prepared(name: str, builder_cls: type, config, root: pathlib.Path) -> WorkingCopy:
-    """The working copy: as found, or made from the records, or from nothing."""
+def prepared(
+    name: str, builder_cls: type, config, root: pathlib.Path, split: str = "train"
+) -> WorkingCopy:
+    """The working copy of a builder's split: as found, or made from the records, or from nothing.
+
+    Args:
+      name: for messages.
+      builder_cls: see `image_builder.ImageBuilder`.
+      config: one of its configs; with `num_images` where the number is known.
+      root: tfds's root folder.
+      split: a split of the builder.
+    """
     folder = root / builder_cls.name / config.name / str(builder_cls.VERSION)  # tfds's own choice
-    copy = _read_copy(folder, config)  # needs no lock and no right to write
+    make_builder = functools.partial(builder_cls, config=config, data_dir=root)
+    copy = folder / f"copy_{split}"
+    made_from = str(getattr(config, "num_images", ""))
+
+    def make():
+        if folder.exists():
+            try:
+                return store(copy, made_from, _records(make_builder(), split))
+            except (
+                Exception
+            ) as error:  # RuntimeError, ParseError, zlib.error...: tfds promises none
+                if isinstance(error, OSError) and error.errno in _DISK:
+                    raise
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                log.warning(
+                    "records of %s in %s are damaged (%s): prepared again", name, folder, reason
+                )
+                shutil.rmtree(folder)
+        _prepare(name, make_builder, folder)
+        return store(copy, made_from, _records(make_builder(), split))
+
+    return cached(name, copy, made_from, make, folder.with_name(folder.name + ".lock"))
+
+
+def cached(
+    name: str, folder: pathlib.Path, made_from: str, make: Callable, lock: pathlib.Path
+) -> WorkingCopy:
+    """The working copy in `folder`, made by make() under the lock where it is not there or damaged.
+
+    Args:
+      name: for messages.
+      folder: of the copy.
+      made_from: what the copy must have been made from.
+      make: calls `store`.
+      lock: a file that processes lock while they make it.
+    """
+    copy = _read(folder, made_from)  # needs no lock and no right to write
     if copy is not None:
         return copy
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_name(folder.name + ".lock")):
-        copy = _read_copy(folder, config)  # another process may have made it in the meantime
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(lock):
+        copy = _read(folder, made_from)  # another process may have made it in the meantime
         if copy is not None:
             return copy
         if (folder / "copy.json").exists():
             log.warning("the working copy of %s in %s is damaged: made anew", name, folder)
-        make_builder = functools.partial(builder_cls, config=config, data_dir=root)
-        copy = _make_copy(name, make_builder, folder)
-        _write_copy(folder, copy)
+        make()
+        copy = _read(folder, made_from)
+        if copy is None:
+            raise UserError(f"the working copy of {name} in {folder} changed while it was made")
         return copy
 
 
-def _make_copy(name: str, make_builder: Callable, folder: pathlib.Path) -> WorkingCopy:
-    """Reads the records in `folder`, preparing them if they are not there or damaged."""
-    if folder.exists():
-        try:
-            return _read_records(make_builder())
-        except Exception as error:  # RuntimeError, ParseError, zlib.error...: tfds promises none
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            log.warning(
-                "records of %s in %s are damaged (%s): prepared again", name, folder, reason
-            )
-            shutil.rmtree(folder)
+def _prepare(name: str, make_builder: Callable, folder: pathlib.Path) -> None:
+    """Lets tfds write the records."""
     # tfds writes to incomplete.* and renames at the end, but a killed process leaves it behind.
     for leftover in folder.parent.glob(f"incomplete.*_{folder.name}"):
         shutil.rmtree(leftover)
     builder = make_builder()
-    count = builder.builder_config.num_images
-    seconds = count // _EXAMPLES_PER_SECOND + 1
-    log.info("preparing %s: %d images into %s, once, about %d s", name, count, folder, seconds)
+    count = getattr(builder.builder_config, "num_images", 0)
+    if count:
+        seconds = count // builder.EXAMPLES_PER_SECOND + 1
+        log.info("preparing %s: %d images into %s, once, about %d s", name, count, folder, seconds)
+    else:
+        log.info("preparing %s into %s, once", name, folder)
     import tensorflow_datasets as tfds
 
     builder.download_and_prepare(
         file_format="array_record",  # the one format that needs no TensorFlow
         download_config=tfds.download.DownloadConfig(try_download_gcs=False),
     )
-    return _read_records(make_builder())
 
 
-def _read_records(builder) -> WorkingCopy:
+def _records(builder, split: str) -> Content:
     """All records of a prepared builder; raises ValueError if they are not its config's grid."""
-    labels = builder.builder_config.labels().astype(np.int32)  # [N, 5]
-    records = builder.as_data_source(split="train")
-    if len(records) != len(labels):
-        raise ValueError(f"{len(records)} records, not {len(labels)}")
-    bits = np.empty((len(labels), SIZE * SIZE // 8), np.uint8)
-    factors = np.empty_like(labels)
-    # disable=None: no bar where the output is a file.
-    for start in tqdm.trange(0, len(labels), _CHUNK, desc=f"Reading {builder.name}", disable=None):
-        rows = slice(start, min(start + _CHUNK, len(labels)))
-        examples = records.__getitems__(list(range(rows.start, rows.stop)))
-        images = np.stack([example["image"] for example in examples])  # [n, 64, 64, 1], 0 or 1
-        bits[rows] = np.packbits(images.reshape(len(examples), -1), axis=1)
-        factors[rows] = [[example[label] for label in LABELS.values()] for example in examples]
-    if not np.array_equal(factors, labels):
-        raise ValueError("the labels are not those of the grid")
-    return WorkingCopy(bits, factors, builder.info.metadata["source"])
+    records = builder.as_data_source(split=split)
+    labels = builder.label_features
+    expected = builder.expected_labels()
+    count = builder.info.splits[split].num_examples
+    if len(records) != count or (expected is not None and len(expected) != count):
+        raise ValueError(f"{len(records)} records, not {count}")
+
+    def chunks():
+        # disable=None: no bar where the output is a file.
+        for start in tqdm.trange(0, count, _CHUNK, desc=f"Reading {builder.name}", disable=None):
+            stop = min(start + _CHUNK, count)
+            examples = records.__getitems__(list(range(start, stop)))
+            images = np.stack([example["image"] for example in examples])
+            factors = [[example[label] for label in labels.values()] for example in examples]
+            factors = np.array(factors, np.int32).reshape(len(images), len(labels))
+            if expected is not None and not np.array_equal(factors, expected[start:stop]):
+                raise ValueError("the labels are not those of the grid")
+            yield images, factors
+
+    source = builder.info.metadata[f"source_{split}"]
+    shape = builder.info.features["image"].shape
+    return Content(shape, builder.BINARY, tuple(labels), source, count, chunks())
 
 
-def _read_copy(folder: pathlib.Path, config) -> WorkingCopy | None:
-    """The working copy, or None if it is missing, not as it was written, or of another grid."""
-    try:
-        about = json.loads((folder / "copy.json").read_text())
-        if _checksum(folder, about["source"]) != about["crc32"]:
-            return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    # Only now: what np.load raises for a damaged header is not to be foreseen.
-    bits, factors = np.load(folder / "bits.npy"), np.load(folder / "factors.npy")
-    return WorkingCopy(bits, factors, about["source"]) if len(bits) == config.num_images else None
-
-
-def _write_copy(folder: pathlib.Path, copy: WorkingCopy) -> None:
-    for file, array in (("bits.npy", copy.bits), ("factors.npy", copy.factors)):
-        with _replacing(folder / file) as part:
-            np.save(part, array)
-    about = {"source": copy.source, "crc32": _checksum(folder, copy.source)}
+def store(folder: pathlib.Path, made_from: str, content: Content) -> None:
+    """Write a working copy; images go from the chunks to the disk, never all in memory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    height, width, channels = content.shape
+    row = (height * width * channels // 8,) if content.binary else content.shape
+    factors = [np.empty((0, len(content.factor_names)), np.int32)]
+    with _replacing(folder / "images.npy") as part:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (content.count, *row)}
+        np.lib.format.write_array_header_1_0(part, header)
+        for images, labels in content.chunks:
+            rows = (
+                np.packbits(images.reshape(len(images), -1), axis=1) if content.binary else images
+            )
+            part.write(np.ascontiguousarray(rows).data)
+            factors.append(np.asarray(labels, np.int32))
+    with _replacing(folder / "factors.npy") as part:
+        np.save(part, np.concatenate(factors))
+    about = {
+        "source": content.source,
+        "shape": list(content.shape),
+        "binary": content.binary,
+        "factor_names": list(content.factor_names),
+        "made_from": made_from,
+    }
+    about["crc32"] = _checksum(folder, about)
     with _replacing(folder / "copy.json") as part:  # last: it vouches for the others
         part.write(json.dumps(about).encode())
 
 
-def _checksum(folder: pathlib.Path, source: str) -> int:
-    """The crc32 of the working copy: its source, then its two files, headers included."""
-    checksum = zlib.crc32(source.encode())
-    for file in ("bits.npy", "factors.npy"):
+def _read(folder: pathlib.Path, made_from: str) -> WorkingCopy | None:
+    """The working copy, or None if it is missing, not as it was written, or of other data."""
+    try:
+        about = json.loads((folder / "copy.json").read_text())
+        crc32 = about.pop("crc32")
+        if about["made_from"] != made_from or _checksum(folder, about) != crc32:
+            return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    # Only now: what np.load raises for a damaged header is not to be foreseen.
+    large = (folder / "images.npy").stat().st_size > MEMORY_LIMIT
+    pixels = np.load(folder / "images.npy", mmap_mode="r" if large else None)
+    factors = np.load(folder / "factors.npy")
+    return WorkingCopy(
+        pixels,
+        factors,
+        tuple(about["shape"]),
+        about["binary"],
+        tuple(about["factor_names"]),
+        about["source"],
+    )
+
+
+def _checksum(folder: pathlib.Path, about: dict) -> int:
+    """The crc32 of a working copy: what is said about it, then its two files, headers included."""
+    checksum = zlib.crc32(json.dumps(about, sort_keys=True).encode())
+    for file in ("images.npy", "factors.npy"):
         with open(folder / file, "rb") as stream:
             while chunk := stream.read(1 << 22):
                 checksum = zlib.crc32(chunk, checksum)

@@ -1,0 +1,23 @@
+"""The cascade VAE on CelebA, 64x64 in colour, the paper's setting.
+
+img_align_celeba.zip has to be put into the data folder by hand: its home is a drive with a quota.
+Latents and the rate of FactorVAE's critic are those of the FactorVAE paper's CelebA.
+
+  python -m cvae_jax.main --config=configs/celeba.py
+
+Not yet run to its end. Fields that are not here have the values of cvae_jax/defaults.py.
+"""
+
+from cvae_jax import defaults
+
+
+def get_config(variant: str = ""):
+    config = defaults.get_config()
+    config.data.name = "celeba"
+    config.objective.latents = 32
+    config.objective.annealed_vae.capacity = 50.0
+    config.optim.factor.learning_rate = 1e-5
+    config.eval.traversal_range = 5.0  # the paper's
+    if variant:
+        raise ValueError(f"unknown variant {variant!r}; there is none")
+    return config

@@ -1,0 +1,19 @@
+"""The cascade VAE on 3D Chairs, 64x64 in colour.
+
+The rate of FactorVAE's critic is the one that its paper has for chairs.
+
+  python -m cvae_jax.main --config=configs/chairs3d.py
+
+Not yet run to its end. Fields that are not here have the values of cvae_jax/defaults.py.
+"""
+
+from cvae_jax import defaults
+
+
+def get_config(variant: str = ""):
+    config = defaults.get_config()
+    config.data.name = "chairs3d"
+    config.optim.factor.learning_rate = 1e-5
+    if variant:
+        raise ValueError(f"unknown variant {variant!r}; there is none")
+    return config

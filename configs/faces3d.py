@@ -1,0 +1,19 @@
+"""The cascade VAE on 3D Faces: grey 64x64 renders of the Basel face model.
+
+The renders can't be downloaded: the model's licence forbids to pass them on. configs/heads3d.py
+trains on a stand-in with the same factors that is rendered here.
+
+  python -m cvae_jax.main --config=configs/faces3d.py
+
+Not yet run to its end. Fields that are not here have the values of cvae_jax/defaults.py.
+"""
+
+from cvae_jax import defaults
+
+
+def get_config(variant: str = ""):
+    config = defaults.get_config()
+    config.data.name = "faces3d"
+    if variant:
+        raise ValueError(f"unknown variant {variant!r}; there is none")
+    return config

@@ -1,0 +1,16 @@
+"""The cascade VAE on 3D Shapes, 64x64 in colour: rooms with six known factors.
+
+  python -m cvae_jax.main --config=configs/shapes3d.py
+
+Not yet run to its end. Fields that are not here have the values of cvae_jax/defaults.py.
+"""
+
+from cvae_jax import defaults
+
+
+def get_config(variant: str = ""):
+    config = defaults.get_config()
+    config.data.name = "shapes3d"
+    if variant:
+        raise ValueError(f"unknown variant {variant!r}; there is none")
+    return config

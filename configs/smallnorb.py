@@ -1,0 +1,16 @@
+"""The cascade VAE on SmallNORB: toys, grey, 96x96 resized to 64x64.
+
+  python -m cvae_jax.main --config=configs/smallnorb.py
+
+Not yet run to its end. Fields that are not here have the values of cvae_jax/defaults.py.
+"""
+
+from cvae_jax import defaults
+
+
+def get_config(variant: str = ""):
+    config = defaults.get_config()
+    config.data.name = "smallnorb"
+    if variant:
+        raise ValueError(f"unknown variant {variant!r}; there is none")
+    return config

@@ -1,0 +1,31 @@
+"""Pictures of any size as square uint8 arrays."""
+
+import numpy as np
+from PIL import Image
+
+
+def square(picture: Image.Image, size: int, channels: int, crop: int = 0) -> np.ndarray:
+    """The picture's central square, resized with antialiasing.
+
+    Args:
+      picture: a Pillow image.
+      size: side of the result, pixels.
+      channels: 1 (grey) or 3.
+      crop: side of the square; 0: the shorter side.
+
+    Returns:
+      uint8 [size, size, channels].
+
+    Raises:
+      ValueError: the picture is smaller than `crop`.
+    """
+    width, height = picture.size
+    side = crop or min(width, height)
+    if side > min(width, height):
+        raise ValueError(f"it is {width}x{height}, smaller than {side}x{side}")
+    picture = picture.convert("RGB" if channels == 3 else "L")
+    left, top = (width - side) // 2, (height - side) // 2
+    # Cropped first: resize(box=...) lets the filter reach beyond the box.
+    picture = picture.crop((left, top, left + side, top + side))
+    resized = picture.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(resized, np.uint8).reshape(size, size, channels)

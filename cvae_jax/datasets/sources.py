@@ -1,0 +1,136 @@
+"""Where a data set's files are: put there by hand, downloaded earlier, or downloaded now."""
+
+import hashlib
+import http.client
+import os
+import pathlib
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from cvae_jax.errors import UserError
+
+_CHUNK = 1 << 20
+
+
+class File(NamedTuple):
+    """A file as it was published."""
+
+    name: str
+    urls: tuple[str, ...]  # tried in order; none: only by hand
+    digest: str = ""  # "sha256:..." or "md5:..." of the published bytes; "": nobody gives one
+    size: int = 0  # bytes; 0: unknown
+    page: str = ""  # where people get it, when no url serves it freely
+
+
+class Found(NamedTuple):
+    """A file that is there."""
+
+    path: pathlib.Path
+    published: bool  # it has the published digest
+
+
+def find(file: File, data_dir: pathlib.Path, folder: str = "") -> Found:
+    """The file from <data_dir>/downloads/manual/<folder>, <data_dir>/downloads/<folder>, or a url.
+
+    A file put there by hand may also be unpacked (without its .gz) or other than the published one:
+    its form is the caller's to check, and `published` says which it is. A download that breaks off
+    is gone on with; one with other bytes than the published is refused and removed.
+
+    Raises:
+      UserError: it is not there and no url gave it: what to fetch, from where, and where to put it.
+    """
+    manual = data_dir / "downloads" / "manual" / folder / file.name
+    for path in (manual, manual.with_name(file.name.removesuffix(".gz"))):
+        if path.is_file():
+            return Found(path, bool(file.digest) and _digest(path, file.digest) == file.digest)
+    downloaded = data_dir / "downloads" / folder / file.name
+    if downloaded.is_file():
+        return Found(downloaded, True)
+    where = file.page or (file.urls[0] if file.urls else "its owners")
+    remedy = f"fetch it from {where} yourself, put it at {manual}, and run the same command again"
+    reasons = []
+    for url in file.urls:
+        part = downloaded.with_name(file.name + ".part")
+        try:
+            downloaded.parent.mkdir(parents=True, exist_ok=True)
+            download(url, part)
+        except (OSError, http.client.HTTPException) as error:
+            reasons.append(f"{url}: {error or type(error).__name__}")
+            continue
+        found = _digest(part, file.digest)
+        if (file.size and part.stat().st_size != file.size) or found != file.digest:
+            size = part.stat().st_size
+            part.unlink()
+            reasons.append(f"{url} now gives another file, of {size:,} bytes, {found}")
+            continue
+        os.replace(part, downloaded)
+        return Found(downloaded, True)
+    tried = f" and did not download ({'; '.join(reasons)})" if reasons else ""
+    raise UserError(f"{file.name} is missing{tried}: {remedy}")
+
+
+def download(url: str, part: pathlib.Path) -> None:
+    """Writes the content at url to `part`, going on where an earlier attempt broke off.
+
+    Raises:
+      OSError or HTTPException: no answer, or the connection ended early; `part` is kept.
+    """
+    start = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as error:
+        if start and error.code == 416:  # nothing is left to send
+            return
+        raise
+    with response:
+        goes_on = start and response.status == 206
+        total = response.length and response.length + (start if goes_on else 0)
+        bar = tqdm(
+            desc=part.name.removesuffix(".part"),
+            initial=start if goes_on else 0,
+            total=total,
+            unit="B",
+            unit_scale=True,
+            disable=None,
+        )
+        with bar, open(part, "ab" if goes_on else "wb") as out:
+            while chunk := response.read(_CHUNK):
+                out.write(chunk)
+                bar.update(len(chunk))
+        if response.length:
+            raise OSError(f"the connection ended {response.length:,} bytes early")
+
+
+def _digest(path: pathlib.Path, like: str) -> str:
+    """The file's digest of the same kind; "" where none is known."""
+    if not like:
+        return ""
+    kind = like.partition(":")[0]
+    with open(path, "rb") as stream:
+        return f"{kind}:{hashlib.file_digest(stream, lambda: hashlib.new(kind)).hexdigest()}"
+
+
+def refusing(path: pathlib.Path, what: str, rows: Iterator) -> Iterator:
+    """The rows of a file; whatever goes wrong in reading them is told as one UserError."""
+    try:
+        yield from rows
+    except (UserError, OSError) as error:
+        # The disk's fault, not the file's; but what gzip and zip raise is an OSError without errno.
+        if isinstance(error, UserError) or error.errno:
+            raise
+        raise _refusal(path, what, error) from error
+    except Exception as error:  # zlib, zip, tar, pickle and Pillow raise a dozen kinds
+        raise _refusal(path, what, error) from error
+
+
+def _refusal(path, what, error):
+    reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+    return UserError(
+        f"{path} is not {what} ({reason}): put a good one in its place and run the same command "
+        "again"
+    )

@@ -1,0 +1,79 @@
+"""Any data set of tensorflow-datasets' catalogue, or of one's own builders, as square images."""
+
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from cvae_jax.datasets import working_copy
+from cvae_jax.datasets.resizing import square
+from cvae_jax.errors import UserError
+
+_CHUNK = 256
+
+
+def load(name: str, size: int, root: pathlib.Path, split: str = "train"):
+    """The working copy of a prepared data set: its feature `image`, integer scalars as factors.
+
+    Args:
+      name: as tfds knows it, such as "cifar10" or "coil100/1.0.0".
+      size: pixels a side; the central square is resized.
+      root: tfds's root folder.
+      split: one of its splits.
+
+    Raises:
+      UserError: tfds has none of that name, it is not prepared in a form that needs no
+        TensorFlow, or it has no images.
+    """
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder(name, data_dir=root)
+    except Exception as error:  # DatasetNotFoundError, or the builder's own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"config.data.name tfds:{name}: {reason}") from error
+    try:
+        records = builder.as_data_source(split=split)
+    except Exception as error:  # not prepared, prepared as tfrecord, no such split
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"tfds:{name} can't be read from {root} ({reason}); prepare it once, where TensorFlow "
+            f"is installed: tfds build {name} --data_dir={root} --file_format=array_record"
+        ) from error
+    features = builder.info.features
+    if "image" not in features:
+        raise UserError(f"tfds:{name} has no feature 'image', only {', '.join(features)}")
+    names = tuple(
+        key
+        for key, feature in features.items()
+        if feature.shape == () and np.issubdtype(feature.np_dtype, np.integer)
+    )
+    channels = 1 if features["image"].shape[-1] == 1 else 3
+    copy = root / "catalogue" / f"{builder.info.full_name.replace('/', '_')}_{split}_{size}"
+
+    def make():
+        source = f"{builder.info.full_name}, {len(records):,} {split} images"
+        content = working_copy.Content(
+            (size, size, channels),
+            False,
+            names,
+            source,
+            len(records),
+            _chunks(records, names, size, channels),
+        )
+        working_copy.store(copy, str(len(records)), content)
+
+    return working_copy.cached(
+        f"tfds:{name}", copy, str(len(records)), make, copy.with_suffix(".lock")
+    )
+
+
+def _chunks(records, names, size, channels):
+    for start in range(0, len(records), _CHUNK):
+        rows = records.__getitems__(list(range(start, min(start + _CHUNK, len(records)))))
+        images = [
+            square(Image.fromarray(np.asarray(row["image"]).squeeze()), size, channels)
+            for row in rows
+        ]
+        factors = np.array([[row[name] for name in names] for row in rows], np.int32)
+        yield np.stack(images), factors.reshape(len(rows), len(names))

@@ -1,0 +1,73 @@
+"""Codes of images: `python -m cvae_jax.encode --workdir=runs/dsprites --data=folder:PATH`."""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from cvae_jax import command_line
+from cvae_jax.errors import UserError
+
+
+def save(path: Path, dataset, mean, logvar) -> None:
+    """Write codes and labels: arrays mean, logvar [N, d], factors [N, k] in an .npz, or a .csv.
+
+    Args:
+      path: ends in .npz or .csv; a csv has a row an image, its columns named z1, ..., logvar1, ...
+        and as the factors.
+      dataset: see `datasets.pipeline.Dataset`.
+      mean: posterior means [N, d].
+      logvar: log variances [N, d].
+    """
+    part = path.with_name(path.name + ".part")
+    with part.open("wb" if path.suffix == ".npz" else "w", newline=None) as file:
+        if path.suffix == ".npz":
+            names = np.array(dataset.factor_names)
+            np.savez(file, mean=mean, logvar=logvar, factors=dataset.factors, factor_names=names)
+        else:
+            writer = csv.writer(file, lineterminator="\n")
+            numbers = range(1, mean.shape[1] + 1)
+            header = [f"z{j}" for j in numbers] + [f"logvar{j}" for j in numbers]
+            writer.writerow([*header, *dataset.factor_names])
+            for row in zip(mean.tolist(), logvar.tolist(), dataset.factors.tolist(), strict=True):
+                writer.writerow([value for part in row for value in part])
+    part.replace(path)
+
+
+def main(argv) -> None:
+    """Encode as the command line asks."""
+    parser = argparse.ArgumentParser(prog="python -m cvae_jax.encode", description=__doc__)
+    parser.add_argument("--workdir", required=True, help="a trained run")
+    parser.add_argument("--data", default="", help="a data set or folder:PATH; default: the run's")
+    parser.add_argument("--data_dir", default="", help="where data are kept; see config.data.dir")
+    parser.add_argument("--split", default="train", help="of the data set")
+    parser.add_argument("--out", default="codes.npz", help="an .npz or .csv file to write")
+    args = parser.parse_args(argv[1:])
+    out = Path(args.out)
+    if out.suffix not in (".npz", ".csv"):
+        raise UserError(f"--out {out} must end in .npz or .csv")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: there is no folder {out.parent}")
+    import jax  # after the arguments: a wrong one is told at once
+
+    from cvae_jax import evaluate, loading
+    from cvae_jax.datasets import pipeline
+
+    model = loading.load(args.workdir)
+    size = model.config.data.size
+    dataset = pipeline.load(args.data or model.config.data.name, size, args.data_dir, args.split)
+    if dataset.channels != model.channels:
+        raise UserError(
+            f"the run was trained on images of {model.channels} channel(s) and {dataset.source} "
+            f"has {dataset.channels}; encode images of the same kind"
+        )
+    codes = evaluate.encode_all(model.objective, model.params, dataset, jax.local_devices())
+    save(out, dataset, *codes)
+    count, latents = codes[0].shape
+    print(f"{count:,} images, {latents} codes each: {out}")
+
+
+if __name__ == "__main__":
+    sys.exit(command_line.run(main, sys.argv))
