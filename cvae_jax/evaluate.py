@@ -24,8 +24,8 @@ _VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 def encode_all(objective, params, dataset, devices):
     """Posterior means and log variances of every image: two arrays [N, d]."""
     encode = jax.jit(objective.encode)
-    batch = _ENCODE_BATCH * len(devices)
-    n = len(dataset.factors)
+    n, m = len(dataset.factors), len(devices)
+    batch = min(_ENCODE_BATCH * m, -(-n // m) * m)
     parts = []
     bar = {"desc": "encoding", "unit": "batch", "disable": None, "leave": False}
     for first in tqdm(range(0, n, batch), **bar):

@@ -50,10 +50,8 @@ def main(argv) -> None:
         size = 28 if args.name == "mnist_5k" else 64
     for split in splits:
         dataset = pipeline.load(args.name, size, args.data_dir, split)
-        classes = ", ".join(
-            f"{name} {len(set(column))}"
-            for name, column in zip(dataset.factor_names, dataset.factors.T.tolist(), strict=True)
-        )
+        pairs = zip(dataset.factor_names, dataset.factor_sizes, strict=True)
+        classes = ", ".join(f"{name} {size}" for name, size in pairs)
         count = len(dataset.factors)
         print(f"{split}: {count:,} images, {dataset.source}; factors: {classes or 'none'}")
 

@@ -31,6 +31,11 @@ class Dataset(NamedTuple):
     images: Callable[[np.ndarray], np.ndarray]
     binary: bool = False  # images of black and white alone
 
+    @property
+    def factor_sizes(self) -> tuple[int, ...]:
+        """Number of classes of each factor that occur."""
+        return tuple(len(np.unique(column)) for column in self.factors.T)
+
 
 def batch_indices(
     seed: int,
@@ -106,12 +111,12 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
         from cvae_jax.datasets import folder
 
         copy = _keeping(name, root, lambda: folder.load(rest, size, root))
-        return _dataset(name, size, copy)
+        return as_dataset(name, size, copy)
     if kind == "tfds" and rest:
         from cvae_jax.datasets import tfds_catalogue
 
         copy = _keeping(name, root, lambda: tfds_catalogue.load(rest, size, root, split))
-        return _dataset(name, size, copy)
+        return as_dataset(name, size, copy)
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.0)[0]
         raise UserError(
@@ -165,7 +170,7 @@ def load_builder(
     copy = _keeping(
         name, root, lambda: working_copy.prepared(name, builder_cls, config, root, split)
     )
-    return _dataset(name, size, copy)
+    return as_dataset(name, size, copy)
 
 
 def _keeping(name, root, make):
@@ -181,7 +186,8 @@ def _keeping(name, root, make):
         ) from error
 
 
-def _dataset(name, size, copy: working_copy.WorkingCopy) -> Dataset:
+def as_dataset(name: str, size: int, copy: working_copy.WorkingCopy) -> Dataset:
+    """The images of a working copy at a size."""
     images = _binary_images if copy.binary else _images
     return Dataset(
         name=name,

@@ -1,0 +1,106 @@
+"""How long batches take to make, and whether training waits for them.
+
+Two data sets: dsprites_small (binary, unpacked from bits) and a CelebA-sized one of random numbers
+(64x64, colour, uint8) in memory and mapped from the disk. For each: milliseconds to make a batch,
+milliseconds of a whole training step that takes its batches from `prefetch`, and of one that gets
+the same batch again and again; their difference is what training waits for. The two kinds of steps
+are taken by turns.
+
+  python -m benchmarks.input
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from cvae_jax import allocator, build, defaults, parallel
+from cvae_jax.datasets import pipeline, working_copy
+from cvae_jax.step import create_train_state, train_step
+
+_ROUNDS = 5
+_STEPS = 30
+
+
+def celeba_sized(folder, count=20_000):
+    """A working copy of random colour images, in memory and mapped."""
+
+    def chunks():
+        rng = np.random.default_rng(0)
+        for _ in range(count // 1000):
+            yield rng.integers(0, 256, (1000, 64, 64, 3), np.uint8), np.zeros((1000, 0), int)
+
+    shape = (64, 64, 3)
+    content = working_copy.Content(shape, False, (), f"{count:,} images", count, chunks())
+    working_copy.store(Path(folder), "", content)
+    pixels = np.load(Path(folder) / "images.npy")
+    mapped = np.load(Path(folder) / "images.npy", mmap_mode="r")
+    factors = np.zeros((count, 0), np.int32)
+    for name, array in (("CelebA-sized, in memory", pixels), ("CelebA-sized, mapped", mapped)):
+        copy = working_copy.WorkingCopy(array, factors, shape, False, (), "")
+        yield pipeline.as_dataset(name, 64, copy)
+
+
+def measure(dataset, batch=64):
+    """Milliseconds of a batch, of a step with batches that come, and of one with the same batch."""
+    devices = jax.local_devices()
+    config = defaults.get_config()
+    config.batch_size = batch
+    count = len(dataset.factors)
+    info = build.DataInfo(dataset.size, dataset.channels, count)
+    objective, optimizers = build.objective(config, info), build.optimizers(config)
+
+    def fetch(step):
+        return parallel.shard(
+            dataset.images(pipeline.batch_indices(0, step, batch, count)), devices
+        )
+
+    same = fetch(0)
+    state = create_train_state(jax.random.key(0), objective, optimizers, same[0])
+    state = parallel.replicate(state, devices)
+    one = parallel.pmap_step(train_step, devices, objective=objective, optimizers=optimizers)
+
+    def run(batches, state):
+        start = time.perf_counter()
+        for images in batches:
+            state, _ = one(state, images)
+            jax.block_until_ready(state)
+        return 1e3 * (time.perf_counter() - start) / _STEPS, state
+
+    _, state = run([same] * 3, state)
+    times = []
+    for round_ in range(_ROUNDS):
+        first = (round_ + 1) * _STEPS
+        start = time.perf_counter()
+        for step in range(first, first + _STEPS):
+            fetch(step)
+        alone = 1e3 * (time.perf_counter() - start) / _STEPS
+        coming, state = run(pipeline.prefetch(fetch, first, first + _STEPS), state)
+        again, state = run([same] * _STEPS, state)
+        times.append((alone, coming, again))
+    return np.median(times, axis=0)
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data_dir", default="", help="where dsprites_small is or is to be")
+    args = parser.parse_args()
+    print(f"medians of {_ROUNDS} rounds of {_STEPS} steps, ms")
+    print(f"{'data':<28}{'batch':>8}{'step':>9}{'same batch':>12}{'waits':>8}")
+    with tempfile.TemporaryDirectory() as folder:
+        for dataset in (
+            pipeline.load("dsprites_small", 64, args.data_dir),
+            *celeba_sized(folder),
+        ):
+            alone, coming, again = measure(dataset)
+            share = 100 * (coming - again) / again
+            print(f"{dataset.name:<28}{alone:>8.2f}{coming:>9.1f}{again:>12.1f}{share:>7.1f}%")
+
+
+if __name__ == "__main__":
+    allocator.restart_with_tunables()
+    main()

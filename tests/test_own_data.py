@@ -1,0 +1,321 @@
+"""Images of one's own: folders, tfds's catalogue, the table of data sets, codes to a file."""
+
+import csv
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import conftest
+import jax
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+import cvae_jax
+from cvae_jax import build, checks, encode, step
+from cvae_jax.datasets import __main__ as datasets_program
+from cvae_jax.datasets import catalogue, pipeline
+from cvae_jax.errors import UserError
+from cvae_jax.train import train_and_evaluate
+from cvae_jax.workdir import read_json
+
+NAMES = ("b.png", "a.jpg", "sub/c.PNG")
+
+
+def write_pictures(folder, mode="L", size=(20, 16)):
+    """Three pictures of one shade each, 60, 120 and 180, in the order of NAMES."""
+    for shade, name in zip((60, 120, 180), NAMES, strict=True):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        color = shade if mode == "L" else (shade, 0, 0)
+        Image.new(mode, size, color).save(path, "png")
+    return folder
+
+
+def load(folder, root, size=16):
+    return pipeline.load(f"folder:{folder}", size, str(root))
+
+
+def test_folder(tmp_path):
+    folder = write_pictures(tmp_path / "pictures")
+    dataset = load(folder, tmp_path / "data")
+    assert (dataset.size, dataset.channels, dataset.factor_names) == (16, 1, ())
+    assert dataset.factors.shape == (3, 0)
+    assert dataset.source == "3 pictures of pictures"
+    images = dataset.images(np.arange(3))  # sorted by name: a.jpg, b.png, sub/c.PNG
+    shades = np.array([120, 60, 180])[:, None, None, None]
+    np.testing.assert_array_equal(images, np.broadcast_to(shades, (3, 16, 16, 1)))
+
+
+def test_folder_in_colour_and_the_central_square(tmp_path):
+    folder = write_pictures(tmp_path / "pictures")
+    pixels = np.zeros((30, 90, 3), np.uint8)
+    pixels[:, 30:60] = (10, 20, 30)
+    Image.fromarray(pixels).save(folder / "wide.png")
+    dataset = load(folder, tmp_path / "data", 64)
+    images = dataset.images(np.arange(4))
+    assert images.shape == (4, 64, 64, 3)
+    np.testing.assert_array_equal(images[3], np.broadcast_to((10, 20, 30), (64, 64, 3)))
+    assert (images[0] == 120).all()  # grey as colour
+
+
+def test_folder_with_labels(tmp_path):
+    folder = write_pictures(tmp_path / "pictures")
+    table = "file,shape,scale\nb.png,square,10\na.jpg,disc,9\nsub/c.PNG,square,9\nextra.png,x,1\n"
+    (folder / "factors.csv").write_text(table)
+    dataset = load(folder, tmp_path / "data")
+    assert dataset.factor_names == ("shape", "scale")
+    np.testing.assert_array_equal(dataset.factors, [[0, 0], [1, 1], [1, 0]])  # 9 before 10
+    assert dataset.factor_sizes == (2, 2)
+    (folder / "factors.csv").write_text(table.replace("sub/c.PNG,square", "sub/c.PNG,triangle"))
+    assert load(folder, tmp_path / "data").factor_sizes == (3, 2)  # read again
+
+
+def test_folder_is_read_again_when_a_picture_changes(tmp_path, caplog):
+    folder = write_pictures(tmp_path / "pictures")
+    load(folder, tmp_path / "data")
+    (folder / "b.png").unlink()
+    dataset = load(folder, tmp_path / "data")
+    assert len(dataset.factors) == 2
+    os.chmod(folder / "a.jpg", 0)
+    load(folder, tmp_path / "data")  # unchanged: no picture is opened
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: (f / "a.jpg").write_bytes(b"no picture"), r"a\.jpg is no picture"),
+        (lambda f: os.truncate(f / "a.jpg", 45), r"a\.jpg is no picture"),
+        (lambda f: (f / "factors.csv").write_text("file\n"), "needs a header such as"),
+        (lambda f: (f / "factors.csv").write_text(""), "needs a header such as"),
+        (lambda f: (f / "factors.csv").write_text("file,a\nb.png,1\n"), r"no row for a\.jpg \(2"),
+        (lambda f: (f / "factors.csv").write_text("file,a\nb.png,1,2\n"), "line 2: 3 values for 2"),
+        (lambda f: [(f / n).unlink() for n in NAMES], "holds no pictures"),
+    ],
+)
+def test_wrong_folder(tmp_path, change, message):
+    folder = write_pictures(tmp_path / "pictures")
+    change(folder)
+    with pytest.raises(UserError, match=message) as caught:
+        load(folder, tmp_path / "data")
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "data").rglob("*.npy*"))
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(UserError, match="there is no folder"):
+        load(tmp_path / "nothing", tmp_path)
+
+
+class OwnCatalogueEntry(tfds.core.GeneratorBasedBuilder):
+    """As one's own tfds builder would be: an image, a label, other features."""
+
+    VERSION = tfds.core.Version("1.2.0")
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Tensor(shape=(40, 20, 3), dtype=np.uint8, encoding="zlib"),
+            "label": tfds.features.Scalar(dtype=np.int64),
+            "weight": tfds.features.Scalar(dtype=np.float32),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(features),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager):
+        del dl_manager
+        return {"train": self._generate_examples(5)}
+
+    def _generate_examples(self, count):
+        for i in range(count):
+            image = np.full((40, 20, 3), 10 * i, np.uint8)
+            yield i, {"image": image, "label": i % 2, "weight": 0.5}
+
+
+def test_tfds_catalogue(tmp_path):
+    with pytest.raises(UserError, match=r"tfds build own_catalogue_entry .*array_record"):
+        pipeline.load("tfds:own_catalogue_entry", 16, str(tmp_path))
+    OwnCatalogueEntry(data_dir=tmp_path).download_and_prepare(file_format="array_record")
+    dataset = pipeline.load("tfds:own_catalogue_entry", 16, str(tmp_path))
+    assert dataset.source == "own_catalogue_entry/1.2.0, 5 train images"
+    assert dataset.factor_names == ("label",)
+    np.testing.assert_array_equal(dataset.factors[:, 0], [0, 1, 0, 1, 0])
+    images = dataset.images(np.array([4, 1]))
+    assert images.shape == (2, 16, 16, 3)
+    assert (images[0] == 40).all()
+    assert (images[1] == 10).all()
+    with pytest.raises(UserError, match="tfds:no_such_thing"):
+        pipeline.load("tfds:no_such_thing", 16, str(tmp_path))
+
+
+def test_table_and_prepare(tmp_path, capsys):
+    data_dir = f"--data_dir={tmp_path}"
+    datasets_program.main(["datasets", data_dir])
+    table = capsys.readouterr().out
+    for name in (*catalogue.ENTRIES, "folder:PATH", "tfds:NAME", "mnist_5k"):
+        assert name in table
+    assert "prepared" not in table
+    folder = write_pictures(tmp_path / "pictures")
+    datasets_program.main(["datasets", data_dir, "prepare", f"folder:{folder}"])
+    assert "3 images, 3 pictures of pictures; factors: none" in capsys.readouterr().out
+    (tmp_path / "heads3d" / "small" / "1.0.0").mkdir(parents=True)
+    datasets_program.main(["datasets", data_dir])
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("heads3d_small")]
+    assert line.endswith("prepared")
+    with pytest.raises(UserError, match="did you mean 'heads3d'"):
+        datasets_program.main(["datasets", data_dir, "prepare", "heads3"])
+
+
+def test_train_evaluate_and_encode_unlabelled_grey_images(tmp_path, capsys):
+    """From a folder to codes in a file: no factor score, no IoU, everything else."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8)).save(folder / f"{i:02}.png")
+    workdir, data_dir = tmp_path / "run", tmp_path / "data"
+    config = conftest.small_config(
+        **{"data.name": f"folder:{folder}", "data.dir": str(data_dir), "num_steps": 4}
+    )
+    train_and_evaluate(config, workdir)
+    names = set(read_json(workdir / "results.json")["scores"])
+    assert not names & {"mig", "factor_score", "iou", "composition"}
+    assert names >= {"squared_error", "recon", "kl", "elbo", "forbidden_dependence"}
+    arguments = ["encode", f"--workdir={workdir}", f"--data_dir={data_dir}"]
+    capsys.readouterr()
+    encode.main([*arguments, f"--out={tmp_path / 'codes.npz'}"])
+    assert "40 images, 4 codes each" in capsys.readouterr().out
+    encode.main([*arguments, f"--out={tmp_path / 'codes.csv'}", f"--data=folder:{folder}"])
+    codes = np.load(tmp_path / "codes.npz")
+    with open(tmp_path / "codes.csv") as stream:
+        header, *rows = csv.reader(stream)
+    assert header == [f"z{j}" for j in range(1, 5)] + [f"logvar{j}" for j in range(1, 5)]
+    np.testing.assert_allclose(np.array(rows, float)[:, :4], codes["mean"], rtol=1e-6)
+    model = cvae_jax.load(workdir)
+    pixels = np.stack([np.asarray(Image.open(f)) for f in sorted(folder.glob("*.png"))])
+    np.testing.assert_allclose(
+        model.encode(pixels[..., None])[0], codes["mean"], rtol=1e-3, atol=1e-4
+    )
+    for wrong, message in (
+        (f"--out={tmp_path / 'codes.txt'}", "must end in .npz or .csv"),
+        (f"--out={tmp_path / 'no' / 'codes.csv'}", "there is no folder"),
+    ):
+        with pytest.raises(UserError, match=message):
+            encode.main([*arguments, wrong])
+    colour = write_pictures(tmp_path / "colour", "RGB")
+    with pytest.raises(UserError, match="trained on images of 1 channel"):
+        encode.main([*arguments, f"--data=folder:{colour}", f"--out={tmp_path / 'c.npz'}"])
+
+
+# Every config
+
+
+def variants():
+    for path in sorted(Path("configs").glob("*.py")):
+        text = path.read_text()
+        for variant in ("", "quick", "official", "infogan"):
+            if not variant or f'variant == "{variant}"' in text:
+                yield path, variant
+
+
+@pytest.mark.parametrize(("path", "variant"), list(variants()), ids=lambda x: getattr(x, "stem", x))
+def test_every_config_trains(path, variant):
+    """Three steps on noise of the right size, the losses finite."""
+    config = conftest.read_config(path, variant)
+    colour = config.data.name in ("celeba", "chairs3d", "shapes3d")
+    batch = 2 * config.objective.latents  # what a sample of p_B needs at the least
+    config.batch_size = batch = max(batch, 16)
+    config.cascade.critic_layers, config.cascade.critic_width = 2, 32
+    checks.check(config, 1)
+    images = np.random.default_rng(0).integers(
+        0, 256, (3, batch, config.data.size, config.data.size, 3 if colour else 1), np.uint8
+    )
+    objective = build.objective(config, build.DataInfo(config.data.size, images.shape[-1], 100))
+    optimizers = build.optimizers(config)
+    state = conftest.create(objective, optimizers, images[0])
+    one = jax.jit(
+        lambda state, images: step.train_step(
+            state, images, objective=objective, optimizers=optimizers
+        )
+    )
+    for batch in images:
+        state, metrics = one(state, batch)
+    assert int(state.step) == 3
+    assert all(np.all(np.isfinite(value)) for value in metrics.values())
+    # and it names a data set that there is
+    assert config.data.name in pipeline.NAMES
+
+
+def test_a_config_file_refuses_an_unknown_variant():
+    for path in sorted(Path("configs").glob("*.py")):
+        with pytest.raises(ValueError, match="unknown variant 'nothing'; there"):
+            conftest.read_config(path, "nothing")
+
+
+# The order of batches
+
+
+def test_processes_share_an_epoch():
+    """Two real processes print their rows of each batch of an epoch."""
+    program = """
+import sys
+from cvae_jax.datasets import pipeline
+for step in range(6):
+    print(*pipeline.batch_indices(3, step, 8, 48, int(sys.argv[1]), 2))
+"""
+    rows = [
+        np.array(
+            [
+                line.split()
+                for line in subprocess.run(
+                    [sys.executable, "-c", program, process],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                ).stdout.splitlines()
+            ],
+            int,
+        )
+        for process in "01"
+    ]
+    assert rows[0].shape == rows[1].shape == (6, 4)
+    np.testing.assert_array_equal(np.sort(np.concatenate(rows), axis=None), np.arange(48))
+    for now in range(6):  # side by side they are the batch of one process
+        whole = pipeline.batch_indices(3, now, 8, 48)
+        np.testing.assert_array_equal(np.concatenate([rows[0][now], rows[1][now]]), whole)
+
+
+def test_prefetch_keeps_the_order_and_one_step_ahead():
+    threads, fetched = set(), []
+
+    def fetch(now):
+        threads.add(threading.current_thread())
+        fetched.append(now)
+        return now
+
+    batches = pipeline.prefetch(fetch, 3, 8)
+    for expected in range(3, 8):
+        assert next(batches) == expected
+        assert len(fetched) <= expected - 3 + 2
+    assert next(batches, None) is None
+    assert fetched == list(range(3, 8))
+    assert threading.current_thread() not in threads
+    assert list(pipeline.prefetch(fetch, 5, 5)) == []
+
+
+def test_prefetch_tells_what_went_wrong():
+    def fetch(now):
+        if now == 2:
+            raise UserError("no such image")
+        return now
+
+    batches = pipeline.prefetch(fetch, 0, 4)
+    assert [next(batches), next(batches)] == [0, 1]
+    with pytest.raises(UserError, match="no such image"):
+        next(batches)
