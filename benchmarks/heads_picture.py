@@ -1,6 +1,6 @@
 """The picture of heads3d in docs/data.md: heads, each turned, tilted and lit from the sides.
 
-  python -m benchmarks.heads_picture --out=docs/pictures/heads3d.png
+python -m benchmarks.heads_picture --out=docs/pictures/heads3d.png
 """
 
 import argparse

@@ -45,7 +45,19 @@ def _base(config, info: DataInfo) -> Objective:
     fields = config.objective[name] if name != "vae" else None
     if name == "infogan":
         gan = gan_networks.infogan_networks(info.size, info.channels, latents, fields.categories)
-        return infogan(gan, latents=latents, **fields)
+        noise = optax.linear_schedule(
+            fields.image_noise, fields.image_noise_end, fields.image_noise_steps
+        )
+        return infogan(
+            gan,
+            latents=latents,
+            categories=fields.categories,
+            noise=fields.noise,
+            info_weight=fields.info_weight,
+            loss=fields.loss,
+            packed=fields.packed,
+            image_noise=noise,
+        )
     nets = networks.burgess(info.size, info.channels, latents)
     shared = {
         "likelihood": config.objective.likelihood,

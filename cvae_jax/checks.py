@@ -26,6 +26,8 @@ _POSITIVE = (
     *(f"optim.{player}.learning_rate" for player in _OPTIMIZERS),
     "objective.factor_vae.critic_layers",
     "objective.factor_vae.critic_width",
+    "objective.infogan.packed",
+    "objective.infogan.image_noise_steps",
     "eval.num_images",
     "eval.traversal_range",
 )
@@ -47,7 +49,8 @@ _NOT_NEGATIVE = (
     "objective.infogan.categories",
     "objective.infogan.noise",
     "objective.infogan.info_weight",
-    "objective.infogan.r1",
+    "objective.infogan.image_noise",
+    "objective.infogan.image_noise_end",
     "eval.every",
 )
 _OTHER = (
@@ -127,6 +130,13 @@ def check(config, num_devices: int) -> None:
         raise UserError(
             f"config.batch_size {batch} is odd on each of {num_devices} devices; "
             "objective.factor_vae.second_batch halves it: make it even"
+        )
+    packed = config.objective.infogan.packed
+    if config.objective.name == "infogan" and batch // num_devices % packed:
+        raise UserError(
+            f"config.batch_size {batch} on {num_devices} devices does not divide into packs of "
+            f"{packed} images (objective.infogan.packed); the nearest that do are "
+            f"{_nearest_multiples(batch, packed * num_devices)}"
         )
     if pool < batch:
         raise UserError(

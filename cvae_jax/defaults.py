@@ -42,7 +42,11 @@ def get_config() -> ml_collections.ConfigDict:
     config.objective.infogan = ml_collections.ConfigDict(  # codes are objective.latents
         {"categories": 0, "noise": 62, "info_weight": 1.0, "loss": "least_squares"}
     )  # or cross_entropy, the original's
-    config.objective.infogan.r1 = 0.5  # of the penalty on the discriminator's slope
+    config.objective.infogan.packed = 4  # images that the discriminator judges together
+    # standard deviation of the noise that it sees them under, and what it falls to in so many steps
+    config.objective.infogan.image_noise = 0.4
+    config.objective.infogan.image_noise_end = 0.1
+    config.objective.infogan.image_noise_steps = 1500
 
     config.cascade = ml_collections.ConfigDict()
     # independent, decompose2, decompose3, compose2, compose3, tower, or edges such as "1>3 2>3"

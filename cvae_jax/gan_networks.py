@@ -1,7 +1,8 @@
-"""Generator, recogniser and discriminator of InfoGAN: linen modules without normalisation.
+"""Generator, recogniser and discriminator of InfoGAN as linen modules.
 
 The originals have batch normalisation, which mixes the images of a batch and needs a state of its
-own. What it does for stability, the objective's penalty on the discriminator's slope does here.
+own. Here the generator normalises each image's features by themselves; what else it did for
+stability, the objective does (see `objectives.infogan`).
 """
 
 from typing import NamedTuple
@@ -17,7 +18,12 @@ class GanNetworks(NamedTuple):
 
     generator: nn.Module  # inputs [B, codes + categories + noise] -> images in [0, 1] [B, H, W, C]
     recogniser: nn.Module  # images -> [B, outputs]
-    discriminator: nn.Module  # images -> logits [B, 1]
+    discriminator: nn.Module  # packs of images [B, H, W, packed * C] -> logits [B, 1]
+
+
+def _normal(x):
+    """Each sample's features to mean 0 and variance 1: group normalisation with one group."""
+    return nn.GroupNorm(num_groups=1, use_bias=False, use_scale=False)(x)
 
 
 class OriginalGenerator(nn.Module):
@@ -27,9 +33,10 @@ class OriginalGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, inputs):
-        x = nn.relu(nn.Dense(1024)(inputs))
-        x = nn.relu(nn.Dense(7 * 7 * 128)(x).reshape(-1, 7, 7, 128))
-        x = nn.relu(StridedConvTranspose(64)(x))
+        x = nn.leaky_relu(_normal(nn.Dense(1024)(inputs)), 0.2)
+        x = nn.Dense(7 * 7 * 128)(x).reshape(-1, 7, 7, 128)
+        x = nn.leaky_relu(_normal(x), 0.2)
+        x = nn.leaky_relu(_normal(StridedConvTranspose(64)(x)), 0.2)
         return nn.sigmoid(StridedConvTranspose(self.channels)(x))
 
 
@@ -58,10 +65,10 @@ class LeastSquaresGenerator(nn.Module):
     @nn.compact
     def __call__(self, inputs):
         side = self.size // 4
-        x = nn.Dense(side * side * 128)(inputs).reshape(-1, side, side, 128)
+        x = _normal(nn.Dense(side * side * 128)(inputs).reshape(-1, side, side, 128))
         for features in (128, 64):
             x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
-            x = nn.leaky_relu(nn.Conv(features, (3, 3))(x), 0.2)
+            x = nn.leaky_relu(_normal(nn.Conv(features, (3, 3))(x)), 0.2)
         return nn.sigmoid(nn.Conv(self.channels, (3, 3))(x))
 
 

@@ -29,18 +29,18 @@ def ready():
 @pytest.mark.parametrize("loss", ["least_squares", "cross_entropy"])
 def test_losses_are_those_written_out(ready, loss):
     params, images = ready
-    objective = make(loss, info_weight=0.7)
+    objective = make(loss, info_weight=0.7, image_noise=0.0)
     rng = jax.random.key(1)
     total, (metrics, samples) = jax.jit(objective.model_loss)(params, images, rng, 0)
     fake, z = (np.asarray(x) for x in (samples["image"]["fake"], samples["z"]))
     discriminator, recogniser = (infogan_networks(32, 1, 2, 3)[i] for i in (2, 1))
-    d_fake, d_real = (
-        np.asarray(discriminator.apply({"params": params.critic["image"]}, x))[:, 0]
-        for x in (fake, images)
-    )
+    np.testing.assert_array_equal(samples["image"]["real"], images)  # under no noise
+    packs = [np.concatenate([*x[i : i + 4]], axis=-1) for x in (fake, images) for i in (0, 4)]
+    judged = discriminator.apply({"params": params.critic["image"]}, np.stack(packs))
+    d_fake, d_real = np.asarray(judged)[:, 0].reshape(2, 2)  # two packs of each
     out = np.asarray(recogniser.apply({"params": params.model["recogniser"]}, fake), float)
     log_z = stats.norm.logpdf(z, out[:, :2], np.exp(out[:, 2:4] / 2)).sum(axis=1)
-    _, rest_rng = jax.random.split(rng)
+    rest_rng = jax.random.split(rng, 4)[1]
     keys = [jax.random.split(key)[0] for key in jax.random.split(rest_rng, 8)]
     category = np.array([jax.random.randint(key, (), 0, 3) for key in keys])
     p = np.exp(out[:, 4:]) / np.exp(out[:, 4:]).sum(axis=1, keepdims=True)
@@ -58,19 +58,21 @@ def test_losses_are_those_written_out(ready, loss):
     assert found == pytest.approx(critic, rel=1e-4)
 
 
-def test_the_penalty_is_half_the_squared_slope_every_eighth_step(ready):
-    """Against central differences of the discriminator, pixel by pixel."""
+def test_noise_is_of_the_size_that_the_step_has(ready):
     params, images = ready
-    image = images[:1]
-    discriminator = infogan_networks(32, 1, 2, 3).discriminator
-    logit = jax.jit(lambda x: discriminator.apply({"params": params.critic["image"]}, x)[:, 0])
-    moves = 0.05 * np.eye(1024, dtype=np.float32).reshape(1024, 32, 32, 1)
-    slope = (np.asarray(logit(image + moves)) - np.asarray(logit(image - moves))) / 0.1
-    samples = {"image": {"real": image, "fake": image}}
-    loss = lambda r1, step: float(make(r1=r1).critic_loss(params, samples, None, step)[0])
-    penalty = loss(3.0, 16) - loss(0.0, 16)
-    assert penalty == pytest.approx(8 * 3 * 0.5 * np.sum(slope**2), rel=0.03)
-    assert loss(3.0, 17) == loss(0.0, 17)
+    objective = make(image_noise=lambda step: 0.5 / (1 + step))
+    for step, expected in ((0, 0.5), (4, 0.1)):
+        _, (_, samples) = objective.model_loss(params, images, jax.random.key(5), step)
+        noise = np.asarray(samples["image"]["real"]) - images
+        assert noise.std() == pytest.approx(expected, rel=0.05)
+        assert abs(noise.mean()) < 0.03 * expected
+        assert np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1] < 0.1
+
+
+def test_a_batch_that_makes_no_packs_is_refused(ready):
+    params, images = ready
+    with pytest.raises(ValueError, match="6 images on a device do not divide into packs of 4"):
+        make().model_loss(params, images[:6], jax.random.key(0), 0)
 
 
 def test_the_generator_is_fixed_until_a_key_is_given(ready):
