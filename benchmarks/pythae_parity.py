@@ -1,11 +1,13 @@
 """beta-TCVAE's and FactorVAE's losses beside those of pythae, on the same codes.
 
-pythae's own methods are called on arrays of random posteriors; nothing of it is rewritten here. Where
-the two differ, pythae is also run with the one piece exchanged that is thought to be the cause.
+pythae's own methods are called on arrays of random posteriors; nothing of it is rewritten here.
+Where the two differ, pythae is also run with the one piece exchanged that is thought to be the
+cause.
 
   pip install torch && pip install --no-deps pythae && python -m benchmarks.pythae_parity
 """
 
+import functools
 import types
 
 import jax.numpy as jnp
@@ -37,7 +39,7 @@ def pythae_terms(z, mean, logvar, stratified, weights=None):
     )
     density = BetaTCVAE._compute_log_gauss_density
     model._compute_log_gauss_density = lambda *args: density(model, *args)
-    own = lambda batch, size: BetaTCVAE._log_importance_weight_matrix(model, batch, size)
+    own = functools.partial(BetaTCVAE._log_importance_weight_matrix, model)
     model._log_importance_weight_matrix = weights or own
     nothing = torch.zeros(BATCH, 1)
     arrays = [torch.tensor(x) for x in (mean, logvar, z)]
