@@ -3,7 +3,7 @@
 Variants:
   (none)   the cascade VAE on the 28x28 images in a frame of two empty pixels
   infogan  InfoGAN with the original's 28x28 networks, a category of ten and two continuous codes,
-           and the cascade
+           without the cascade; --config.cascade.weight=1.0 adds it
 
   python -m cvae_jax.main --config=configs/fashion_mnist.py
   python -m cvae_jax.main --config=configs/fashion_mnist.py:infogan
@@ -28,8 +28,10 @@ def get_config(variant: str = ""):
         config.objective.latents = 2
         config.objective.infogan.categories = 10
         config.objective.infogan.loss = "cross_entropy"
-        config.cascade.weight = 1.0
+        config.cascade.weight = 0.0
+        config.optim.model.learning_rate = 4e-4
         config.optim.model.b1 = 0.5
+        config.optim.decay_from = 0.5
         config.checkpoint_every = 2_000
         # the paper's, 10 times as far as codes are drawn
         config.eval.traversal_range = 10.0

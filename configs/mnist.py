@@ -3,7 +3,7 @@
 Variants:
   (none)   the cascade VAE on the 28x28 images in a frame of two empty pixels
   infogan  InfoGAN with the original's 28x28 networks, a category of ten and two continuous codes,
-           and the cascade
+           without the cascade; --config.cascade.weight=1.0 adds it
 
   python -m cvae_jax.main --config=configs/mnist.py
   python -m cvae_jax.main --config=configs/mnist.py:infogan
@@ -26,14 +26,16 @@ def get_config(variant: str = ""):
     config.objective.pixel_weight = 4.0  # balances the KL at 32x32 as 1 does at 64x64
     config.eval.every = 0
     if variant == "infogan":
-        config.num_steps = 20_000
+        config.num_steps = 5_100
         config.data.size = 28
         config.objective.name = "infogan"
         config.objective.latents = 2
         config.objective.infogan.categories = 10
         config.objective.infogan.loss = "cross_entropy"
-        config.cascade.weight = 1.0
+        config.cascade.weight = 0.0
+        config.optim.model.learning_rate = 4e-4
         config.optim.model.b1 = 0.5
+        config.optim.decay_from = 0.5
         config.checkpoint_every = 2_000
         # the paper's, 12 times as far as codes are drawn
         config.eval.traversal_range = 12.0

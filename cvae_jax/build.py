@@ -119,10 +119,10 @@ def objective(config, data_info: DataInfo) -> Objective:
 def optimizers(config) -> Players:
     """Adam for the model, and for each critic an Adam with rate and betas of its own."""
     critic = optax.partition(
-        {name: _adam(config.optim[name]) for name in _critics(config)},
+        {name: _adam(config, name) for name in _critics(config)},
         lambda params: {name: name for name in params},
     )
-    return Players(model=_adam(config.optim.model), critic=critic)
+    return Players(model=_adam(config, "model"), critic=critic)
 
 
 def _critics(config) -> list[str]:
@@ -131,5 +131,9 @@ def _critics(config) -> list[str]:
     return own + (["cascade"] if config.cascade.weight else [])
 
 
-def _adam(fields):
-    return optax.adam(fields.learning_rate, b1=fields.b1, b2=fields.b2)
+def _adam(config, player: str):
+    fields, rate = config.optim[player], config.optim[player].learning_rate
+    if config.optim.decay_from < 1:
+        begin = int(config.optim.decay_from * config.num_steps)
+        rate = optax.linear_schedule(rate, 0.0, config.num_steps - begin, begin)
+    return optax.adam(rate, b1=fields.b1, b2=fields.b2)

@@ -97,6 +97,8 @@ def check(config, num_devices: int) -> None:
     for name in (f"optim.{player}.{beta}" for player in _OPTIMIZERS for beta in ("b1", "b2")):
         if not 0 <= _field(config, name) < 1:
             raise UserError(f"config.{name} is {_field(config, name)}; it must be in [0, 1)")
+    if not 0 <= _field(config, "optim.decay_from") <= 1:
+        raise UserError(f"config.optim.decay_from is {config.optim.decay_from}; it is a share")
     for name in _OTHER:
         _field(config, name)
     one_of("config.objective.name", config.objective.name, METHODS)

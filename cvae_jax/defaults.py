@@ -42,11 +42,11 @@ def get_config() -> ml_collections.ConfigDict:
     config.objective.infogan = ml_collections.ConfigDict(  # codes are objective.latents
         {"categories": 0, "noise": 62, "info_weight": 1.0, "loss": "least_squares"}
     )  # or cross_entropy, the original's
-    config.objective.infogan.packed = 4  # images that the discriminator judges together
+    config.objective.infogan.packed = 2  # images that the discriminator judges together
     # standard deviation of the noise that it sees them under, and what it falls to in so many steps
     config.objective.infogan.image_noise = 0.4
-    config.objective.infogan.image_noise_end = 0.1
-    config.objective.infogan.image_noise_steps = 1500
+    config.objective.infogan.image_noise_end = 0.04
+    config.objective.infogan.image_noise_steps = 900
 
     config.cascade = ml_collections.ConfigDict()
     # independent, decompose2, decompose3, compose2, compose3, tower, or edges such as "1>3 2>3"
@@ -71,7 +71,10 @@ def get_config() -> ml_collections.ConfigDict:
 
     # The critics of factor_vae (the paper's rate) and of infogan (the discriminator)
     config.optim.factor = ml_collections.ConfigDict({"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9})
-    config.optim.image = ml_collections.ConfigDict({"learning_rate": 2e-4, "b1": 0.5, "b2": 0.999})
+    config.optim.image = ml_collections.ConfigDict({"learning_rate": 4e-4, "b1": 0.5, "b2": 0.999})
+
+    # Share of num_steps after which all rates fall, linearly, to 0 at the end; 1: they never do
+    config.optim.decay_from = 1.0
 
     config.log_every = 100  # steps
     config.checkpoint_every = 5_000

@@ -93,3 +93,17 @@ def test_weight_zero_builds_the_base_alone():
     assert params.critic == {}
     optimizers = build.optimizers(config)
     optimizers.critic.init(params.critic)
+
+
+def test_rates_fall_to_zero_at_the_end():
+    """Adam's first steps are as long as the rate: 4 steps whole, then 3/4, 2/4, 1/4."""
+    config = conftest.small_config(**{"num_steps": 8, "optim.decay_from": 0.5})
+    adam = build.optimizers(config).model
+    params = jax.numpy.ones(1)
+    state, taken = adam.init(params), []
+    for _ in range(9):
+        updates, state = adam.update(jax.numpy.ones(1), state, params)
+        taken.append(-float(updates[0]) / config.optim.model.learning_rate)
+    assert taken == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0], rel=1e-3, abs=1e-6)
+    with pytest.raises(UserError, match="decay_from is 1.5; it is a share"):
+        checks.check(conftest.small_config(**{"optim.decay_from": 1.5}), 1)

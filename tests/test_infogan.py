@@ -35,9 +35,10 @@ def test_losses_are_those_written_out(ready, loss):
     fake, z = (np.asarray(x) for x in (samples["image"]["fake"], samples["z"]))
     discriminator, recogniser = (infogan_networks(32, 1, 2, 3)[i] for i in (2, 1))
     np.testing.assert_array_equal(samples["image"]["real"], images)  # under no noise
-    packs = [np.concatenate([*x[i : i + 4]], axis=-1) for x in (fake, images) for i in (0, 4)]
+    pairs = range(0, 8, 2)
+    packs = [np.concatenate([*x[i : i + 2]], axis=-1) for x in (fake, images) for i in pairs]
     judged = discriminator.apply({"params": params.critic["image"]}, np.stack(packs))
-    d_fake, d_real = np.asarray(judged)[:, 0].reshape(2, 2)  # two packs of each
+    d_fake, d_real = np.asarray(judged)[:, 0].reshape(2, 4)  # four packs of each
     out = np.asarray(recogniser.apply({"params": params.model["recogniser"]}, fake), float)
     log_z = stats.norm.logpdf(z, out[:, :2], np.exp(out[:, 2:4] / 2)).sum(axis=1)
     rest_rng = jax.random.split(rng, 4)[1]
@@ -72,7 +73,7 @@ def test_noise_is_of_the_size_that_the_step_has(ready):
 def test_a_batch_that_makes_no_packs_is_refused(ready):
     params, images = ready
     with pytest.raises(ValueError, match="6 images on a device do not divide into packs of 4"):
-        make().model_loss(params, images[:6], jax.random.key(0), 0)
+        make(packed=4).model_loss(params, images[:6], jax.random.key(0), 0)
 
 
 def test_the_generator_is_fixed_until_a_key_is_given(ready):

@@ -277,6 +277,20 @@ def test_heads(tmp_path):
     assert not np.allclose(heads.identity(4)["points"], head["points"])
 
 
+def test_heads_of_a_grid(tmp_path):
+    from cvae_jax.datasets import heads, heads3d
+
+    tiny = heads3d.HeadsConfig(name="tiny", strides=(30, 10, 5, 5))
+    dataset = pipeline.load_builder("tiny", heads3d.Heads3d, tiny, 32, str(tmp_path))
+    assert dataset.factor_names == ("identity", "azimuth", "elevation", "lighting")
+    assert dataset.factor_sizes == (2, 3, 3, 3)
+    # head 30, azimuth 75, elevation 0, lamp at -80: the mean of 2x2 pixels
+    (index,) = np.flatnonzero((dataset.factors == [1, 2, 1, 0]).all(axis=1))
+    expected = heads.render(heads.identity(30), 75.0, 0.0, [-80.0])[0, ..., 0].astype(float)
+    expected = expected.reshape(32, 2, 32, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(dataset.images(np.array([index]))[0, ..., 0], expected, atol=0.51)
+
+
 # What goes wrong
 
 

@@ -23,8 +23,8 @@ def infogan(
     noise: int = 62,
     info_weight=1.0,
     loss: str = "least_squares",
-    packed: int = 4,
-    image_noise=0.1,
+    packed: int = 2,
+    image_noise=0.04,
 ) -> Objective:
     """Chen et al. 2016 (arXiv:1606.03657), with two players in place of three parts.
 
