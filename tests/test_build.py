@@ -105,5 +105,5 @@ def test_rates_fall_to_zero_at_the_end():
         updates, state = adam.update(jax.numpy.ones(1), state, params)
         taken.append(-float(updates[0]) / config.optim.model.learning_rate)
     assert taken == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0], rel=1e-3, abs=1e-6)
-    with pytest.raises(UserError, match="decay_from is 1.5; it is a share"):
+    with pytest.raises(UserError, match=r"decay_from is 1\.5; it is a share"):
         checks.check(conftest.small_config(**{"optim.decay_from": 1.5}), 1)
