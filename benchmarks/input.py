@@ -21,8 +21,8 @@ from cvae_jax import allocator, build, defaults, parallel
 from cvae_jax.datasets import pipeline, working_copy
 from cvae_jax.step import create_train_state, train_step
 
-_ROUNDS = 5
-_STEPS = 30
+_ROUNDS = 3
+_STEPS = 20
 
 
 def celeba_sized(folder, count=20_000):
