@@ -7,8 +7,7 @@ Variants:
   python -m cvae_jax.main --config=configs/heads3d.py
   python -m cvae_jax.main --config=configs/heads3d.py:quick
 
-The first is not yet run to its end. Fields that are not here have the values of
-cvae_jax/defaults.py.
+Neither has been run to its end. Fields that are not here have the values of cvae_jax/defaults.py.
 """
 
 from cvae_jax import defaults

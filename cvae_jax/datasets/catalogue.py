@@ -14,7 +14,6 @@ class Entry(NamedTuple):
     factors: str
     licence: str
     source: str
-    manual: bool = False  # its file has to be put there by hand
 
 
 _RENDERED = "the package's own"
@@ -87,7 +86,6 @@ ENTRIES = {
         _HEADS,
         "Basel's, personal",
         "basel_face_renders.pth by hand",
-        True,
     ),
     "chairs3d": Entry(
         "chairs3d",
@@ -106,7 +104,6 @@ ENTRIES = {
         "none",
         "non-commercial research",
         "img_align_celeba.zip by hand",
-        True,
     ),
     "shapes3d": Entry(
         "shapes3d",
