@@ -11,6 +11,7 @@ from cvae_jax.objectives.bayesian_joint import rows_needed
 from cvae_jax.objectives.cascade import CRITIC_INPUTS
 from cvae_jax.objectives.decomposition import ESTIMATORS
 from cvae_jax.objectives.infogan import LOSSES
+from cvae_jax.scores import METRICS, named
 
 _OPTIMIZERS = ("model", "cascade", "factor", "image")
 
@@ -62,6 +63,7 @@ _OTHER = (
     "objective.likelihood",
     "cascade.structure",
     "cascade.critic_input",
+    "eval.metrics",
     "objective.factor_vae.second_batch",
 )
 
@@ -80,6 +82,12 @@ def one_of(what: str, name: str, names) -> None:
         near = difflib.get_close_matches(str(name), names, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UserError(f"unknown {what} {name!r}; {hint}there are: {', '.join(names)}")
+
+
+def metrics(names) -> None:
+    """Refuse a name of a metric that there is not."""
+    for name in names:
+        one_of("metric", name, METRICS)
 
 
 def check(config, num_devices: int) -> None:
@@ -108,6 +116,7 @@ def check(config, num_devices: int) -> None:
     estimator, loss = config.objective.beta_tcvae.estimator, config.objective.infogan.loss
     one_of("config.objective.beta_tcvae.estimator", estimator, ESTIMATORS)
     one_of("config.objective.infogan.loss", loss, LOSSES)
+    metrics(named(config.eval.metrics))
     one_of("config.cascade.critic_input", config.cascade.critic_input, CRITIC_INPUTS)
     network = structure(config)
     if config.cascade.critic_input == "z_hat":

@@ -81,6 +81,8 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.eval = ml_collections.ConfigDict()
     config.eval.every = 50_000  # steps between evaluations; 0: at the end alone
+    # names with commas between them (docs/metrics.md), or all; "": those that take seconds
+    config.eval.metrics = ""
     config.eval.num_images = 1_000  # for the scores of reconstructions
     config.eval.traversal_range = 2.0  # codes are moved from minus this to this in the pictures
     return config

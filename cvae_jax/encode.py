@@ -52,7 +52,7 @@ def main(argv) -> None:
         raise UserError(f"--out {out}: there is no folder {out.parent}")
     import jax  # after the arguments: a wrong one is told at once
 
-    from cvae_jax import evaluate, loading, parallel
+    from cvae_jax import batches, loading
     from cvae_jax.datasets import pipeline
 
     model = loading.load(args.workdir)
@@ -64,8 +64,7 @@ def main(argv) -> None:
             f"has {dataset.channels}; encode images of the same kind"
         )
     devices = jax.local_devices()
-    params = parallel.replicate(model.params, devices)
-    codes = evaluate.encode_all(model.objective, params, dataset, devices)
+    codes = batches.encode_all(model.objective, model.params, dataset, devices)
     save(out, dataset, *codes)
     count, latents = codes[0].shape
     print(f"{count:,} images, {latents} codes each: {out}")

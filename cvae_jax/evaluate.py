@@ -1,193 +1,173 @@
-"""Scores and pictures of a model, written to its run's folder."""
+"""Scores and pictures of a run: `python -m cvae_jax.evaluate --workdir=runs/dsprites`.
 
+The end of training does the same with the metrics that take seconds.
+"""
+
+import argparse
 import importlib.metadata
 import logging
 import platform
+import sys
 import time
+from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
-from cvae_jax import build, metrics, parallel, pictures
+from cvae_jax import allocator, batches, build, checks, command_line, loading, pictures, scores
+from cvae_jax.datasets import pipeline
+from cvae_jax.errors import UserError
 from cvae_jax.structure_scores import CODES, JOINT_ROWS, structure_scores
-from cvae_jax.workdir import write_json
+from cvae_jax.workdir import read_json, write_json
 
 log = logging.getLogger(__name__)
 
-_ENCODE_BATCH = 1024
-_BOUND_IMAGES = 10_000
-_MIG_SAMPLES = 10_000
+_FEW = 10_000
 _VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 
 
-def encode_all(objective, params, dataset, devices):
-    """Posterior means and log variances of every image: two arrays [N, d]."""
-    encode = jax.jit(objective.encode)
-    n, m = len(dataset.factors), len(devices)
-    batch = min(_ENCODE_BATCH * m, -(-n // m) * m)
-    parts = []
-    bar = {"desc": "encoding", "unit": "batch", "disable": None, "leave": False}
-    for first in tqdm(range(0, n, batch), **bar):
-        index = np.arange(first, first + batch) % n  # the last batch wraps: one compiled shape
-        images = parallel.split_rows(dataset.images(index), devices)
-        parts.append(jax.device_get(encode(params, images / 255.0)))
-    mean, logvar = (np.concatenate(part)[:n] for part in zip(*parts, strict=True))
-    return mean, logvar
+class Options(NamedTuple):
+    """What only a request says."""
+
+    num_samples: int = 10_000  # images of the model and of the data for FID, KID and IS
+    inception: str = ""  # the file of Inception's weights; "": see `sample_quality`
 
 
-def bound(config, objective, params, dataset, rng):
-    """Means of the objective's own terms (recon, kl, elbo, ..., nats an image) over images."""
-    batch = config.batch_size
-    terms = jax.jit(lambda images, rng: objective.model_loss(params, images, rng, 0)[1][0])
-    num_batches = max(1, min(_BOUND_IMAGES, len(dataset.factors)) // batch)
-    index = np.random.default_rng(config.seed).permutation(len(dataset.factors))
-    values = []
-    for i in range(num_batches):
-        images = dataset.images(np.resize(index[i * batch : (i + 1) * batch], batch)) / 255.0
-        values.append(jax.device_get(terms(images.astype(np.float32), jax.random.fold_in(rng, i))))
-    return {k: np.mean([v[k] for v in values], axis=0) for k in values[0]}, num_batches * batch
-
-
-def intersection_over_union(images, reconstructions):
-    """Mean over images of |A and B| / |A or B|, A and B the pixels above .5; [n, H, W, C] each."""
-    a, b = images > 0.5, reconstructions > 0.5
-    either = np.sum(a | b, axis=(1, 2, 3))
-    both = np.sum(a & b, axis=(1, 2, 3))
-    return float(np.mean(np.where(either > 0, both / np.maximum(either, 1), 1.0)))
-
-
-def score(config, objective, params, dataset, devices) -> tuple[dict, np.ndarray, np.ndarray]:
-    """Every score with its definition, counts and seed; and the codes that they were made from.
-
-    Returns:
-      (scores, mean [N, d], logvar [N, d]); scores[name] = {"value", "definition", "samples", ...}.
-    """
-    seed = config.seed
-    rng = jax.random.fold_in(jax.random.key(seed), 1)
-    log.info("encoding %d images", len(dataset.factors))
-    mean, logvar = encode_all(objective, params, dataset, devices)
-    pick = np.random.default_rng(seed).permutation(len(mean))
-    few, images = pick[:_MIG_SAMPLES], dataset.images(pick[: config.eval.num_images]) / 255.0
-    decode = jax.jit(lambda params, z: objective.decode(params, z))
-    reconstructions = jax.device_get(decode(params, mean[pick[: config.eval.num_images]]))
-    terms, num_images = bound(config, objective, params, dataset, rng)
-    scores = {}
-    if dataset.factor_names:
-        scores["mig"] = {
-            "value": metrics.mig(mean[few], dataset.factors[few]),
-            "definition": "MIG, disentanglement_lib: posterior means, 20 bins, mean over "
-            f"{len(dataset.factor_names)} factors",
-            "samples": len(few),
-            "seed": seed,
-        }
-    if len(dataset.factor_names) > 1:  # who guesses the one factor is always right
-        scores["factor_score"] = {
-            "value": metrics.factor_score(mean, dataset.factors, seed=seed),
-            "definition": "FactorVAE score, disentanglement_lib: 10,000 votes to fit, 5,000 to "
-            "score, 64 images a vote",
-            "samples": len(mean),
-            "seed": seed,
-        }
-    else:
-        log.info(
-            "%s has %d labelled factors: the FactorVAE score, which needs two%s, is left out",
-            dataset.name,
-            len(dataset.factor_names),
-            "" if dataset.factor_names else ", and MIG, which needs one",
-        )
-    if dataset.binary:
-        scores["iou"] = {
-            "value": intersection_over_union(images, reconstructions),
-            "definition": "mean intersection over union of image and reconstruction, threshold .5",
-            "samples": len(images),
-            "seed": seed,
-        }
-    scores["squared_error"] = {
-        "value": float(np.mean((images - reconstructions) ** 2)),
-        "definition": "mean squared error of reconstructions, a pixel, values from 0 to 1",
-        "samples": len(images),
-        "seed": seed,
-    }
-    for name in terms:
-        if np.ndim(terms[name]) == 0:
-            scores[name] = {
-                "value": float(terms[name]),
-                "definition": "nats an image, mean over training images",
-                "samples": num_images,
-                "seed": seed,
-            }
-    return scores, mean, logvar
-
-
-def _entries(structure, config) -> dict:
+def _structure_entries(structure, seed) -> dict:
     """The structure's scores that are single numbers."""
+    share = (
+        "share of the codes' movement that comes from their ancestors when one z is redrawn; by "
+        f"chance {structure['ancestor_share_by_chance']:.2f}"
+    )
+    forbidden = "nats of dependence that the structure forbids, Gaussian copula"
     entries = {
-        "ancestor_share": {
-            "value": structure["ancestor_share"],
-            "definition": "share of the codes' movement that comes from their ancestors when one z "
-            f"is redrawn; by chance {structure['ancestor_share_by_chance']:.2f}",
-        },
-        "forbidden_dependence": {
-            "value": sum(structure["forbidden"]),
-            "definition": "nats of dependence that the structure forbids, Gaussian copula",
-        },
+        "ancestor_share": scores.entry(structure["ancestor_share"], share, CODES, seed),
+        "forbidden_dependence": scores.entry(
+            sum(structure["forbidden"]), forbidden, JOINT_ROWS, seed
+        ),
     }
     composition = [x for x in structure["composition"] if x is not None]
     if composition:
-        entries["composition"] = {
-            "value": float(np.mean(composition)),
-            "definition": "factor information that composed nodes share with their poorest parent",
-        }
-    counts = (CODES, JOINT_ROWS, _MIG_SAMPLES)
-    for entry, samples in zip(entries.values(), counts, strict=False):
-        entry |= {"samples": samples, "seed": config.seed}
+        text = "factor information that composed nodes share with their poorest parent"
+        entries["composition"] = scores.entry(np.mean(composition), text, _FEW, seed)
     return entries
 
 
-def evaluate_run(config, workdir, step, objective, params, dataset) -> dict:
-    """Score, draw, write results.json and print the table; returns the content of results.json."""
+def evaluate_run(
+    config, workdir, step, objective, params, dataset, names=None, options=None
+) -> dict:
+    """Score, draw, write results.json and print the table; returns the content of results.json.
+
+    Args:
+      config: the run's.
+      workdir: its folder.
+      step: of params.
+      objective: see `objectives.base`.
+      params: the model's.
+      dataset: what it was trained on.
+      names: of scores.METRICS; these alone are made and put beside what results.json holds of the
+        same step. None: config.eval.metrics, the structure's scores and the pictures.
+      options: an `Options`; None: its defaults.
+    """
     start = time.perf_counter()
     devices = jax.local_devices()
-    scores, mean, logvar = score(config, objective, params, dataset, devices)
-    some = np.random.default_rng(config.seed).permutation(len(mean))[:_MIG_SAMPLES]
-    structure = structure_scores(
-        objective,
-        params,
-        build.structure(config),
-        config.cascade.critic_input,
-        jax.random.fold_in(jax.random.key(config.seed), 2),
-        mean[some],
-        dataset.factors[some],
-    )
-    scores |= _entries(structure, config)
-    paths = pictures.draw_all(
-        config, workdir, step, objective, params, dataset, mean, logvar, structure
-    )
+    log.info("encoding %d images", len(dataset.factors))
+    mean, logvar = batches.encode_all(objective, params, dataset, devices)
+    subject = scores.Subject(config, objective, params, dataset, devices, mean, logvar, options)
+    found = scores.make(subject, scores.named(config.eval.metrics) if names is None else names)
     results = {
         "step": step,
         "seed": config.seed,
         "data": {"name": dataset.name, "source": dataset.source, "size": dataset.size},
-        "scores": scores,
-        "structure": structure,
-        "pictures": [str(path.relative_to(workdir)) for path in paths],
+        "scores": found,
+    }
+    path = workdir / "results.json"
+    if names is not None and path.exists():
+        old = read_json(path)
+        if old["step"] == step:
+            results = old | {"scores": old["scores"] | found}
+    if names is None:
+        few = subject.rows[:_FEW]
+        structure = structure_scores(
+            objective,
+            params,
+            build.structure(config),
+            config.cascade.critic_input,
+            jax.random.fold_in(jax.random.key(config.seed), 2),
+            mean[few],
+            dataset.factors[few],
+        )
+        found |= _structure_entries(structure, config.seed)
+        paths = pictures.draw_all(
+            config, workdir, step, objective, params, dataset, mean, logvar, structure
+        )
+        results["structure"] = structure
+        results["pictures"] = [str(path.relative_to(workdir)) for path in paths]
+    results |= {
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONS}
         | {"python": platform.python_version()},
         "device": f"{len(devices)} x {devices[0].device_kind}",
         "evaluation_seconds": round(time.perf_counter() - start, 1),
     }
-    write_json(workdir / "results.json", results)
-    log.info("%s", table(results))
-    log.info("pictures: %s", "  ".join(str(path) for path in paths))
+    write_json(path, results)
+    log.info("%s", table(results | {"scores": found}))
+    if names is None:
+        log.info("pictures: %s", "  ".join(str(path) for path in paths))
     return results
 
 
 def table(results: dict) -> str:
-    """Results as lines of text: name, value, definition."""
+    """Results as lines of text: name, value, spread where it is known, definition."""
     lines = [f"step {results['step']}, {results['data']['source']}"]
     for name, entry in results["scores"].items():
+        spread = f"+- {entry['std']:.4f}" if "std" in entry else ""
         lines.append(
-            f"  {name:<24}{entry['value']:>10.4f}  {entry['definition']} "
+            f"  {name:<30}{entry['value']:>10.4f} {spread:<9}  {entry['definition']} "
             f"({entry['samples']:,} images)"
         )
     return "\n".join(lines)
+
+
+def main(argv) -> None:
+    """Evaluate as the command line asks."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cvae_jax.evaluate", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--workdir", required=True, help="a trained run")
+    parser.add_argument(
+        "--metrics",
+        default="",
+        help="names with commas, or all; default: the run's eval.metrics, and the pictures. "
+        f"There are {', '.join(scores.METRICS)}",
+    )
+    parser.add_argument(
+        "--num_samples", type=int, default=10_000, help="images for FID, KID and inception score"
+    )
+    parser.add_argument("--inception", default="", help="pytorch-fid's file of weights")
+    parser.add_argument("--data_dir", default="", help="where data are kept; default: the run's")
+    args = parser.parse_args(argv[1:])
+    names = scores.named(args.metrics) if args.metrics else None
+    checks.metrics(names or ())
+    if args.num_samples < 100:
+        raise UserError(f"--num_samples is {args.num_samples}: it must be at least 100")
+    model = loading.load(args.workdir)
+    config = model.config
+    if args.data_dir:
+        config.data.dir = args.data_dir
+    dataset = pipeline.load(config.data.name, config.data.size, config.data.dir)
+    evaluate_run(
+        config,
+        Path(args.workdir),
+        model.step,
+        model.objective,
+        model.params,
+        dataset,
+        names,
+        Options(args.num_samples, args.inception),
+    )
+
+
+if __name__ == "__main__":
+    allocator.restart_with_tunables()
+    sys.exit(command_line.run(main, sys.argv))

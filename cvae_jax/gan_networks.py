@@ -41,17 +41,17 @@ class OriginalGenerator(nn.Module):
 
 
 class OriginalBody(nn.Module):
-    """28x28: convolutions of 64 and 128, dense 1024, then `hidden` and the outputs."""
+    """28x28: convolutions of 64 and 128, dense layers of `widths`, the outputs."""
 
     outputs: int
-    hidden: tuple = ()
+    widths: tuple
 
     @nn.compact
     def __call__(self, images):
         x = nn.leaky_relu(StridedConv(64)(images), 0.1)
         x = nn.leaky_relu(StridedConv(128)(x), 0.1)
         x = x.reshape(x.shape[0], -1)
-        for width in (1024, *self.hidden):
+        for width in self.widths:
             x = nn.leaky_relu(nn.Dense(width)(x), 0.1)
         return nn.Dense(self.outputs)(x)
 
@@ -99,8 +99,10 @@ def infogan_networks(size: int, channels: int, latents: int, categories: int) ->
     """
     outputs = 2 * latents + categories
     if size == 28:
+        # The original's recogniser shares D's 1024 and adds 128. With a body of its own 128 do, and
+        # a step takes a quarter less.
         return GanNetworks(
-            OriginalGenerator(channels), OriginalBody(outputs, (128,)), OriginalBody(1)
+            OriginalGenerator(channels), OriginalBody(outputs, (128,)), OriginalBody(1, (1024,))
         )
     if size in (32, 64):
         return GanNetworks(

@@ -23,6 +23,7 @@ class Model(NamedTuple):
     channels: int  # of its images
     objective: Objective
     params: Players
+    step: int  # steps it was trained for
 
 
 def _restore(workdir):
@@ -43,7 +44,7 @@ def _restore(workdir):
         restored = checkpoints.restore(manager, state)
     if restored is None:
         raise UserError(f"{path} holds no checkpoint yet")
-    return config, info, objective, restored.params
+    return config, info, objective, restored
 
 
 def load(workdir) -> Model:
@@ -55,7 +56,8 @@ def load(workdir) -> Model:
     Raises:
       UserError: it is not a run's folder, holds no checkpoint, or the checkpoint is damaged.
     """
-    config, info, objective, params = _restore(workdir)
+    config, info, objective, state = _restore(workdir)
+    params = state.params
     encode = jax.jit(lambda params, images: objective.encode(params, as_float(images)))
     decode = jax.jit(lambda params, z: objective.decode(params, z))
 
@@ -66,6 +68,7 @@ def load(workdir) -> Model:
         channels=info.channels,
         objective=objective,
         params=params,
+        step=int(state.step),
     )
 
 
@@ -75,7 +78,7 @@ def params_like(workdir, params: Players) -> Players:
     Raises:
       UserError: a parameter is missing or has another shape; it is named.
     """
-    loaded = _restore(workdir)[-1]
+    loaded = _restore(workdir)[-1].params
     found = {jax.tree_util.keystr(k): x for k, x in jax.tree_util.tree_leaves_with_path(loaded)}
 
     def pick(path, leaf):

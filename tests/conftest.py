@@ -85,6 +85,7 @@ def small_config(**overrides) -> ml_collections.ConfigDict:
             "cascade.critic_layers": 2,
             "cascade.critic_width": 32,
             "eval.num_images": 100,
+            "eval.metrics": "mig,factor_score,reconstruction,terms",
             **overrides,
         }
     )

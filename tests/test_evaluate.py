@@ -1,10 +1,19 @@
+import logging
+
 import conftest
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
-from cvae_jax import build, evaluate
+from cvae_jax import batches, build, evaluate, features, rank, scores
 from cvae_jax.datasets import pipeline
+from cvae_jax.errors import UserError
+from cvae_jax.held_out import held_out
+from cvae_jax.objectives.base import Objective
+from cvae_jax.train import train_and_evaluate
+from cvae_jax.workdir import read_json, write_json
 
 
 @pytest.fixture
@@ -24,18 +33,18 @@ def test_intersection_over_union_by_hand():
     images[2, 0, 0] = 1  # .5 is not above .5: 0
     reconstructions[2, 0, 0] = 0.5
     # the last one is empty on both sides: nothing is wrong, 1
-    found = evaluate.intersection_over_union(images, reconstructions)
+    found = scores.intersection_over_union(images, reconstructions)
     assert found == pytest.approx((2 / 3 + 0 + 0 + 1) / 4)
 
 
 @pytest.mark.parametrize("num_devices", [1, 2, 4])
 def test_codes_of_all_images_in_order(dataset, monkeypatch, num_devices):
-    monkeypatch.setattr(evaluate, "_ENCODE_BATCH", 8)
+    monkeypatch.setattr(batches.mapped, "__kwdefaults__", {"batch": 8})
     objective = conftest.small_cascade(size=16)
     images = dataset.images(np.arange(37)) / 255.0
     params = jax.jit(objective.init)(jax.random.key(0), images[:16].astype(np.float32))
     devices = jax.devices()[:num_devices]
-    mean, logvar = evaluate.encode_all(objective, params, dataset, devices)
+    mean, logvar = batches.encode_all(objective, params, dataset, devices)
     expected_mean, expected_logvar = objective.encode(params, images.astype(np.float32))
     np.testing.assert_allclose(mean, expected_mean, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(logvar, expected_logvar, rtol=1e-4, atol=1e-5)
@@ -45,8 +54,132 @@ def test_scores_are_the_objectives_own_terms(dataset):
     config = conftest.small_config()
     objective = build.objective(config, build.DataInfo(16, 1, 37))
     params = jax.jit(objective.init)(jax.random.key(0), np.zeros((16, 16, 16, 1), np.float32))
-    terms, count = evaluate.bound(config, objective, params, dataset, jax.random.key(1))
+    terms, count = scores.bound(config, objective, params, dataset, jax.random.key(1))
     assert count == 32  # two batches of 16 out of 37
     assert terms["elbo"] == pytest.approx(-terms["recon"] - terms["kl"], rel=1e-5)
     assert 100 < terms["recon"] < 256  # at the start about 256 log 2 = 177 nats
     assert terms["kl_per_dim"].shape == (4,)
+
+
+def test_held_out_bounds_are_those_of_a_linear_model_in_closed_form():
+    """x = W z + noise of variance 1 with p(x) = N(b, W W' + 1); q is the true posterior, or not."""
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(2, 9)).astype(np.float32) * 0.05
+    # Orthogonal rows: the true posterior's covariance is diagonal, as q's is.
+    weights[1] -= weights[0] * (weights[0] @ weights[1]) / (weights[0] @ weights[0])
+    covariance = np.linalg.inv(np.eye(2) + weights @ weights.T).astype(np.float32)
+    images = rng.random((500, 3, 3, 1), dtype=np.float32)
+    images = np.rint(images * 255).astype(np.uint8)
+    flat = images.reshape(500, -1) / 255.0
+    evidence = scipy.stats.multivariate_normal(
+        np.full(9, 0.5), np.eye(9) + weights.T @ weights
+    ).logpdf(flat)
+
+    def make(shift):
+        def encode(params, images):
+            mean = (images.reshape(len(images), -1) - 0.5) @ weights.T @ covariance + shift
+            return mean, jnp.broadcast_to(jnp.log(jnp.diag(covariance)), mean.shape)
+
+        def decode(params, z, rng=None):
+            return (0.5 + z @ weights).reshape(-1, 3, 3, 1)
+
+        return Objective(None, None, None, None, encode, decode)
+
+    key = jax.random.key(0)
+    exact = held_out(make(0.0), None, images, key, likelihood="gaussian", samples=4)
+    np.testing.assert_allclose(exact.elbo, evidence, atol=2e-3)
+    np.testing.assert_allclose(exact.log_likelihood, evidence, atol=2e-3)
+    wrong = held_out(make(0.5), None, images, key, likelihood="gaussian", samples=64)
+    gap = 0.5 * np.sum(0.5**2 / np.diag(covariance))  # KL(q || posterior)
+    assert np.mean(evidence - wrong.elbo) == pytest.approx(gap, abs=0.05)
+    assert np.mean(evidence - wrong.log_likelihood) < 0.2 * gap
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Two runs of a few steps with different seeds, on noise in place of a data set."""
+    folder = tmp_path_factory.mktemp("runs")
+    dataset = conftest.noise_dataset(256, 16)
+
+    def load(name, size, data_dir, split="train"):
+        if split != "train":
+            raise UserError(f"{name} has no split {split!r}")
+        return dataset
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "load", load)
+        for seed in (0, 1):
+            config = conftest.small_config(num_steps=3, seed=seed)
+            config.data.dir = str(folder / "data")
+            train_and_evaluate(config, folder / f"seed{seed}")
+        yield folder
+
+
+@pytest.mark.xdist_group("trained")
+def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
+    monkeypatch.setattr(features, "STEPS", 2)
+    workdir = trained / "seed0"
+    before = read_json(workdir / "results.json")
+    arguments = ["evaluate", f"--workdir={workdir}", "--metrics=all", "--num_samples=100"]
+    with caplog.at_level(logging.INFO):
+        evaluate.main([*arguments, "--inception=nowhere.pth"])
+    after = read_json(workdir / "results.json")
+    assert after["pictures"] == before["pictures"]
+    assert after["structure"] == before["structure"]
+    assert {name for name in before["scores"]} <= set(after["scores"])
+    assert after["scores"]["mig"] == before["scores"]["mig"]
+    new = set(after["scores"]) - set(before["scores"])
+    assert new == {
+        "mig_chen", "beta_vae_score", "sap", "modularity", "explicitness", "irs",
+        "dci_disentanglement", "dci_completeness", "dci_informativeness",
+        "codes_total_correlation", "codes_wasserstein_correlation", "codes_wasserstein_normalised",
+        "codes_mutual_information", "active_dimensions",
+        "fid_classifier", "kid_classifier", "is_classifier",
+    }  # fmt: skip
+    for name in new:
+        entry = after["scores"][name]
+        assert np.isfinite(entry["value"]), name
+        assert entry["definition"], name
+        assert entry["samples"] > 0, name
+        assert entry["seed"] == 0, name
+        assert name in caplog.text
+    assert all("std" in after["scores"][n] for n in ("mig_chen", "kid_classifier", "is_classifier"))
+    assert "inception left out: there is no file nowhere.pth" in caplog.text
+    assert "held_out left out: dsprites_small has no split" in caplog.text
+
+
+@pytest.mark.xdist_group("trained")
+def test_scores_of_another_step_do_not_join(trained):
+    workdir = trained / "seed1"
+    results = read_json(workdir / "results.json")
+    write_json(workdir / "results.json", results | {"step": 2})
+    evaluate.main(["evaluate", f"--workdir={workdir}", "--metrics=mig,unsupervised"])
+    found = read_json(workdir / "results.json")
+    assert found["step"] == 3
+    assert found["scores"]["mig"] == results["scores"]["mig"]
+    assert "recon" not in found["scores"]
+
+
+@pytest.mark.xdist_group("trained")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--metrics=migg"], r"unknown metric 'migg'; did you mean 'mig'\?"),
+        (["--num_samples=99"], "--num_samples is 99: it must be at least 100"),
+    ],
+)
+def test_wrong_requests_are_refused(trained, arguments, message):
+    with pytest.raises(UserError, match=message):
+        evaluate.main(["evaluate", f"--workdir={trained / 'seed0'}", *arguments])
+
+
+@pytest.mark.xdist_group("trained")
+def test_runs_are_ranked(trained, capsys, tmp_path):
+    runs = [str(trained / f"seed{seed}") for seed in (0, 1)]
+    rank.main(["rank", *runs, f"--out={tmp_path / 'udr.json'}"])
+    found = read_json(tmp_path / "udr.json")["scores"]
+    assert set(found) == set(runs)
+    assert len(set(found.values())) == 1  # two runs: each is as like the other
+    assert capsys.readouterr().out.count("\n") == 2
+    with pytest.raises(UserError, match="two folders or more"):
+        rank.main(["rank", runs[0], runs[0]])

@@ -30,6 +30,7 @@ SMALL = {
     "cascade.critic_layers": 2,
     "cascade.critic_width": 32,
     "eval.num_images": 100,
+    "eval.metrics": "mig,factor_score,reconstruction,terms",
 }
 
 # One worker runs them all: they share a run and the prepared data.

@@ -2,20 +2,15 @@
 
 import csv
 import os
-import subprocess
-import sys
-import threading
-from pathlib import Path
 
 import conftest
-import jax
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
 import cvae_jax
-from cvae_jax import build, checks, encode, step
+from cvae_jax import encode
 from cvae_jax.datasets import __main__ as datasets_program
 from cvae_jax.datasets import catalogue, pipeline
 from cvae_jax.errors import UserError
@@ -211,111 +206,3 @@ def test_train_evaluate_and_encode_unlabelled_grey_images(tmp_path, capsys):
     colour = write_pictures(tmp_path / "colour", "RGB")
     with pytest.raises(UserError, match="trained on images of 1 channel"):
         encode.main([*arguments, f"--data=folder:{colour}", f"--out={tmp_path / 'c.npz'}"])
-
-
-# Every config
-
-
-def variants():
-    for path in sorted(Path("configs").glob("*.py")):
-        text = path.read_text()
-        for variant in ("", "quick", "official", "infogan"):
-            if not variant or f'variant == "{variant}"' in text:
-                yield path, variant
-
-
-@pytest.mark.parametrize(("path", "variant"), list(variants()), ids=lambda x: getattr(x, "stem", x))
-def test_every_config_trains(path, variant):
-    """Three steps on noise of the right size, the losses finite."""
-    config = conftest.read_config(path, variant)
-    colour = config.data.name in ("celeba", "chairs3d", "shapes3d")
-    batch = 2 * config.objective.latents  # what a sample of p_B needs at the least
-    config.batch_size = batch = max(batch, 16)
-    config.cascade.critic_layers, config.cascade.critic_width = 2, 32
-    checks.check(config, 1)
-    images = np.random.default_rng(0).integers(
-        0, 256, (3, batch, config.data.size, config.data.size, 3 if colour else 1), np.uint8
-    )
-    objective = build.objective(config, build.DataInfo(config.data.size, images.shape[-1], 100))
-    optimizers = build.optimizers(config)
-    state = conftest.create(objective, optimizers, images[0])
-    one = jax.jit(
-        lambda state, images: step.train_step(
-            state, images, objective=objective, optimizers=optimizers
-        )
-    )
-    for batch in images:
-        state, metrics = one(state, batch)
-    assert int(state.step) == 3
-    assert all(np.all(np.isfinite(value)) for value in metrics.values())
-    # and it names a data set that there is
-    assert config.data.name in pipeline.NAMES
-
-
-def test_a_config_file_refuses_an_unknown_variant():
-    for path in sorted(Path("configs").glob("*.py")):
-        with pytest.raises(ValueError, match="unknown variant 'nothing'; there"):
-            conftest.read_config(path, "nothing")
-
-
-# The order of batches
-
-
-def test_processes_share_an_epoch():
-    """Two real processes print their rows of each batch of an epoch."""
-    program = """
-import sys
-from cvae_jax.datasets import pipeline
-for step in range(6):
-    print(*pipeline.batch_indices(3, step, 8, 48, int(sys.argv[1]), 2))
-"""
-    rows = [
-        np.array(
-            [
-                line.split()
-                for line in subprocess.run(
-                    [sys.executable, "-c", program, process],
-                    capture_output=True,
-                    text=True,
-                    check=True,
-                ).stdout.splitlines()
-            ],
-            int,
-        )
-        for process in "01"
-    ]
-    assert rows[0].shape == rows[1].shape == (6, 4)
-    np.testing.assert_array_equal(np.sort(np.concatenate(rows), axis=None), np.arange(48))
-    for now in range(6):  # side by side they are the batch of one process
-        whole = pipeline.batch_indices(3, now, 8, 48)
-        np.testing.assert_array_equal(np.concatenate([rows[0][now], rows[1][now]]), whole)
-
-
-def test_prefetch_keeps_the_order_and_one_step_ahead():
-    threads, fetched = set(), []
-
-    def fetch(now):
-        threads.add(threading.current_thread())
-        fetched.append(now)
-        return now
-
-    batches = pipeline.prefetch(fetch, 3, 8)
-    for expected in range(3, 8):
-        assert next(batches) == expected
-        assert len(fetched) <= expected - 3 + 2
-    assert next(batches, None) is None
-    assert fetched == list(range(3, 8))
-    assert threading.current_thread() not in threads
-    assert list(pipeline.prefetch(fetch, 5, 5)) == []
-
-
-def test_prefetch_tells_what_went_wrong():
-    def fetch(now):
-        if now == 2:
-            raise UserError("no such image")
-        return now
-
-    batches = pipeline.prefetch(fetch, 0, 4)
-    assert [next(batches), next(batches)] == [0, 1]
-    with pytest.raises(UserError, match="no such image"):
-        next(batches)

@@ -16,6 +16,9 @@ README = Path("README.md").read_text()
 # module -> modules of ours that it may import
 MAY = {
     "structures": (),
+    "batches": ("parallel",),
+    "held_out": ("distributions",),
+    "features": ("errors", "networks"),
     "dependence": ("structures",),
     "distributions": (),
     "parallel": (),

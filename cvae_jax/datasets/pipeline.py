@@ -110,6 +110,8 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
     if kind == "folder" and rest:
         from cvae_jax.datasets import folder
 
+        if split != "train":
+            raise UserError(f"{name} has no split {split!r}, only train: it is all of the folder")
         copy = _keeping(name, root, lambda: folder.load(rest, size, root))
         return as_dataset(name, size, copy)
     if kind == "tfds" and rest:
@@ -124,6 +126,8 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
             "folder:PATH and tfds:NAME"
         )
     if name == "mnist_5k":
+        if split != "train":
+            raise UserError(f"mnist_5k has no split {split!r}, only train")
         return _digits(size)
     builder_cls, config = catalogue.builder(catalogue.ENTRIES[name])
     return load_builder(name, builder_cls, config, size, data_dir, split)

@@ -46,7 +46,7 @@ def find(file: File, data_dir: pathlib.Path, folder: str = "") -> Found:
     manual = data_dir / "downloads" / "manual" / folder / file.name
     for path in (manual, manual.with_name(file.name.removesuffix(".gz"))):
         if path.is_file():
-            return Found(path, bool(file.digest) and _digest(path, file.digest) == file.digest)
+            return Found(path, bool(file.digest) and has_digest(path, file.digest))
     downloaded = data_dir / "downloads" / folder / file.name
     if downloaded.is_file():
         return Found(downloaded, True)
@@ -113,6 +113,11 @@ def _digest(path: pathlib.Path, like: str) -> str:
     kind = like.partition(":")[0]
     with open(path, "rb") as stream:
         return f"{kind}:{hashlib.file_digest(stream, lambda: hashlib.new(kind)).hexdigest()}"
+
+
+def has_digest(path: pathlib.Path, digest: str) -> bool:
+    """Whether a file has a digest such as "sha256:..."."""
+    return _digest(path, digest) == digest
 
 
 def refusing(path: pathlib.Path, what: str, rows: Iterator) -> Iterator:

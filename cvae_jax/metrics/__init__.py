@@ -1,19 +1,54 @@
 """Metrics as functions of arrays: codes [n, d] and factors [n, k] in, a float out."""
 
+from cvae_jax.metrics.beta_vae_score import beta_vae_score
 from cvae_jax.metrics.composition import composition, coverage
+from cvae_jax.metrics.dci import Dci, dci
 from cvae_jax.metrics.effects import AncestorShare, ancestor_share, intervention_effects
 from cvae_jax.metrics.factor_score import factor_score
 from cvae_jax.metrics.forbidden import forbidden_dependence
+from cvae_jax.metrics.frechet import (
+    Estimate,
+    Moments,
+    add_moments,
+    frechet_distance,
+    kernel_distance,
+)
+from cvae_jax.metrics.inception_score import inception_score
+from cvae_jax.metrics.irs import irs
 from cvae_jax.metrics.mig import mig, mutual_information
+from cvae_jax.metrics.mig_chen import MigChen, mig_chen
+from cvae_jax.metrics.modularity import ModularityExplicitness, modularity_explicitness
+from cvae_jax.metrics.sap import sap
+from cvae_jax.metrics.udr import udr
+from cvae_jax.metrics.unsupervised import Unsupervised, active_dimensions, unsupervised_scores
 
 __all__ = [
     "AncestorShare",
+    "Dci",
+    "Estimate",
+    "MigChen",
+    "ModularityExplicitness",
+    "Moments",
+    "Unsupervised",
+    "active_dimensions",
+    "add_moments",
     "ancestor_share",
+    "beta_vae_score",
     "composition",
     "coverage",
+    "dci",
     "factor_score",
     "forbidden_dependence",
+    "frechet_distance",
+    "inception_score",
     "intervention_effects",
+    "irs",
+    "kernel_distance",
     "mig",
+    "mig_chen",
+    "modularity_explicitness",
     "mutual_information",
+    "sap",
+    "udr",
+    "unsupervised_scores",
 ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cvae_jax.metrics.mig import checked
+from cvae_jax.metrics.samples import checked, group
 
 VARIANCE_ROWS = 10_000  # rows behind the global variance
 MIN_STD = 0.05  # a dimension that varies less has collapsed to the prior
@@ -47,27 +47,11 @@ def factor_score(codes, factors, *, seed, batch_size=64, train_votes=10_000, eva
     if not active.any():
         return 0.0
     scaled = codes[:, active] / np.sqrt(variances[active])  # its variances are the ratios above
-    groups = [_group(factor, i) for i, factor in enumerate(factors.T)]
+    groups = [group(factor, i) for i, factor in enumerate(factors.T)]
     train = _votes(rng, scaled, groups, batch_size, train_votes)  # [k, active]
     evaluation = _votes(rng, scaled, groups, batch_size, eval_votes)
     named = train.argmax(axis=0)  # the factor each dimension stands for
     return float(evaluation[named, np.arange(len(named))].sum() / eval_votes)
-
-
-def _group(factor, index):
-    """Sorts rows by value: (order [n], start and count of each row's block [m], rows to choose).
-
-    Rows that share a value are a block of `order`; the last two are for rows not alone in theirs.
-    """
-    _, value, counts = np.unique(factor, return_inverse=True, return_counts=True)
-    order = np.argsort(value, kind="stable")
-    starts = np.cumsum(counts) - counts
-    shared = value[
-        counts[value] > 1
-    ]  # one entry a row, so that values come up as often as in the data
-    if not shared.size:
-        raise ValueError(f"factor {index} (of 0 to k - 1) has no value that two rows share")
-    return order, starts[shared], counts[shared]
 
 
 def _votes(rng, scaled, groups, batch_size, votes):

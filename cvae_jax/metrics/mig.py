@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from cvae_jax.metrics.samples import checked
+
 
 def mig(codes, factors, *, bins=20):
     """Mutual information gap of codes against ground-truth factors.
@@ -28,9 +30,9 @@ def mig(codes, factors, *, bins=20):
     codes, factors = checked(codes, factors)
     if codes.shape[1] < 2:
         raise ValueError("mig needs codes of two dimensions or more: one alone has no runner-up")
-    information = np.sort(mutual_information(codes, factors, bins=bins), axis=0)  # [d, k]
-    entropies = np.array([_entropy(factor) for factor in factors.T])  # [k]
-    return float(np.mean((information[-1] - information[-2]) / entropies))
+    table = np.sort(mutual_information(codes, factors, bins=bins), axis=0)  # [d, k]
+    entropies = np.array([entropy(factor) for factor in factors.T])  # [k]
+    return float(np.mean((table[-1] - table[-2]) / entropies))
 
 
 def mutual_information(codes, factors, *, bins=20):
@@ -57,50 +59,20 @@ def mutual_information(codes, factors, *, bins=20):
     codes, factors = checked(codes, factors)
     if len(codes) < bins:
         raise ValueError(f"{len(codes)} samples are too few for {bins} bins")
-    binned = [_binned(code, bins) for code in codes.T]
+    cut = [binned(code, bins) for code in codes.T]
     values = [np.unique(factor, return_inverse=True)[1] for factor in factors.T]
-    return np.array([[_information(b, v) for v in values] for b in binned])  # [d, k]
+    return np.array([[information(b, v) for v in values] for b in cut])  # [d, k]
 
 
-def checked(codes, factors):
-    """Returns codes as float64 [n, d] and factors as int64 [n, k], or says what is wrong with them.
-
-    Args:
-      codes: floats [n, d].
-      factors: integers [n, k].
-
-    Raises:
-      ValueError: if the shapes disagree, a code is not finite, a factor is not an integer or has
-        a single value: its entropy is zero, so no score of it is defined.
-    """
-    codes, factors = np.asarray(codes), np.asarray(factors)
-    if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors):
-        raise ValueError(
-            f"codes [n, d] and factors [n, k] disagree: {codes.shape}, {factors.shape}"
-        )
-    if 0 in codes.shape + factors.shape:
-        raise ValueError(f"nothing to score: codes {codes.shape}, factors {factors.shape}")
-    if factors.dtype.kind not in "iub":
-        raise ValueError(f"factors must be integers, one for each value, not {factors.dtype}")
-    broken = np.flatnonzero(~np.isfinite(codes).all(axis=0))
-    if broken.size:
-        raise ValueError(f"codes are NaN or infinite in dimension {broken[0]} (of 0 to d - 1)")
-    constant = np.flatnonzero((factors == factors[0]).all(axis=0))
-    if constant.size:
-        raise ValueError(f"factor {constant[0]} (of 0 to k - 1) has a single value: leave it out")
-    return codes.astype(np.float64), factors.astype(np.int64)
-
-
-def _binned(code, bins):
-    """Bin number of each entry of one dimension, [n]."""
+def binned(code, bins):
+    """Bin number, from 0, of each entry of one dimension [n]: equal bins from least to largest."""
     # The edges of np.histogram, which itself refuses a dimension that is constant up to rounding.
     edges = np.linspace(code.min(), code.max(), bins + 1)
-    return (
-        np.digitize(code, edges[:-1]) - 1
-    )  # without the last edge: the maximum is in the last bin
+    # Without the last edge: the maximum is in the last bin.
+    return np.digitize(code, edges[:-1]) - 1
 
 
-def _information(a, b):
+def information(a, b):
     """Mutual information in nats of two label arrays [n] that count from 0."""
     shape = a.max() + 1, b.max() + 1
     joint = np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1]).reshape(shape) / len(a)
@@ -109,7 +81,7 @@ def _information(a, b):
     return np.sum(joint[seen] * np.log(joint[seen] / independent[seen]))
 
 
-def _entropy(factor):
+def entropy(factor):
     """Entropy in nats of one factor [n]."""
     frequencies = np.unique(factor, return_counts=True)[1] / len(factor)
     return -np.sum(frequencies * np.log(frequencies))

@@ -1,0 +1,61 @@
+"""How long the scores take: every image of a data set encoded once, then each metric.
+
+The model is the config's, briefly trained or not at all: what it knows does not change the times,
+but that more codes in use make the boosted trees of DCI slower.
+
+  python -m benchmarks.evaluation --workdir=runs/dsprites
+"""
+
+import argparse
+import time
+
+import jax
+
+import cvae_jax
+from cvae_jax import batches, scores
+from cvae_jax.datasets import pipeline
+from cvae_jax.evaluate import Options
+
+# The scores of codes: the others take what a few batches take, or train networks.
+NAMES = (
+    "mig",
+    "factor_score",
+    "sap",
+    "mig_chen",
+    "beta_vae_score",
+    "modularity_explicitness",
+    "irs",
+    "unsupervised",
+    "dci",
+)
+
+
+def main():
+    """Print seconds for the encoding and for each metric."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workdir", required=True, help="a run")
+    args = parser.parse_args()
+    model = cvae_jax.load(args.workdir)
+    config, devices = model.config, jax.local_devices()
+    dataset = pipeline.load(config.data.name, config.data.size, config.data.dir)
+    start = time.perf_counter()
+    codes = batches.encode_all(model.objective, model.params, dataset, devices)
+    seconds = time.perf_counter() - start
+    print(f"{dataset.source}, {dataset.size}x{dataset.size}, {codes[0].shape[1]} codes")
+    print(f"{'encoding':<26}{seconds:8.1f} s")
+    subject = scores.Subject(
+        config, model.objective, model.params, dataset, devices, *codes, Options()
+    )
+    for name in NAMES:
+        start = time.perf_counter()
+        found = scores.METRICS[name].function(subject)
+        seconds = time.perf_counter() - start
+        values = ", ".join(
+            f"{key} {entry['value']:.3f}" + (f" +- {entry['std']:.3f}" if "std" in entry else "")
+            for key, entry in found.items()
+        )
+        print(f"{name:<26}{seconds:8.1f} s  {values}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

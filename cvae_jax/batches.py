@@ -1,0 +1,69 @@
+"""Encoder and decoder run over many rows, in large jitted batches over all local devices."""
+
+import functools
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from cvae_jax import parallel
+
+_BATCH = 1024  # rows on a device
+
+
+def mapped(function, rows, num_rows: int, devices, *, what: str, batch: int = _BATCH):
+    """function(rows(index)) over index 0 ... num_rows - 1, batch by batch.
+
+    Args:
+      function: jitted, of arrays with a leading axis; returns a tree of arrays with that axis.
+      rows: index [b] -> a tree of host arrays with b rows.
+      num_rows: n.
+      devices: the rows of a batch are split over them.
+      what: for the progress bar.
+      batch: rows on a device.
+
+    Returns:
+      The function's tree, numpy arrays of n rows.
+    """
+    m = len(devices)
+    size = min(batch * m, -(-num_rows // m) * m)
+    parts = []
+    for first in tqdm(range(0, num_rows, size), desc=what, unit="batch", disable=None, leave=False):
+        index = np.arange(first, first + size) % num_rows  # the last wraps: one compiled shape
+        split = jax.tree.map(lambda x: parallel.split_rows(x, devices), rows(index))
+        parts.append(jax.device_get(function(split)))
+    return jax.tree.map(lambda *x: np.concatenate(x)[:num_rows], *parts)
+
+
+def encode_all(objective, params, dataset, devices):
+    """Posterior means and log variances of every image: two arrays [N, d]."""
+    params = parallel.replicate(params, devices)
+    encode = jax.jit(lambda params, images: objective.encode(params, images / 255.0))
+    return mapped(
+        functools.partial(encode, params),
+        dataset.images,
+        len(dataset.factors),
+        devices,
+        what="encoding",
+    )
+
+
+def draw_images(objective, params, rng, num_images: int, devices):
+    """A function of index [b]: samples b of num_images from the prior, uint8 [b, H, W, C].
+
+    Every image has a key of its own, so batches and devices change nothing.
+    """
+    prior_rng, rest_rng = jax.random.split(rng)
+    z = np.asarray(objective.prior(prior_rng, num_images))
+    params = parallel.replicate(params, devices)
+
+    @jax.jit
+    def decode(params, z, index):
+        keys = jax.vmap(lambda i: jax.random.fold_in(rest_rng, i))(index)
+        return objective.decode(params, z, keys)
+
+    def images(index):
+        split = [parallel.split_rows(x, devices) for x in (z[index], index)]
+        return np.rint(np.asarray(decode(params, *split)) * 255).astype(np.uint8)
+
+    return images

@@ -1,0 +1,142 @@
+"""A classifier trained on the data set itself: features and probabilities that always exist.
+
+The scores made from it have names of their own, `fid_classifier` and `is_classifier`; they compare
+models on one data set, and with nothing published.
+"""
+
+import logging
+import pathlib
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+from flax import serialization
+from tqdm import tqdm
+
+from cvae_jax.errors import UserError
+from cvae_jax.networks import StridedConv
+
+log = logging.getLogger(__name__)
+
+FEATURES = 256
+STEPS = 3_000
+_BATCH = 128
+_HELD_OUT = 5_000
+
+
+class Classifier(nn.Module):
+    """Images [B, H, W, C] in [0, 1] -> (features [B, 256], logits of each factor [B, sizes[i]])."""
+
+    sizes: tuple
+
+    @nn.compact
+    def __call__(self, images):
+        x = images
+        for features in (32, 64, 64):
+            x = nn.relu(StridedConv(features)(x))
+        x = nn.relu(nn.Dense(FEATURES)(x.reshape(len(x), -1)))
+        return x, [nn.Dense(size)(x) for size in self.sizes]
+
+
+class Trained(NamedTuple):
+    """A classifier and what it is worth."""
+
+    module: Classifier
+    params: dict
+    accuracy: dict  # of each factor, on images held out
+
+
+def _classes(dataset):
+    """Each factor's values as classes from 0: int [N, k]."""
+    return np.stack([np.unique(f, return_inverse=True)[1] for f in dataset.factors.T], axis=1)
+
+
+def _fit(module, dataset, classes, rows, seed):
+    """Parameters after STEPS steps of Adam on the cross entropy, summed over factors."""
+    optimizer = optax.adam(optax.cosine_decay_schedule(1e-3, STEPS))
+    params = jax.jit(module.init)(jax.random.key(seed), dataset.images(rows[:1]) / 255.0)
+
+    @jax.jit
+    def step(params, opt_state, images, labels):
+        def loss(params):
+            logits = module.apply(params, images / 255.0)[1]
+            entropies = [
+                optax.softmax_cross_entropy_with_integer_labels(x, labels[:, i]).mean()
+                for i, x in enumerate(logits)
+            ]
+            return sum(entropies)
+
+        updates, opt_state = optimizer.update(jax.grad(loss)(params), opt_state)
+        return optax.apply_updates(params, updates), opt_state
+
+    opt_state = optimizer.init(params)
+    rng = np.random.default_rng(seed)
+    for _ in tqdm(range(STEPS), desc="classifier", unit="step", disable=None, leave=False):
+        index = rng.choice(rows, _BATCH)
+        params, opt_state = step(params, opt_state, dataset.images(index), classes[index])
+    return params
+
+
+def classifier(dataset, cache: pathlib.Path, *, seed=0) -> Trained:
+    """The data set's classifier: from the cache, else trained and kept there.
+
+    A convolutional network tells every factor at once. It is trained on all images but a tenth (at
+    most 5,000), on which its accuracy is taken.
+
+    Args:
+      dataset: see `datasets.pipeline.Dataset`; with labels.
+      cache: a folder; made where it is missing.
+      seed: of its initialisation, batches and held-out images.
+
+    Raises:
+      UserError: the data set has no labels, or the cache can't be written.
+    """
+    if not dataset.factor_names:
+        raise UserError(f"{dataset.source} has no labels to train a classifier on")
+    classes = _classes(dataset)
+    sizes = tuple(int(n) for n in classes.max(axis=0) + 1)
+    module = Classifier(sizes)
+    n = len(classes)
+    name = "-".join([dataset.name.replace("/", "_"), f"{dataset.size}x{dataset.size}", f"{n}"])
+    path = cache / f"{name}-seed{seed}.msgpack"
+    example = dataset.images(np.arange(1)) / 255.0
+    shapes = jax.eval_shape(module.init, jax.random.key(0), example)
+    template = {"params": shapes, "accuracy": dict.fromkeys(dataset.factor_names, 0.0)}
+    if path.exists():
+        try:
+            kept = serialization.from_bytes(template, path.read_bytes())
+            jax.tree.map(lambda a, b: np.broadcast_to(a, b.shape), kept["params"], shapes)
+            return Trained(module, kept["params"], kept["accuracy"])
+        except (ValueError, KeyError, TypeError):
+            log.warning("%s is damaged or of another version: it is made anew", path)
+    rows = np.random.default_rng(seed).permutation(n)
+    held_out, rest = np.split(rows, [max(1, min(_HELD_OUT, n // 10))])
+    log.info("training a classifier on %s, %d steps", dataset.source, STEPS)
+    params = _fit(module, dataset, classes, rest, seed)
+    predict = jax.jit(
+        lambda images: [x.argmax(axis=1) for x in module.apply(params, images / 255.0)[1]]
+    )
+    found = [predict(dataset.images(part)) for part in np.array_split(held_out, -(-n // 1000))]
+    found = [np.concatenate(f) for f in zip(*found, strict=True)]
+    accuracy = {
+        factor: float(np.mean(f == classes[held_out, i]))
+        for i, (factor, f) in enumerate(zip(dataset.factor_names, found, strict=True))
+    }
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        content = {"params": jax.device_get(params), "accuracy": accuracy}
+        part.write_bytes(serialization.to_bytes(content))
+        part.replace(path)
+    except OSError as error:
+        raise UserError(f"can't keep the classifier at {path}: {error.strerror}") from error
+    return Trained(module, params, accuracy)
+
+
+def apply(trained: Trained, images):
+    """(features [B, 256], [probabilities [B, sizes[i]] of each factor]) of images uint8."""
+    features, logits = trained.module.apply(trained.params, images / jnp.float32(255))
+    return features, [nn.softmax(x) for x in logits]

@@ -1,0 +1,78 @@
+"""Codes and factors as the metrics take them: checked, grouped by value, split in two."""
+
+import numpy as np
+
+
+def checked(codes, factors):
+    """Returns codes as float64 [n, d] and factors as int64 [n, k], or says what is wrong with them.
+
+    Args:
+      codes: floats [n, d].
+      factors: integers [n, k].
+
+    Raises:
+      ValueError: if the shapes disagree, a code is not finite, a factor is not an integer or has
+        a single value: its entropy is zero, so no score of it is defined.
+    """
+    codes, factors = np.asarray(codes), np.asarray(factors)
+    if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors):
+        raise ValueError(
+            f"codes [n, d] and factors [n, k] disagree: {codes.shape}, {factors.shape}"
+        )
+    if 0 in codes.shape + factors.shape:
+        raise ValueError(f"nothing to score: codes {codes.shape}, factors {factors.shape}")
+    if factors.dtype.kind not in "iub":
+        raise ValueError(f"factors must be integers, one for each value, not {factors.dtype}")
+    broken = np.flatnonzero(~np.isfinite(codes).all(axis=0))
+    if broken.size:
+        raise ValueError(f"codes are NaN or infinite in dimension {broken[0]} (of 0 to d - 1)")
+    constant = np.flatnonzero((factors == factors[0]).all(axis=0))
+    if constant.size:
+        raise ValueError(f"factor {constant[0]} (of 0 to k - 1) has a single value: leave it out")
+    return codes.astype(np.float64), factors.astype(np.int64)
+
+
+def group(factor, index):
+    """Sorts rows by value: (order [n], start and count of each row's block [m], rows to choose).
+
+    Rows that share a value are a block of `order`; the last two are for rows not alone in theirs,
+    one entry a row, so that values come up as often as in the data.
+
+    Args:
+      factor: integers [n].
+      index: the factor's number, for the message.
+
+    Raises:
+      ValueError: no two rows share a value.
+    """
+    _, value, counts = np.unique(factor, return_inverse=True, return_counts=True)
+    order = np.argsort(value, kind="stable")
+    starts = np.cumsum(counts) - counts
+    shared = value[counts[value] > 1]
+    if not shared.size:
+        raise ValueError(f"factor {index} (of 0 to k - 1) has no value that two rows share")
+    return order, starts[shared], counts[shared]
+
+
+def split(codes, factors, train, test, seed):
+    """Random rows to fit on and others to score on, none in both.
+
+    Args:
+      codes: [n, d].
+      factors: [n, k].
+      train: rows to fit on.
+      test: rows to score on. Of fewer than train + test rows both get their share.
+      seed: of the draw.
+
+    Returns:
+      (codes, factors) to fit on and (codes, factors) to score on.
+    """
+    n = len(codes)
+    if n < train + test:
+        train = max(1, n * train // (train + test))
+        test = n - train
+    if not test:
+        raise ValueError(f"{n} samples are too few to fit on some and score on others")
+    rows = np.random.default_rng(seed).permutation(n)[: train + test]
+    first, second = rows[:train], rows[train:]
+    return (codes[first], factors[first]), (codes[second], factors[second])

@@ -1,0 +1,81 @@
+"""Which of several runs to trust, without labels: `python -m cvae_jax.rank runs/a runs/b runs/c`.
+
+Runs of one method and data set with different seeds, or of a sweep. Each is scored by how alike its
+codes are to those of the others (`metrics.udr`), best first.
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from cvae_jax import batches, command_line, loading, metrics
+from cvae_jax.datasets import pipeline
+from cvae_jax.distributions import kl_to_standard_normal
+from cvae_jax.errors import UserError
+from cvae_jax.workdir import write_json
+
+log = logging.getLogger(__name__)
+
+_IMAGES = 10_000
+
+
+def rank(workdirs, data_dir="") -> dict:
+    """The UDR of each run by its folder, best first.
+
+    Args:
+      workdirs: folders of two runs or more on the same data.
+      data_dir: where data are kept; "": the first run's.
+
+    Raises:
+      UserError: fewer than two runs, or runs on different data.
+    """
+    if len(set(workdirs)) < 2:
+        raise UserError("runs are ranked by comparing them: name two folders or more")
+    models = {workdir: loading.load(workdir) for workdir in dict.fromkeys(workdirs)}
+    first = next(iter(models.values())).config
+    for workdir, model in models.items():
+        data = model.config.data
+        if (data.name, data.size) != (first.data.name, first.data.size):
+            raise UserError(
+                f"{workdir} has data {data.name} of size {data.size}, and {workdirs[0]} "
+                f"{first.data.name} of size {first.data.size}: rank runs on the same data"
+            )
+    dataset = pipeline.load(first.data.name, first.data.size, data_dir or first.data.dir)
+    rows = np.random.default_rng(0).permutation(len(dataset.factors))[:_IMAGES]
+    some = dataset._replace(
+        factors=dataset.factors[rows], images=lambda index: dataset.images(rows[index])
+    )
+    codes, kls = [], []
+    for workdir, model in models.items():
+        log.info("encoding %d images by %s", len(rows), workdir)
+        mean, logvar = batches.encode_all(model.objective, model.params, some, jax.local_devices())
+        codes.append(mean)
+        kls.append(np.mean(kl_to_standard_normal(mean, logvar), axis=0))
+    scores = metrics.udr(codes, kls)
+    order = np.argsort(-scores, kind="stable")
+    return {str(list(models)[i]): float(scores[i]) for i in order}
+
+
+def main(argv) -> None:
+    """Rank as the command line asks."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cvae_jax.rank", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("workdirs", nargs="+", help="folders of trained runs")
+    parser.add_argument("--data_dir", default="", help="where data are kept")
+    parser.add_argument("--out", default="", help="a .json file to write")
+    args = parser.parse_args(argv[1:])
+    scores = rank(args.workdirs, args.data_dir)
+    for workdir, value in scores.items():
+        print(f"{value:.3f}  {workdir}")
+    if args.out:
+        definition = f"UDR (Duan et al. 2020), Spearman, {_IMAGES:,} images at most"
+        write_json(Path(args.out), {"definition": definition, "scores": scores})
+
+
+if __name__ == "__main__":
+    sys.exit(command_line.run(main, sys.argv))

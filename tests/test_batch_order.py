@@ -1,0 +1,72 @@
+"""The order in which training visits the data: shared by processes, the same after a resume."""
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from cvae_jax.datasets import pipeline
+from cvae_jax.errors import UserError
+
+
+def test_processes_share_an_epoch():
+    """Two real processes print their rows of each batch of an epoch."""
+    program = """
+import sys
+from cvae_jax.datasets import pipeline
+from cvae_jax.errors import UserError
+for step in range(6):
+    print(*pipeline.batch_indices(3, step, 8, 48, int(sys.argv[1]), 2))
+"""
+    rows = [
+        np.array(
+            [
+                line.split()
+                for line in subprocess.run(
+                    [sys.executable, "-c", program, process],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                ).stdout.splitlines()
+            ],
+            int,
+        )
+        for process in "01"
+    ]
+    assert rows[0].shape == rows[1].shape == (6, 4)
+    np.testing.assert_array_equal(np.sort(np.concatenate(rows), axis=None), np.arange(48))
+    for now in range(6):  # side by side they are the batch of one process
+        whole = pipeline.batch_indices(3, now, 8, 48)
+        np.testing.assert_array_equal(np.concatenate([rows[0][now], rows[1][now]]), whole)
+
+
+def test_prefetch_keeps_the_order_and_one_step_ahead():
+    threads, fetched = set(), []
+
+    def fetch(now):
+        threads.add(threading.current_thread())
+        fetched.append(now)
+        return now
+
+    batches = pipeline.prefetch(fetch, 3, 8)
+    for expected in range(3, 8):
+        assert next(batches) == expected
+        assert len(fetched) <= expected - 3 + 2
+    assert next(batches, None) is None
+    assert fetched == list(range(3, 8))
+    assert threading.current_thread() not in threads
+    assert list(pipeline.prefetch(fetch, 5, 5)) == []
+
+
+def test_prefetch_tells_what_went_wrong():
+    def fetch(now):
+        if now == 2:
+            raise UserError("no such image")
+        return now
+
+    batches = pipeline.prefetch(fetch, 0, 4)
+    assert [next(batches), next(batches)] == [0, 1]
+    with pytest.raises(UserError, match="no such image"):
+        next(batches)

@@ -1,0 +1,53 @@
+"""Every file of configs/ with every variant trains."""
+
+from pathlib import Path
+
+import conftest
+import jax
+import numpy as np
+import pytest
+
+from cvae_jax import build, checks, step
+from cvae_jax.datasets import pipeline
+
+
+def variants():
+    for path in sorted(Path("configs").glob("*.py")):
+        text = path.read_text()
+        for variant in ("", "quick", "official", "infogan"):
+            if not variant or f'variant == "{variant}"' in text:
+                yield path, variant
+
+
+@pytest.mark.parametrize(("path", "variant"), list(variants()), ids=lambda x: getattr(x, "stem", x))
+def test_every_config_trains(path, variant):
+    """Three steps on noise of the right size, the losses finite."""
+    config = conftest.read_config(path, variant)
+    colour = config.data.name in ("celeba", "chairs3d", "shapes3d")
+    batch = 2 * config.objective.latents  # what a sample of p_B needs at the least
+    config.batch_size = batch = max(batch, 16)
+    config.cascade.critic_layers, config.cascade.critic_width = 2, 32
+    checks.check(config, 1)
+    images = np.random.default_rng(0).integers(
+        0, 256, (3, batch, config.data.size, config.data.size, 3 if colour else 1), np.uint8
+    )
+    objective = build.objective(config, build.DataInfo(config.data.size, images.shape[-1], 100))
+    optimizers = build.optimizers(config)
+    state = conftest.create(objective, optimizers, images[0])
+    one = jax.jit(
+        lambda state, images: step.train_step(
+            state, images, objective=objective, optimizers=optimizers
+        )
+    )
+    for batch in images:
+        state, metrics = one(state, batch)
+    assert int(state.step) == 3
+    assert all(np.all(np.isfinite(value)) for value in metrics.values())
+    # and it names a data set that there is
+    assert config.data.name in pipeline.NAMES
+
+
+def test_a_config_file_refuses_an_unknown_variant():
+    for path in sorted(Path("configs").glob("*.py")):
+        with pytest.raises(ValueError, match="unknown variant 'nothing'; there"):
+            conftest.read_config(path, "nothing")
