@@ -12,9 +12,11 @@ import time
 import jax
 
 import cvae_jax
-from cvae_jax import batches, scores
+from cvae_jax import batches
 from cvae_jax.datasets import pipeline
 from cvae_jax.evaluate import Options
+from cvae_jax.scores.registry import METRICS
+from cvae_jax.scores.subject import Subject
 
 # The scores of codes: the others take what a few batches take, or train networks.
 NAMES = (
@@ -43,12 +45,10 @@ def main():
     seconds = time.perf_counter() - start
     print(f"{dataset.source}, {dataset.size}x{dataset.size}, {codes[0].shape[1]} codes")
     print(f"{'encoding':<26}{seconds:8.1f} s")
-    subject = scores.Subject(
-        config, model.objective, model.params, dataset, devices, *codes, Options()
-    )
+    subject = Subject(config, model.objective, model.params, dataset, devices, *codes, Options())
     for name in NAMES:
         start = time.perf_counter()
-        found = scores.METRICS[name].function(subject)
+        found = METRICS[name].function(subject)
         seconds = time.perf_counter() - start
         values = ", ".join(
             f"{key} {entry['value']:.3f}" + (f" +- {entry['std']:.3f}" if "std" in entry else "")

@@ -11,7 +11,7 @@ from cvae_jax.objectives.bayesian_joint import rows_needed
 from cvae_jax.objectives.cascade import CRITIC_INPUTS
 from cvae_jax.objectives.decomposition import ESTIMATORS
 from cvae_jax.objectives.infogan import LOSSES
-from cvae_jax.scores import METRICS, named
+from cvae_jax.scores.registry import METRICS, named
 
 _OPTIMIZERS = ("model", "cascade", "factor", "image")
 

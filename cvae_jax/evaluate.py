@@ -15,15 +15,16 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from cvae_jax import allocator, batches, build, checks, command_line, loading, pictures, scores
+from cvae_jax import allocator, batches, build, checks, command_line, loading, pictures
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
+from cvae_jax.scores import registry
+from cvae_jax.scores.subject import FEW, Subject, entry
 from cvae_jax.structure_scores import CODES, JOINT_ROWS, structure_scores
 from cvae_jax.workdir import read_json, write_json
 
 log = logging.getLogger(__name__)
 
-_FEW = 10_000
 _VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 
 
@@ -42,15 +43,13 @@ def _structure_entries(structure, seed) -> dict:
     )
     forbidden = "nats of dependence that the structure forbids, Gaussian copula"
     entries = {
-        "ancestor_share": scores.entry(structure["ancestor_share"], share, CODES, seed),
-        "forbidden_dependence": scores.entry(
-            sum(structure["forbidden"]), forbidden, JOINT_ROWS, seed
-        ),
+        "ancestor_share": entry(structure["ancestor_share"], share, CODES, seed),
+        "forbidden_dependence": entry(sum(structure["forbidden"]), forbidden, JOINT_ROWS, seed),
     }
     composition = [x for x in structure["composition"] if x is not None]
     if composition:
         text = "factor information that composed nodes share with their poorest parent"
-        entries["composition"] = scores.entry(np.mean(composition), text, _FEW, seed)
+        entries["composition"] = entry(np.mean(composition), text, FEW, seed)
     return entries
 
 
@@ -66,7 +65,7 @@ def evaluate_run(
       objective: see `objectives.base`.
       params: the model's.
       dataset: what it was trained on.
-      names: of scores.METRICS; these alone are made and put beside what results.json holds of the
+      names: of registry.METRICS; these alone are made and put beside what results.json holds of the
         same step. None: config.eval.metrics, the structure's scores and the pictures.
       options: an `Options`; None: its defaults.
     """
@@ -74,8 +73,8 @@ def evaluate_run(
     devices = jax.local_devices()
     log.info("encoding %d images", len(dataset.factors))
     mean, logvar = batches.encode_all(objective, params, dataset, devices)
-    subject = scores.Subject(config, objective, params, dataset, devices, mean, logvar, options)
-    found = scores.make(subject, scores.named(config.eval.metrics) if names is None else names)
+    subject = Subject(config, objective, params, dataset, devices, mean, logvar, options)
+    found = registry.make(subject, registry.named(config.eval.metrics) if names is None else names)
     results = {
         "step": step,
         "seed": config.seed,
@@ -88,7 +87,7 @@ def evaluate_run(
         if old["step"] == step:
             results = old | {"scores": old["scores"] | found}
     if names is None:
-        few = subject.rows[:_FEW]
+        few = subject.rows[:FEW]
         structure = structure_scores(
             objective,
             params,
@@ -120,11 +119,11 @@ def evaluate_run(
 def table(results: dict) -> str:
     """Results as lines of text: name, value, spread where it is known, definition."""
     lines = [f"step {results['step']}, {results['data']['source']}"]
-    for name, entry in results["scores"].items():
-        spread = f"+- {entry['std']:.4f}" if "std" in entry else ""
+    for name, score in results["scores"].items():
+        spread = f"+- {score['std']:.4f}" if "std" in score else ""
         lines.append(
-            f"  {name:<30}{entry['value']:>10.4f} {spread:<9}  {entry['definition']} "
-            f"({entry['samples']:,} images)"
+            f"  {name:<30}{score['value']:>10.4f} {spread:<9}  {score['definition']} "
+            f"({score['samples']:,} images)"
         )
     return "\n".join(lines)
 
@@ -139,7 +138,7 @@ def main(argv) -> None:
         "--metrics",
         default="",
         help="names with commas, or all; default: the run's eval.metrics, and the pictures. "
-        f"There are {', '.join(scores.METRICS)}",
+        f"There are {', '.join(registry.METRICS)}",
     )
     parser.add_argument(
         "--num_samples", type=int, default=10_000, help="images for FID, KID and inception score"
@@ -147,7 +146,7 @@ def main(argv) -> None:
     parser.add_argument("--inception", default="", help="pytorch-fid's file of weights")
     parser.add_argument("--data_dir", default="", help="where data are kept; default: the run's")
     args = parser.parse_args(argv[1:])
-    names = scores.named(args.metrics) if args.metrics else None
+    names = registry.named(args.metrics) if args.metrics else None
     checks.metrics(names or ())
     if args.num_samples < 100:
         raise UserError(f"--num_samples is {args.num_samples}: it must be at least 100")

@@ -6,6 +6,7 @@ models on one data set, and with nothing published.
 
 import logging
 import pathlib
+import zlib
 from typing import NamedTuple
 
 import jax
@@ -100,7 +101,9 @@ def classifier(dataset, cache: pathlib.Path, *, seed=0) -> Trained:
     sizes = tuple(int(n) for n in classes.max(axis=0) + 1)
     module = Classifier(sizes)
     n = len(classes)
-    name = "-".join([dataset.name.replace("/", "_"), f"{dataset.size}x{dataset.size}", f"{n}"])
+    # The labels' checksum: a folder of pictures may change under its name.
+    labels = zlib.crc32(np.ascontiguousarray(dataset.factors))
+    name = f"{dataset.name.replace('/', '_')}-{dataset.size}x{dataset.size}-{labels:08x}"
     path = cache / f"{name}-seed{seed}.msgpack"
     example = dataset.images(np.arange(1)) / 255.0
     shapes = jax.eval_shape(module.init, jax.random.key(0), example)

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from cvae_jax import batches, build, evaluate, features, rank, scores
+from cvae_jax import batches, build, evaluate, features, rank
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.held_out import held_out
 from cvae_jax.objectives.base import Objective
+from cvae_jax.scores import images as images_scores
 from cvae_jax.train import train_and_evaluate
 from cvae_jax.workdir import read_json, write_json
 
@@ -33,7 +34,7 @@ def test_intersection_over_union_by_hand():
     images[2, 0, 0] = 1  # .5 is not above .5: 0
     reconstructions[2, 0, 0] = 0.5
     # the last one is empty on both sides: nothing is wrong, 1
-    found = scores.intersection_over_union(images, reconstructions)
+    found = images_scores.intersection_over_union(images, reconstructions)
     assert found == pytest.approx((2 / 3 + 0 + 0 + 1) / 4)
 
 
@@ -54,7 +55,7 @@ def test_scores_are_the_objectives_own_terms(dataset):
     config = conftest.small_config()
     objective = build.objective(config, build.DataInfo(16, 1, 37))
     params = jax.jit(objective.init)(jax.random.key(0), np.zeros((16, 16, 16, 1), np.float32))
-    terms, count = scores.bound(config, objective, params, dataset, jax.random.key(1))
+    terms, count = images_scores.bound(config, objective, params, dataset, jax.random.key(1))
     assert count == 32  # two batches of 16 out of 37
     assert terms["elbo"] == pytest.approx(-terms["recon"] - terms["kl"], rel=1e-5)
     assert 100 < terms["recon"] < 256  # at the start about 256 log 2 = 177 nats
@@ -149,15 +150,21 @@ def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
 
 
 @pytest.mark.xdist_group("trained")
-def test_scores_of_another_step_do_not_join(trained):
+def test_scores_of_another_step_do_not_join(trained, monkeypatch):
+    test_split = conftest.noise_dataset(40, 16)
+    load = pipeline.load
+    monkeypatch.setattr(pipeline, "load", lambda *a: test_split if a[3:] == ("test",) else load(*a))
     workdir = trained / "seed1"
     results = read_json(workdir / "results.json")
     write_json(workdir / "results.json", results | {"step": 2})
-    evaluate.main(["evaluate", f"--workdir={workdir}", "--metrics=mig,unsupervised"])
+    evaluate.main(["evaluate", f"--workdir={workdir}", "--metrics=mig,held_out"])
     found = read_json(workdir / "results.json")
     assert found["step"] == 3
     assert found["scores"]["mig"] == results["scores"]["mig"]
     assert "recon" not in found["scores"]
+    elbo, likelihood = (found["scores"][f"test_{name}"] for name in ("elbo", "log_likelihood"))
+    assert elbo["samples"] == 40
+    assert -256 < elbo["value"] <= likelihood["value"] < -100  # about 256 log 2 nats at the start
 
 
 @pytest.mark.xdist_group("trained")

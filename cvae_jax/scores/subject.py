@@ -1,0 +1,53 @@
+"""What a score is made from, and what it looks like in results.json."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cvae_jax.datasets import pipeline
+from cvae_jax.objectives.base import Objective, Players
+
+FEW = 10_000  # rows of the metrics that disentanglement_lib takes from 10,000 samples
+_REPEATS = 5  # of metrics that draw rows and take a second
+
+
+class Subject(NamedTuple):
+    """What is scored: a model, its data, and its codes of all of them."""
+
+    config: Any
+    objective: Objective
+    params: Players
+    dataset: pipeline.Dataset
+    devices: list
+    mean: np.ndarray  # [N, d]
+    logvar: np.ndarray  # [N, d]
+    options: Any  # num_samples, inception: see `evaluate`
+
+    @property
+    def seed(self) -> int:
+        """Of every draw that a score makes."""
+        return self.config.seed
+
+    @property
+    def rows(self) -> np.ndarray:
+        """All rows in random order, [N]."""
+        return self.rows_of(self.seed)
+
+    def rows_of(self, seed) -> np.ndarray:
+        """The same of another seed."""
+        return np.random.default_rng(seed).permutation(len(self.mean))
+
+
+def entry(value, definition: str, samples: int, seed: int, std=None) -> dict:
+    """A score as results.json holds it; std where the value is an estimate with a known spread."""
+    content = {"value": float(value), "definition": definition, "samples": samples, "seed": seed}
+    return content if std is None else content | {"std": float(std)}
+
+
+def repeated(subject, function, definition, samples):
+    """Mean and spread over repeats that draw other rows: function(seed) -> float."""
+    values = [function(subject.seed + i) for i in range(_REPEATS)]
+    text = f"{definition}; mean and std over {_REPEATS} draws"
+    return entry(
+        np.mean(values), text, min(samples, len(subject.mean)), subject.seed, np.std(values)
+    )
