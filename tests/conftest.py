@@ -31,6 +31,25 @@ from cvae_jax import networks
 from cvae_jax.datasets import pipeline
 from cvae_jax.objectives.base import Players
 
+# Their tests share a fixture that takes a while: one worker runs them all.
+TOGETHER = ("test_main.py", "test_evaluate.py", "test_sample_quality.py")
+
+
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist there is no such hook
+def pytest_xdist_make_scheduler(config, log):
+    """Tests go to whichever worker is free, those of the files TOGETHER to one and the same.
+
+    pytest-xdist 3.8's own groups have no effect under pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return file if file.endswith(TOGETHER) else nodeid
+
+    return Scheduling(config, log)
+
 
 @pytest.fixture
 def images():

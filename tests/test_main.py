@@ -33,9 +33,6 @@ SMALL = {
     "eval.metrics": "mig,factor_score,reconstruction,terms",
 }
 
-# One worker runs them all: they share a run and the prepared data.
-pytestmark = pytest.mark.xdist_group("main")
-
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):

@@ -177,7 +177,6 @@ def trained(striped, tmp_path_factory):
         return features.classifier(striped, folder), folder
 
 
-@pytest.mark.xdist_group("classifier")
 def test_the_classifier_learns_is_kept_and_made_anew_where_damaged(striped, trained, monkeypatch):
     first, folder = trained
     assert first.accuracy == {"a": 1.0, "b": 1.0}
@@ -197,7 +196,6 @@ def test_the_classifier_learns_is_kept_and_made_anew_where_damaged(striped, trai
         features.classifier(nothing, folder)
 
 
-@pytest.mark.xdist_group("classifier")
 def test_better_samples_have_better_scores(striped, trained):
     network = sample_quality.classifier_network(trained[0])
     rng = np.random.default_rng(0)
