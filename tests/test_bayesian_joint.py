@@ -96,8 +96,14 @@ def by_number_of_draws():
 GROUPS = by_number_of_draws()
 
 
-@pytest.mark.parametrize(("batch", "rows", "limit"), [(64, 16, 0.05), (512, 80, 0.01)])
-@pytest.mark.parametrize("num_draws", sorted(GROUPS))
+# Close by takes a minute: by default for the structures of most draws alone.
+SIZES = [(n, 64, 16, 0.05) for n in sorted(GROUPS)] + [
+    pytest.param(n, 512, 80, 0.01, marks=[pytest.mark.slow] if n < max(GROUPS) else [])
+    for n in sorted(GROUPS)
+]
+
+
+@pytest.mark.parametrize(("num_draws", "batch", "rows", "limit"), SIZES)
 def test_law(num_draws, batch, rows, limit):
     """The covariance of p_B's samples, whatever dependence the structure forbids and q has.
 
