@@ -67,7 +67,7 @@ def make(subject: Subject, names) -> dict:
             log.warning("%s left out: %s", name, error)
     if missing:
         log.info(
-            "%s has %d labelled factors, too few for %s",
+            "labelled factors of %s: %d, too few for %s",
             subject.dataset.name,
             have,
             ", ".join(missing),
