@@ -17,6 +17,7 @@ from flax import linen as nn
 from flax import serialization
 from tqdm import tqdm
 
+from cvae_jax import batches
 from cvae_jax.errors import UserError
 from cvae_jax.networks import StridedConv
 
@@ -122,8 +123,13 @@ def classifier(dataset, cache: pathlib.Path, *, seed=0) -> Trained:
     predict = jax.jit(
         lambda images: [x.argmax(axis=1) for x in module.apply(params, images / 255.0)[1]]
     )
-    found = [predict(dataset.images(part)) for part in np.array_split(held_out, -(-n // 1000))]
-    found = [np.concatenate(f) for f in zip(*found, strict=True)]
+    found = batches.mapped(
+        predict,
+        lambda index: dataset.images(held_out[index]),
+        len(held_out),
+        jax.local_devices()[:1],
+        what="classifier, held-out images",
+    )
     accuracy = {
         factor: float(np.mean(f == classes[held_out, i]))
         for i, (factor, f) in enumerate(zip(dataset.factor_names, found, strict=True))

@@ -16,7 +16,6 @@ def test_processes_share_an_epoch():
     program = """
 import sys
 from cvae_jax.datasets import pipeline
-from cvae_jax.errors import UserError
 for step in range(6):
     print(*pipeline.batch_indices(3, step, 8, 48, int(sys.argv[1]), 2))
 """

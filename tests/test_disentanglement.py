@@ -266,7 +266,7 @@ def test_unsupervised_scores_of_a_gaussian():
     root = scipy.linalg.sqrtm(s * np.diag(s)[:, None]).real  # as disentanglement_lib has it
     expected = 2 * np.trace(s) - 2 * np.trace(root)
     assert found.wasserstein_correlation == pytest.approx(expected)
-    assert found.wasserstein_correlation_normalised == pytest.approx(expected / np.trace(s))
+    assert found.wasserstein_normalised == pytest.approx(expected / np.trace(s))
     # I of a Gaussian pair with correlation r is -1/2 log(1 - r^2); binning loses some
     pair = metrics.unsupervised_scores(codes[:, :2], bins=10)
     r = np.corrcoef(codes[:, 0], codes[:, 1])[0, 1]

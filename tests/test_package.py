@@ -18,7 +18,7 @@ MAY = {
     "structures": (),
     "batches": ("parallel",),
     "held_out": ("distributions",),
-    "features": ("errors", "networks"),
+    "features": ("batches", "errors", "networks"),
     "dependence": ("structures",),
     "distributions": (),
     "parallel": (),

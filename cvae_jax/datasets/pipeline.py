@@ -110,8 +110,7 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
     if kind == "folder" and rest:
         from cvae_jax.datasets import folder
 
-        if split != "train":
-            raise UserError(f"{name} has no split {split!r}, only train: it is all of the folder")
+        _check_split(name, split, ("train",))
         copy = _keeping(name, root, lambda: folder.load(rest, size, root))
         return as_dataset(name, size, copy)
     if kind == "tfds" and rest:
@@ -126,11 +125,15 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
             "folder:PATH and tfds:NAME"
         )
     if name == "mnist_5k":
-        if split != "train":
-            raise UserError(f"mnist_5k has no split {split!r}, only train")
+        _check_split(name, split, ("train",))
         return _digits(size)
     builder_cls, config = catalogue.builder(catalogue.ENTRIES[name])
     return load_builder(name, builder_cls, config, size, data_dir, split)
+
+
+def _check_split(name, split, splits):
+    if split not in splits:
+        raise UserError(f"{name} has no split {split!r}, only {', '.join(splits)}")
 
 
 def data_root(data_dir: str = "") -> pathlib.Path:
@@ -168,8 +171,7 @@ def load_builder(
     if size not in sizes:
         allowed = f"{', '.join(map(str, sizes[:-1]))} or {sizes[-1]}"
         raise UserError(f"data.size is {size}: it must be {allowed}")
-    if split not in builder_cls.SPLITS:
-        raise UserError(f"{name} has no split {split!r}, only {', '.join(builder_cls.SPLITS)}")
+    _check_split(name, split, builder_cls.SPLITS)
     root = data_root(data_dir)
     copy = _keeping(
         name, root, lambda: working_copy.prepared(name, builder_cls, config, root, split)

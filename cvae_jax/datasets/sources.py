@@ -46,7 +46,7 @@ def find(file: File, data_dir: pathlib.Path, folder: str = "") -> Found:
     manual = data_dir / "downloads" / "manual" / folder / file.name
     for path in (manual, manual.with_name(file.name.removesuffix(".gz"))):
         if path.is_file():
-            return Found(path, bool(file.digest) and has_digest(path, file.digest))
+            return Found(path, has_digest(path, file.digest))
     downloaded = data_dir / "downloads" / folder / file.name
     if downloaded.is_file():
         return Found(downloaded, True)
@@ -116,8 +116,8 @@ def _digest(path: pathlib.Path, like: str) -> str:
 
 
 def has_digest(path: pathlib.Path, digest: str) -> bool:
-    """Whether a file has a digest such as "sha256:..."."""
-    return _digest(path, digest) == digest
+    """Whether a file has a digest such as "sha256:..."; "", which nobody gives, none has."""
+    return bool(digest) and _digest(path, digest) == digest
 
 
 def refusing(path: pathlib.Path, what: str, rows: Iterator) -> Iterator:

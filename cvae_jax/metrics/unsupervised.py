@@ -12,7 +12,7 @@ class Unsupervised(NamedTuple):
 
     total_correlation: float  # nats
     wasserstein_correlation: float  # squared distance, in the codes' units
-    wasserstein_correlation_normalised: float  # the same / sum of variances
+    wasserstein_normalised: float  # the same / sum of variances
     mutual_information: float  # nats, mean over pairs, of binned codes
 
 

@@ -108,9 +108,7 @@ def unsupervised(subject):
         "nats, mean over pairs of codes, 20 bins",
     )
     scores = {
-        f"codes_{name.replace('correlation_', '')}": entry(
-            value, definition, len(few), subject.seed
-        )
+        f"codes_{name}": entry(value, definition, len(few), subject.seed)
         for name, value, definition in zip(found._fields, found, definitions, strict=True)
     }
     definition = "codes whose posterior mean has a variance above .01 (Burda et al. 2016)"

@@ -22,9 +22,8 @@ class Metric(NamedTuple):
 METRICS = {
     "mig": Metric(codes.mig, factors=1),
     "mig_chen": Metric(codes.mig_chen, factors=1),
-    "factor_score": Metric(
-        codes.factor_score, factors=2
-    ),  # who guesses the one factor is always right
+    # With one factor, who guesses it is always right.
+    "factor_score": Metric(codes.factor_score, factors=2),
     "beta_vae_score": Metric(codes.beta_vae_score, factors=2),
     "sap": Metric(codes.sap, factors=1),
     "modularity_explicitness": Metric(codes.modularity_explicitness, factors=2),
