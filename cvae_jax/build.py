@@ -54,6 +54,7 @@ def _base(config, info: DataInfo) -> Objective:
             categories=fields.categories,
             noise=fields.noise,
             info_weight=fields.info_weight,
+            continuous_weight=fields.continuous_weight,
             loss=fields.loss,
             packed=fields.packed,
             image_noise=noise,

@@ -42,6 +42,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.objective.infogan = ml_collections.ConfigDict(  # codes are objective.latents
         {"categories": 0, "noise": 62, "info_weight": 1.0, "loss": "least_squares"}
     )  # or cross_entropy, the original's
+    # of the continuous codes' information beside the category's
+    config.objective.infogan.continuous_weight = 1.0
     config.objective.infogan.packed = 2  # images that the discriminator judges together
     # standard deviation of the noise that it sees them under, and what it falls to in so many steps
     config.objective.infogan.image_noise = 0.4

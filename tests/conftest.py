@@ -5,18 +5,18 @@ import signal
 import tempfile
 
 # Before jax starts: four virtual devices, and a thread pool large enough that their collectives
-# cannot wait for each other. Compilation is most of the suite's time: less optimisation halves it
-# (what runs in a process of its own runs with the defaults).
+# cannot wait for each other. Compilation is most of the suite's time: less optimisation halves it.
+LESS_OPTIMISATION = "--xla_backend_optimization_level=0"
 if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers inherit all this
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + (
-        " --xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+        f" --xla_force_host_platform_device_count=4 {LESS_OPTIMISATION}"
     )
     os.environ["NPROC"] = "16"
     os.environ["JAX_PLATFORMS"] = "cpu"
     # Many tests compile the same programs; workers and processes started by tests share the folder.
     compiled = tempfile.TemporaryDirectory(prefix="cvae_jax_compiled_")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 
 import functools
 
@@ -30,6 +30,9 @@ import cvae_jax
 from cvae_jax import networks
 from cvae_jax.datasets import pipeline
 from cvae_jax.objectives.base import Players
+
+# compiler_options of what runs for long: there optimisation is worth its time
+FULL = {"xla_backend_optimization_level": 3}
 
 # Their tests share a fixture that takes a while: one worker runs them all.
 TOGETHER = ("test_main.py", "test_evaluate.py", "test_sample_quality.py")

@@ -1,5 +1,6 @@
 """sample_joint on cases where its answer is known row by row, and the law of its samples."""
 
+import conftest
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -130,8 +131,7 @@ def test_law(num_draws, batch, rows, limit):
             / 4000
         )
 
-    fast = {"xla_backend_optimization_level": 3}  # long enough to be worth it, see conftest.py
-    found = np.asarray(jax.jit(covariances, compiler_options=fast)(plans, factors))
+    found = np.asarray(jax.jit(covariances, compiler_options=conftest.FULL)(plans, factors))
     for structure, cov, mean in zip(cases, covs, found, strict=True):
         expected = linear_gaussian.structured(cov, structure)
         units = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))

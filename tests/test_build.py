@@ -89,7 +89,7 @@ def test_each_player_has_its_own_adam():
 def test_weight_zero_builds_the_base_alone():
     config = conftest.small_config(**{"cascade.weight": 0.0})
     objective = build.objective(config, build.DataInfo(16, 1, 100))
-    params = objective.init(jax.random.key(0), jax.numpy.zeros((2, 16, 16, 1)))
+    params = jax.jit(objective.init)(jax.random.key(0), jax.numpy.zeros((2, 16, 16, 1)))
     assert params.critic == {}
     optimizers = build.optimizers(config)
     optimizers.critic.init(params.critic)

@@ -24,8 +24,8 @@ def test_every_config_trains(path, variant):
     """Three steps on noise of the right size, the losses finite."""
     config = conftest.read_config(path, variant)
     colour = config.data.name in ("celeba", "chairs3d", "shapes3d")
-    batch = 2 * config.objective.latents  # what a sample of p_B needs at the least
-    config.batch_size = batch = max(batch, 16)
+    # what a sample of p_B and InfoGAN's packs need at the least
+    config.batch_size = batch = max(4, 2 * config.objective.latents)
     config.cascade.critic_layers, config.cascade.critic_width = 2, 32
     checks.check(config, 1)
     images = np.random.default_rng(0).integers(

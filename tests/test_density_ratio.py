@@ -5,6 +5,7 @@ The full-length comparison is `python -m benchmarks.density_ratio`.
 
 import functools
 
+import conftest
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -158,7 +159,7 @@ def test_gradient_with_a_trained_critic_points_the_same_way(critic_input):
     structure = structure if critic_input == "joint" else structure.marginal()
     objective = linear_objective(structure, critic_input, networks.Critic(2, 128))
     images, optimizer = jnp.zeros((256, 1)), optax.adam(optax.cosine_decay_schedule(2e-3, 1000))
-    critic = objective.init(jax.random.key(0), images).critic
+    critic = jax.jit(objective.init)(jax.random.key(0), images).critic
     params = Players(jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), model), critic)
 
     def step(carry, rng):
@@ -169,7 +170,10 @@ def test_gradient_with_a_trained_critic_points_the_same_way(critic_input):
         return (optax.apply_updates(critic, updates), opt_state), None
 
     rngs = jax.random.split(jax.random.key(1), 1000)
-    train = jax.jit(lambda critic: jax.lax.scan(step, (critic, optimizer.init(critic)), rngs)[0][0])
+    train = jax.jit(
+        lambda critic: jax.lax.scan(step, (critic, optimizer.init(critic)), rngs)[0][0],
+        compiler_options=conftest.FULL,
+    )
     found = model_gradient(objective, params._replace(critic=train(critic)), rows=5_000)
     expected = closed_form_gradient(model, structure)
     cosine = found @ expected / np.linalg.norm(found) / np.linalg.norm(expected)
@@ -181,7 +185,8 @@ def test_independent_on_z_hat_is_the_permute_dims_penalty_on_z_hat():
     objective = linear_objective(STRUCTURES[0], "z_hat", networks.Critic(1, 8))
     z_hat = np.random.default_rng(0).normal(size=(32, D)).astype(np.float32)
     samples = {"cascade": {"z": jnp.zeros((32, D)), "z_hat": jnp.asarray(z_hat)}}
-    params, rng = objective.init(jax.random.key(0), jnp.zeros((32, 1))), jax.random.key(1)
+    params = jax.jit(objective.init)(jax.random.key(0), jnp.zeros((32, 1)))
+    rng = jax.random.key(1)
     loss, _ = objective.critic_loss(params, samples, rng, 0)
 
     key = cvae_jax.objectives.density_ratio.named_key(rng, "cascade")

@@ -64,7 +64,10 @@ def test_trained_scorers_find_the_information_of_an_edge():
     images = np.zeros((64, 2), np.float32)
     state = conftest.create(objective, optimizers, images)
     step = functools.partial(cvae_jax.train_step, objective=objective, optimizers=optimizers)
-    run = jax.jit(lambda state: jax.lax.scan(lambda s, _: step(s, images), state, None, 600))
+    run = jax.jit(
+        lambda state: jax.lax.scan(lambda s, _: step(s, images), state, None, 600),
+        compiler_options=conftest.FULL,
+    )
     _, metrics = run(state)
     found = np.mean(metrics["edge_information"][-200:])
     information = -0.5 * np.log(1 - 0.36)

@@ -63,7 +63,7 @@ def test_noise_is_of_the_size_that_the_step_has(ready):
     params, images = ready
     objective = make(image_noise=lambda step: 0.5 / (1 + step))
     for step, expected in ((0, 0.5), (4, 0.1)):
-        _, (_, samples) = objective.model_loss(params, images, jax.random.key(5), step)
+        _, (_, samples) = jax.jit(objective.model_loss)(params, images, jax.random.key(5), step)
         noise = np.asarray(samples["image"]["real"]) - images
         assert noise.std() == pytest.approx(expected, rel=0.05)
         assert abs(noise.mean()) < 0.03 * expected

@@ -18,9 +18,9 @@ def floats(images):
 
 def test_vae_loss_is_the_bound_written_out(images):
     objective = cvae_jax.vae(networks.burgess(8, 1, 4), pixel_weight=3.0)
-    params = objective.init(jax.random.key(0), floats(images))
+    params = jax.jit(objective.init)(jax.random.key(0), floats(images))
     rng = jax.random.key(1)
-    loss, (metrics, samples) = objective.model_loss(params, floats(images), rng, 0)
+    loss, (metrics, samples) = jax.jit(objective.model_loss)(params, floats(images), rng, 0)
     mean, logvar = (np.asarray(x, np.float64) for x in objective.encode(params, floats(images)))
     z = mean + np.exp(logvar / 2) * np.asarray(jax.random.normal(rng, mean.shape))
     np.testing.assert_allclose(samples["z"], z, rtol=1e-4, atol=1e-5)
@@ -47,10 +47,10 @@ def test_classification_loss_by_hand():
 def test_cascade_adds_weight_times_the_mean_logit(images, critic_input):
     base = cvae_jax.vae(networks.burgess(8, 1, 4))
     objective = conftest.small_cascade(weight=5.0, critic_input=critic_input)
-    params = objective.init(jax.random.key(0), floats(images))
+    params = jax.jit(objective.init)(jax.random.key(0), floats(images))
     rng = jax.random.key(1)
-    base_loss, (base_metrics, _) = base.model_loss(params, floats(images), rng, 0)
-    loss, (metrics, samples) = objective.model_loss(params, floats(images), rng, 0)
+    base_loss, (base_metrics, _) = jax.jit(base.model_loss)(params, floats(images), rng, 0)
+    loss, (metrics, samples) = jax.jit(objective.model_loss)(params, floats(images), rng, 0)
     v = samples["cascade"]
     rows = np.concatenate([v["z"], v["z_hat"]], 1) if critic_input == "joint" else v["z_hat"]
     logits = networks.Critic(2, 32).apply({"params": params.critic["cascade"]}, rows)
@@ -63,8 +63,8 @@ def test_cascade_adds_weight_times_the_mean_logit(images, critic_input):
 
 def test_second_pass_re_encodes_the_decoded_prior(images):
     objective = conftest.small_cascade()
-    params = objective.init(jax.random.key(0), floats(images))
-    _, (_, samples) = objective.model_loss(params, floats(images), jax.random.key(1), 0)
+    params = jax.jit(objective.init)(jax.random.key(0), floats(images))
+    _, (_, samples) = jax.jit(objective.model_loss)(params, floats(images), jax.random.key(1), 0)
     z, z_hat = samples["cascade"]["z"], samples["cascade"]["z_hat"]
     mean, logvar = objective.encode(params, objective.decode(params, z))
     standard = (np.asarray(z_hat) - mean) / np.exp(0.5 * np.asarray(logvar))
@@ -76,25 +76,25 @@ def test_second_pass_re_encodes_the_decoded_prior(images):
 @pytest.mark.parametrize("critic_input", ["z_hat", "joint"])
 def test_no_gradient_between_the_players(images, critic_input):
     objective = conftest.small_cascade(critic_input=critic_input, prior_batch_size=32)
-    params = objective.init(jax.random.key(0), floats(images))
+    params = jax.jit(objective.init)(jax.random.key(0), floats(images))
     rng = jax.random.key(1)
 
     def critic_loss(model):
         p = params._replace(model=model)
-        _, (_, samples) = objective.model_loss(p, floats(images), rng, 0)
+        _, (_, samples) = jax.jit(objective.model_loss)(p, floats(images), rng, 0)
         return objective.critic_loss(p, jax.lax.stop_gradient(samples), rng, 0)[0]
 
-    zero = jax.grad(critic_loss)(params.model)
+    zero = jax.jit(jax.grad(critic_loss))(params.model)
     assert all(np.all(np.asarray(g) == 0) for g in jax.tree.leaves(zero))
 
     # The step moves the critic by the critic's loss alone: with the model's weight on the KL
     # multiplied by a thousand, the critic's first update stays what it was.
     other = conftest.small_cascade(weight=2000.0, critic_input=critic_input, prior_batch_size=32)
-    _, (_, samples) = objective.model_loss(params, floats(images), rng, 0)
+    _, (_, samples) = jax.jit(objective.model_loss)(params, floats(images), rng, 0)
     gradients = [
-        jax.grad(lambda c, o=o: o.critic_loss(params._replace(critic=c), samples, rng, 0)[0])(
-            params.critic
-        )
+        jax.jit(
+            jax.grad(lambda c, o=o: o.critic_loss(params._replace(critic=c), samples, rng, 0)[0])
+        )(params.critic)
         for o in (objective, other)
     ]
     conftest.assert_trees_equal(*gradients)
@@ -106,12 +106,17 @@ def test_weight_zero_leaves_the_base_as_it_is(images):
     wrapped = conftest.small_cascade(weight=0.0)
     rng, step_rng = jax.random.key(0), jax.random.key(3)
     conftest.assert_trees_equal(
-        base.init(rng, floats(images)).model, wrapped.init(rng, floats(images)).model
+        jax.jit(base.init)(rng, floats(images)).model,
+        jax.jit(wrapped.init)(rng, floats(images)).model,
     )
-    params = wrapped.init(rng, floats(images))
+    params = jax.jit(wrapped.init)(rng, floats(images))
     grads = [
-        jax.grad(
-            lambda m, o=o: o.model_loss(params._replace(model=m), floats(images), step_rng, 0)[0]
+        jax.jit(
+            jax.grad(
+                lambda m, o=o: o.model_loss(params._replace(model=m), floats(images), step_rng, 0)[
+                    0
+                ]
+            )
         )(params.model)
         for o in (base, wrapped)
     ]
@@ -120,8 +125,8 @@ def test_weight_zero_leaves_the_base_as_it_is(images):
 
 def test_donors_come_from_the_larger_prior_batch(images):
     objective = conftest.small_cascade(prior_batch_size=48)
-    params = objective.init(jax.random.key(0), floats(images))
-    _, (_, samples) = objective.model_loss(params, floats(images), jax.random.key(1), 0)
+    params = jax.jit(objective.init)(jax.random.key(0), floats(images))
+    _, (_, samples) = jax.jit(objective.model_loss)(params, floats(images), jax.random.key(1), 0)
     shapes = {k: x.shape for k, x in samples["cascade"].items()}
     assert shapes == {"z": (16, 4), "z_hat": (16, 4), "donor_z": (32, 4), "donor_z_hat": (32, 4)}
     # Moving the donors alone moves the samples of p_B, hence the critic's loss.

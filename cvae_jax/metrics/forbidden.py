@@ -1,8 +1,6 @@
 """Dependence among (z, z_hat) that the structure forbids, by the Gaussian copula."""
 
 import numpy as np
-from scipy.special import digamma, ndtri
-from scipy.stats import rankdata
 
 # Of a residual variance, the whole being 1: below it a variable is a function of the others up to
 # rounding. Bounds a node's dependence at 13.8 nats.
@@ -51,6 +49,9 @@ def forbidden_dependence(z, z_hat, parents):
       ValueError: if the shapes disagree, a value is not finite, there are no more rows than
         variables + 1, or parents have an unknown node or a cycle.
     """
+    from scipy.special import digamma, ndtri  # they take a second: not before they are needed
+    from scipy.stats import rankdata
+
     parents = [tuple(among) for among in parents]
     joint = any(kind == "z" for among in parents for kind, _ in among)
     arrays = [np.asarray(a, np.float64) for a in ((z_hat, z) if joint else (z_hat,))]

@@ -1,7 +1,6 @@
 """Unsupervised disentanglement ranking (UDR): which of several runs to trust, without labels."""
 
 import numpy as np
-from scipy.stats import spearmanr
 
 INFORMATIVE = 0.01  # nats of KL; a dimension with less carries nothing
 
@@ -45,6 +44,8 @@ def udr(codes, kl_per_dim):
 
 
 def _similarity(a, b):
+    from scipy.stats import spearmanr  # it takes a second: not before it is needed
+
     d_a, d_b = a.shape[1], b.shape[1]
     if not d_a or not d_b:
         return 0.0

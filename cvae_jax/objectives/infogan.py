@@ -22,6 +22,7 @@ def infogan(
     categories: int = 0,
     noise: int = 62,
     info_weight=1.0,
+    continuous_weight=1.0,
     loss: str = "least_squares",
     packed: int = 2,
     image_noise=0.04,
@@ -31,7 +32,7 @@ def infogan(
     Codes z ~ U(-1, 1)^d, a category c and noise e make an image x = G(z, c, e). Generator and
     recogniser Q minimise, mean over the batch, in nats:
 
-        adversarial(D(x)) - info_weight * ( E[log q(z | x)] + E[log q(c | x)] )
+        adversarial(D(x)) - info_weight * ( E[log q(c | x)] + continuous_weight E[log q(z | x)] )
 
     The discriminator D minimises its own loss. It judges `packed` images at a time, stacked as
     channels (Lin et al. 2018, arXiv:1712.04086), and all of them under fresh Gaussian noise
@@ -48,6 +49,8 @@ def infogan(
       categories: of the categorical code, drawn with equal chances; 0: none.
       noise: the number of N(0, 1) inputs besides.
       info_weight: a number, or a function of the step.
+      continuous_weight: of the continuous codes beside the category. The original's authors took .1
+        on MNIST; with 1 their information, which has no upper bound, outgrows the category's.
       loss: "cross_entropy" (the original's, with -log D(x) for the generator) or "least_squares"
         (Mao et al. 2017).
       packed: images that D judges together; the batch on each device divides by it.
@@ -127,10 +130,13 @@ def infogan(
         fake = generate(params, z, category, e)
         mean, logvar, category_logits = recognise(params, fake)
         log_q = jnp.sum(distributions.log_gaussian(z, mean, logvar), axis=1)
+        weighted = continuous_weight * log_q
         entropy = latents * jnp.log(2.0)
         if categories:
             own = jnp.take_along_axis(category_logits, category[:, None], axis=1)[:, 0]
-            log_q += own - jax.nn.logsumexp(category_logits, axis=1)
+            log_q_category = own - jax.nn.logsumexp(category_logits, axis=1)
+            log_q += log_q_category
+            weighted += log_q_category
             entropy += jnp.log(categories)
         mi = entropy + jnp.mean(log_q)
         seen = {
@@ -142,7 +148,7 @@ def infogan(
             adversarial = jnp.mean(jax.nn.softplus(-logits))  # -log D(x)
         else:
             adversarial = 0.5 * jnp.mean((logits - 1) ** 2)
-        total = adversarial - at_step(info_weight, step) * jnp.mean(log_q)
+        total = adversarial - at_step(info_weight, step) * jnp.mean(weighted)
         metrics = {"mi": mi, "generator_loss": adversarial}
         return total, (metrics, {"z": z, "image": seen})
 
