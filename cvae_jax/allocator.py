@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 # Huge pages for the heap, no separate mappings for large blocks, and no return of freed memory.
-_TUNABLES = ":".join(
+TUNABLES = ":".join(
     (
         "glibc.malloc.hugetlb=1",
         "glibc.malloc.mmap_max=0",
@@ -40,4 +40,4 @@ def restart_with_tunables() -> None:
         return
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, sys.orig_argv, {**environment, "GLIBC_TUNABLES": _TUNABLES})
+    os.execve(sys.executable, sys.orig_argv, {**environment, "GLIBC_TUNABLES": TUNABLES})

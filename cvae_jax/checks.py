@@ -50,6 +50,7 @@ _NOT_NEGATIVE = (
     "objective.infogan.categories",
     "objective.infogan.noise",
     "objective.infogan.info_weight",
+    "objective.infogan.continuous_weight",
     "objective.infogan.image_noise",
     "objective.infogan.image_noise_end",
     "eval.every",

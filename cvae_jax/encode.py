@@ -52,9 +52,10 @@ def main(argv) -> None:
         raise UserError(f"--out {out}: there is no folder {out.parent}")
     import jax  # after the arguments: a wrong one is told at once
 
-    from cvae_jax import batches, loading
+    from cvae_jax import batches, compilation, loading
     from cvae_jax.datasets import pipeline
 
+    compilation.keep_programs()
     model = loading.load(args.workdir)
     size = model.config.data.size
     dataset = pipeline.load(args.data or model.config.data.name, size, args.data_dir, args.split)

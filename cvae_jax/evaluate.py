@@ -15,7 +15,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from cvae_jax import allocator, batches, build, checks, command_line, loading, pictures
+from cvae_jax import allocator, batches, build, checks, command_line, compilation, loading, pictures
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.scores import registry
@@ -146,6 +146,7 @@ def main(argv) -> None:
     parser.add_argument("--inception", default="", help="pytorch-fid's file of weights")
     parser.add_argument("--data_dir", default="", help="where data are kept; default: the run's")
     args = parser.parse_args(argv[1:])
+    compilation.keep_programs()
     names = registry.named(args.metrics) if args.metrics else None
     checks.metrics(names or ())
     if args.num_samples < 100:

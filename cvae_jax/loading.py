@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import ml_collections
 
 from cvae_jax import build, checkpoints
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.step import as_float, create_train_state
-from cvae_jax.workdir import read_json
+from cvae_jax.workdir import read_config, read_json
 
 
 class Model(NamedTuple):
@@ -28,7 +27,7 @@ class Model(NamedTuple):
 
 def _restore(workdir):
     path = Path(workdir)
-    config = ml_collections.ConfigDict(read_json(path / "config.json"))
+    config = read_config(path)
     info = build.DataInfo(**read_json(path / "data.json"))
     objective = build.objective(config, info)
     optimizers = build.optimizers(config)

@@ -21,8 +21,9 @@ flags.DEFINE_string(
 def main(argv) -> None:
     """Train as the command line asks."""
     config, name = command_line.parse(FLAGS, argv, __doc__)
-    from cvae_jax import train  # after the flags: a wrong one is told at once
+    from cvae_jax import compilation, train  # after the flags: a wrong one is told at once
 
+    compilation.keep_programs()
     train.train_and_evaluate(config, FLAGS.workdir or str(Path("runs") / name))
 
 

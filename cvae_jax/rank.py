@@ -12,7 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from cvae_jax import batches, command_line, loading, metrics
+from cvae_jax import batches, command_line, compilation, loading, metrics
 from cvae_jax.datasets import pipeline
 from cvae_jax.distributions import kl_to_standard_normal
 from cvae_jax.errors import UserError
@@ -69,6 +69,7 @@ def main(argv) -> None:
     parser.add_argument("--data_dir", default="", help="where data are kept")
     parser.add_argument("--out", default="", help="a .json file to write")
     args = parser.parse_args(argv[1:])
+    compilation.keep_programs()
     scores = rank(args.workdirs, args.data_dir)
     for workdir, value in scores.items():
         print(f"{value:.3f}  {workdir}")

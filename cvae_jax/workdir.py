@@ -7,8 +7,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import ml_collections
+
+from cvae_jax import defaults
 from cvae_jax.errors import UserError
 
+CONFIG = "config.json"
 # Where the data lie is a matter of the machine, not of the run.
 _FREE = ("data.dir",)
 
@@ -49,14 +53,32 @@ def _flat(config, prefix=""):
             yield f"{prefix}{key}", value
 
 
+def read_config(workdir) -> ml_collections.ConfigDict:
+    """A run's config; fields that there were not yet when it began have their defaults.
+
+    Raises:
+      UserError: it is not there or can't be read.
+    """
+    fields = dict(_flat(defaults.get_config().to_dict()))
+    fields |= dict(_flat(read_json(Path(workdir) / CONFIG)))
+    config = {}
+    for name, value in fields.items():
+        *parents, last = name.split(".")
+        part = config
+        for parent in parents:
+            part = part.setdefault(parent, {})
+        part[last] = value
+    return ml_collections.ConfigDict(config)
+
+
 def _refuse_other_config(path, config):
-    old, new = dict(_flat(read_json(path))), dict(_flat(config))
+    old, new = dict(_flat(read_config(path).to_dict())), dict(_flat(config))
     names = [n for n in sorted({*old, *new}) if n not in _FREE and old.get(n) != new.get(n)]
     if names:
         changes = ", ".join(f"{n} {old.get(n)!r} -> {new.get(n)!r}" for n in names)
         raise UserError(
-            f"{path.parent} holds a run of another config ({changes}); choose another --workdir, "
-            f"with --config.init_from={path.parent} to start from its weights"
+            f"{path} holds a run of another config ({changes}); choose another --workdir, "
+            f"with --config.init_from={path} to start from its weights"
         )
 
 
@@ -90,8 +112,8 @@ def open_workdir(workdir, config):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(f"another run is at work in {path}; choose another --workdir") from None
-        if (path / "config.json").exists():
-            _refuse_other_config(path / "config.json", config)
+        if (path / CONFIG).exists():
+            _refuse_other_config(path, config)
         else:
-            write_json(path / "config.json", config)
+            write_json(path / CONFIG, config)
         yield path

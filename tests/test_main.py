@@ -11,14 +11,13 @@ from pathlib import Path
 
 import conftest
 import jax
-import ml_collections
 import numpy as np
 import pytest
 from PIL import Image
 
 from cvae_jax import build, checkpoints, loading
 from cvae_jax.step import create_train_state
-from cvae_jax.workdir import read_json
+from cvae_jax.workdir import read_config, read_json
 
 SMALL = {
     "batch_size": 16,
@@ -66,7 +65,7 @@ def small(workdir, data_dir, **overrides):
 
 
 def final_state(workdir):
-    config = ml_collections.ConfigDict(read_json(workdir / "config.json"))
+    config = read_config(workdir)
     info = build.DataInfo(**read_json(workdir / "data.json"))
     objective, optimizers = build.objective(config, info), build.optimizers(config)
     images = np.zeros((16, 16, 16, 1), np.float32)

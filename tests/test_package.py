@@ -1,6 +1,7 @@
 """What the package promises as a whole: imports, layering, the README."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -24,7 +25,8 @@ MAY = {
     "parallel": (),
     "errors": (),
     "command_line": ("errors",),
-    "main": ("allocator", "command_line", "train"),
+    "main": ("allocator", "command_line", "compilation", "train"),
+    "compilation": (),
     "conv": (),
     "plots": ("plots",),
     "writers": (),
@@ -90,6 +92,35 @@ for name in ("tensorflow", "torch", "tensorflow_datasets", "matplotlib", "orbax.
 assert not any("cvae_jax" in module for module in flags.FLAGS.flags_by_module_dict())
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_program_compiled_once_is_read_from_the_users_cache(tmp_path):
+    code = """
+import sys
+import jax
+from cvae_jax import compilation
+found = []
+jax.monitoring.register_event_listener(lambda event, **kwargs: found.append(event))
+compilation._WORTH_SECONDS = 0.0
+compilation.keep_programs()
+jax.jit(lambda x: x @ x + 1)(jax.numpy.ones((8, 8)))
+print(found.count("/jax/compilation_cache/cache_hits"))
+"""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_COMPILATION")}
+    environment["XDG_CACHE_HOME"] = str(tmp_path)
+    hits = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        hits.append(int(done.stdout))
+    assert hits[0] == 0
+    assert hits[1] > 0
+    assert list((tmp_path / "cvae_jax" / "compiled").iterdir())
 
 
 def test_public_names_exist():

@@ -18,6 +18,7 @@ from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.base import Players
 from cvae_jax.step import TrainState
+from cvae_jax.workdir import open_workdir, read_config, read_json, write_json
 from cvae_jax.writers import read_metrics
 
 
@@ -163,17 +164,35 @@ def test_a_file_missing_or_added_is_damage(tmp_path):
 
 
 def test_another_config_in_the_same_folder_is_refused(tmp_path):
-    train.train_and_evaluate(conftest.small_config(num_steps=1), tmp_path)
-    config = conftest.small_config(num_steps=1, seed=7, **{"cascade.weight": 1.5})
+    with open_workdir(tmp_path, conftest.small_config()):
+        pass
+    config = conftest.small_config(seed=7, **{"cascade.weight": 1.5})
     with pytest.raises(UserError, match=r"\(cascade.weight 6.0 -> 1.5, seed 0 -> 7\)"):
-        train.train_and_evaluate(config, tmp_path)
+        with open_workdir(tmp_path, config):
+            pass
     # where the data lie may change
-    train.train_and_evaluate(conftest.small_config(num_steps=1, **{"data.dir": "/x"}), tmp_path)
+    with open_workdir(tmp_path, conftest.small_config(**{"data.dir": "/x"})):
+        pass
+
+
+def test_a_run_older_than_a_field_has_its_default(tmp_path):
+    with open_workdir(tmp_path, conftest.small_config()):
+        pass
+    stored = read_json(tmp_path / "config.json")
+    del stored["optim"]["decay_from"], stored["objective"]["infogan"]
+    write_json(tmp_path / "config.json", stored)
+    config = read_config(tmp_path)
+    assert config.optim.decay_from == 1.0
+    assert config.objective.infogan.packed == 2
+    assert config.batch_size == 16
+    with open_workdir(tmp_path, conftest.small_config()):
+        pass
+    with pytest.raises(UserError, match=r"\(optim.decay_from 1.0 -> 0.5\)"):
+        with open_workdir(tmp_path, conftest.small_config(**{"optim.decay_from": 0.5})):
+            pass
 
 
 def test_a_folder_in_use_is_refused(tmp_path):
-    from cvae_jax.workdir import open_workdir
-
     config = conftest.small_config(num_steps=1)
     with open_workdir(tmp_path, config):
         code = (

@@ -1,0 +1,88 @@
+"""Timings by turns: each contender waits in a process of its own until it is asked for steps."""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+_WARM_UP = 5
+
+
+def serve(step, **facts):
+    """Take 5 steps, then n for each line "n" on standard input; answers are lines of JSON.
+
+    Args:
+      step: a function without arguments that returns when the step is done.
+      **facts: go into the first answer, with first_step, the seconds from the process's start to
+        the end of its first step.
+    """
+    step()
+    first_step = time.time() - _started()
+    for _ in range(_WARM_UP - 1):
+        step()
+    print(json.dumps(facts | {"first_step": first_step}), flush=True)
+    for line in sys.stdin:
+        times = []
+        for _ in range(int(line)):
+            start = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - start)
+        # Linux counts it in KiB
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(json.dumps({"ms": 1e3 * statistics.median(times), "peak_gb": peak}), flush=True)
+
+
+def _started():
+    """When this process began, in seconds since the epoch; a restart by execve counts with it."""
+    with open("/proc/self/stat") as stream:
+        ticks = int(stream.read().rpartition(")")[2].split()[19])
+    with open("/proc/uptime") as stream:
+        up = float(stream.read().split()[0])
+    return time.time() - up + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def compare(commands: dict, *, rounds: int, steps: int, environments=None):
+    """Run every command by turns, so that what slows the machine slows them all.
+
+    Args:
+      commands: name -> command line of a program that ends in `serve`.
+      rounds: turns of each.
+      steps: of a turn.
+      environments: name -> variables besides this process's own.
+
+    Returns:
+      name -> {"ms": median over rounds, "rounds": all of them, "peak_gb": memory, its facts}.
+    """
+    started, found = {}, {}
+    for name, command in commands.items():
+        more = (environments or {}).get(name, {})
+        started[name] = subprocess.Popen(
+            command,
+            env=os.environ | more,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        found[name] = _answer(started[name], name) | {"rounds": []}  # one compiles at a time
+    for _ in range(rounds):
+        for name, process in started.items():
+            process.stdin.write(f"{steps}\n")
+            process.stdin.flush()
+            answer = _answer(process, name)
+            found[name]["rounds"].append(answer["ms"])
+            found[name]["peak_gb"] = answer["peak_gb"]
+    for name, process in started.items():
+        process.stdin.close()
+        process.wait()
+        found[name]["ms"] = statistics.median(found[name]["rounds"])
+    return found
+
+
+def _answer(process, name):
+    line = process.stdout.readline()
+    if not line:
+        raise SystemExit(f"{name} ended with code {process.wait()}; what it said stands above")
+    return json.loads(line)
