@@ -30,14 +30,15 @@ def get_config(variant: str = ""):
     config.objective.pixel_weight = 4.0  # balances the KL at 32x32 as 1 does at 64x64
     config.eval.every = 0
     if variant == "infogan":
-        config.num_steps = 4_800
+        config.num_steps = 3_600
         config.data.size = 28
         config.objective.name = "infogan"
         config.objective.latents = 2
         config.objective.infogan.categories = 10
         config.objective.infogan.loss = "cross_entropy"
         config.cascade.weight = 0.0
-        config.objective.infogan.noise = 16
+        config.objective.infogan.noise = 8  # more make worse digits in the same time
+        config.objective.infogan.continuous_weight = 0.1  # the original authors' on MNIST
         config.optim.model.learning_rate = 1e-3
         config.optim.model.b1 = 0.5
         config.optim.decay_from = 0.5
