@@ -15,7 +15,8 @@ Where MNIST can't be downloaded, 5,000 of its digits come inside a package, pip 
 
 The last one took 18 minutes on two CPU cores. Of 1,000 of its samples a classifier that is right on
 98 % of real digits is at least .9 sure of 91 %; 2 is the rarest digit with 7 % (python -m
-benchmarks.digit_quality). The others have not been run to their end. Fields that are not here have the values of cvae_jax/defaults.py.
+benchmarks.digit_quality). The others have not been run to their end. Fields that are not here have
+the values of cvae_jax/defaults.py.
 """
 
 from cvae_jax import defaults
