@@ -12,7 +12,7 @@ import time
 import jax
 
 import cvae_jax
-from cvae_jax import batches
+from cvae_jax import allocator, batches
 from cvae_jax.datasets import pipeline
 from cvae_jax.evaluate import Options
 from cvae_jax.scores.registry import METRICS
@@ -44,7 +44,7 @@ def main():
     codes = batches.encode_all(model.objective, model.params, dataset, devices)
     seconds = time.perf_counter() - start
     print(f"{dataset.source}, {dataset.size}x{dataset.size}, {codes[0].shape[1]} codes")
-    print(f"{'encoding':<26}{seconds:8.1f} s")
+    print(f"{'encoding':<26}{seconds:8.1f} s", flush=True)
     subject = Subject(config, model.objective, model.params, dataset, devices, *codes, Options())
     for name in NAMES:
         start = time.perf_counter()
@@ -58,4 +58,5 @@ def main():
 
 
 if __name__ == "__main__":
+    allocator.restart_with_tunables()
     main()
