@@ -49,8 +49,8 @@ def infogan(
       categories: of the categorical code, drawn with equal chances; 0: none.
       noise: the number of N(0, 1) inputs besides.
       info_weight: a number, or a function of the step.
-      continuous_weight: of the continuous codes beside the category. The original's authors took .1
-        on MNIST; with 1 their information, which has no upper bound, outgrows the category's.
+      continuous_weight: of the continuous codes beside the category. The paper asks for a smaller
+        one; with 1 their information, which has no upper bound, outgrows the category's.
       loss: "cross_entropy" (the original's, with -log D(x) for the generator) or "least_squares"
         (Mao et al. 2017).
       packed: images that D judges together; the batch on each device divides by it.
