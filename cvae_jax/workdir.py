@@ -59,16 +59,10 @@ def read_config(workdir) -> ml_collections.ConfigDict:
     Raises:
       UserError: it is not there or can't be read.
     """
-    fields = dict(_flat(defaults.get_config().to_dict()))
-    fields |= dict(_flat(read_json(Path(workdir) / CONFIG)))
-    config = {}
-    for name, value in fields.items():
-        *parents, last = name.split(".")
-        part = config
-        for parent in parents:
-            part = part.setdefault(parent, {})
-        part[last] = value
-    return ml_collections.ConfigDict(config)
+    config = defaults.get_config()
+    with config.ignore_type():
+        config.update(read_json(Path(workdir) / CONFIG))
+    return config
 
 
 def _refuse_other_config(path, config):

@@ -81,7 +81,7 @@ def test_no_gradient_between_the_players(images, critic_input):
 
     def critic_loss(model):
         p = params._replace(model=model)
-        _, (_, samples) = jax.jit(objective.model_loss)(p, floats(images), rng, 0)
+        _, (_, samples) = objective.model_loss(p, floats(images), rng, 0)
         return objective.critic_loss(p, jax.lax.stop_gradient(samples), rng, 0)[0]
 
     zero = jax.jit(jax.grad(critic_loss))(params.model)
@@ -110,16 +110,15 @@ def test_weight_zero_leaves_the_base_as_it_is(images):
         jax.jit(wrapped.init)(rng, floats(images)).model,
     )
     params = jax.jit(wrapped.init)(rng, floats(images))
-    grads = [
-        jax.jit(
-            jax.grad(
-                lambda m, o=o: o.model_loss(params._replace(model=m), floats(images), step_rng, 0)[
-                    0
-                ]
-            )
-        )(params.model)
-        for o in (base, wrapped)
-    ]
+
+    def gradient(objective):
+        def loss(model):
+            p = params._replace(model=model)
+            return objective.model_loss(p, floats(images), step_rng, 0)[0]
+
+        return jax.jit(jax.grad(loss))(params.model)
+
+    grads = [gradient(o) for o in (base, wrapped)]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *grads)
 
 

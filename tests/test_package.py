@@ -96,7 +96,6 @@ assert not any("cvae_jax" in module for module in flags.FLAGS.flags_by_module_di
 
 def test_a_program_compiled_once_is_read_from_the_users_cache(tmp_path):
     code = """
-import sys
 import jax
 from cvae_jax import compilation
 found = []
