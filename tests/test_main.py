@@ -64,6 +64,17 @@ def small(workdir, data_dir, **overrides):
     return command(f"--workdir={workdir}", *options)
 
 
+def run_small(workdir, data_dir, **overrides):
+    """`small` run to its end: its exit code and output."""
+    return subprocess.run(
+        small(workdir, data_dir, **overrides),
+        env=environment(data_dir),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def final_state(workdir):
     config = read_config(workdir)
     info = build.DataInfo(**read_json(workdir / "data.json"))
@@ -78,13 +89,7 @@ def final_state(workdir):
 def whole_run(data_dir, tmp_path_factory):
     """A run from start to end: data prepared, trained, evaluated, drawn."""
     workdir = tmp_path_factory.mktemp("run") / "whole"
-    done = subprocess.run(
-        small(workdir, data_dir),
-        env=environment(data_dir),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_small(workdir, data_dir)
     assert done.returncode == 0, done.stderr
     return workdir, done.stderr
 
@@ -117,13 +122,7 @@ def test_the_whole_job(whole_run):
 def test_the_same_command_again_changes_nothing(whole_run, data_dir):
     workdir, _ = whole_run
     before = final_state(workdir)
-    done = subprocess.run(
-        small(workdir, data_dir),
-        env=environment(data_dir),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_small(workdir, data_dir)
     assert done.returncode == 0, done.stderr
     conftest.assert_trees_equal(final_state(workdir), before)
 
@@ -242,13 +241,7 @@ def test_a_wrong_config_file_is_one_line(tmp_path, config, message):
 def test_a_run_of_another_config_is_left_as_it_is(whole_run, data_dir):
     workdir, _ = whole_run
     before = (workdir / "config.json").read_bytes()
-    done = subprocess.run(
-        small(workdir, data_dir, seed=3),
-        env=environment(data_dir),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_small(workdir, data_dir, seed=3)
     assert_one_line(done, "seed 0 -> 3")
     assert (workdir / "config.json").read_bytes() == before
 
@@ -260,24 +253,12 @@ def test_a_damaged_checkpoint_offers_the_one_before(whole_run, data_dir, tmp_pat
     files = [p for p in (workdir / f"checkpoints/{step}").rglob("*") if p.is_file()]
     largest = max(files, key=lambda p: p.stat().st_size)
     largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
-    done = subprocess.run(
-        small(workdir, data_dir),
-        env=environment(data_dir),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_small(workdir, data_dir)
     assert_one_line(done, f"step {step} is damaged")
     remedy = done.stderr.strip().rsplit("step 54, ")[1]
     assert remedy == f"rm -r {workdir}/checkpoints/{step}"
     subprocess.run(remedy.split(), check=True)
-    done = subprocess.run(
-        small(workdir, data_dir),
-        env=environment(data_dir),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_small(workdir, data_dir)
     assert done.returncode == 0, done.stderr
     conftest.assert_trees_equal(final_state(workdir), final_state(whole_run[0]))
 
