@@ -112,4 +112,5 @@ def main():
 
 if __name__ == "__main__":
     allocator.restart_with_tunables()
+    allocator.compute_in_calling_thread()
     main()

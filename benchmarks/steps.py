@@ -123,6 +123,7 @@ def main():
     args = parser.parse_args()
     if args.worker:
         allocator.restart_with_tunables()
+        allocator.compute_in_calling_thread()
         if args.worker == "matmul":
             serve_matmul()
         else:

@@ -1,6 +1,8 @@
 """Memory that stays mapped: on a CPU, XLA otherwise maps and faults in its buffers at every step.
 
-glibc reads its settings when a process starts, so `main` starts itself anew with them, once.
+glibc reads its settings when a process starts, so `main` starts itself anew with them, once. They
+hold for the main thread's heap alone: in other threads glibc maps a large block, as XLA's temporary
+memory is one, and unmaps it when it is freed, whatever the settings say.
 """
 
 import os
@@ -41,3 +43,14 @@ def restart_with_tunables() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, sys.orig_argv, {**environment, "GLIBC_TUNABLES": TUNABLES})
+
+
+def compute_in_calling_thread() -> None:
+    """Let JAX run CPU programs in the thread that calls them, so that they use the main heap.
+
+    For programs, before JAX's first computation. It does so where the inputs are there already, and
+    costs nothing where each step is waited for.
+    """
+    import jax  # not before the restart, which would load it twice
+
+    jax.config.update("jax_cpu_enable_async_dispatch", False)

@@ -1,65 +1,154 @@
-"""The 4x4 stride-2 convolution and its transpose, in forms that XLA runs fast on a CPU.
+"""The 4x4 stride-2 convolution and its transpose: matrix products on a CPU, lax elsewhere.
 
-XLA's own input gradient (the transposed convolution) and weight gradient of a strided convolution
-are many times slower on CPU than a matrix product of the same size. Each is the adjoint of the
-other, so three kernels serve both directions: `_forward`, `_input_gradient`, `_kernel_gradient`.
+XLA's own gradients of a strided convolution are many times slower on a CPU than matrix products of
+the same size. On an image padded by 1 and cut into 2x2 blocks an output reads a square of 2x2
+blocks, so the convolution is one product of all blocks with a matrix of the kernel, whose four
+groups of columns are then added up, each shifted by its block:
+
+  conv(x, k) = gather(blocks(x) @ M),  its adjoint  conv_transpose(y, k) = unblocks(spread(y) @ M')
+
+`_unblocks` is the adjoint of `_blocks` and `_gather` that of `_spread`, so every gradient is a
+product of the same three matrices.
 """
-
-import functools
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-_DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+_PAIRS = ((0, 0), (0, 1), (1, 0), (1, 1))  # rows and columns: of pixels (a, b), of blocks (s, t)
 
 
-def _forward(x, kernel):
-    """Convolve x [B, 2h, 2w, C] with kernel [4, 4, C, F], stride 2, padding 1 -> [B, h, w, F]."""
+def _merge(parts):
+    """Four [B, h, w, C] -> [B, h, w, 4 C]. XLA copies a stack twice as fast as a transpose."""
+    x = jnp.stack(parts, axis=3)
+    return x.reshape(*x.shape[:3], -1)
+
+
+def _pad(x, s, t):
+    """[B, h, w, C] -> [B, h + 1, w + 1, C], moved by s rows and t columns."""
+    return jnp.pad(x, ((0, 0), (s, 1 - s), (t, 1 - t), (0, 0)))
+
+
+def _blocks(x):
+    """[B, 2h, 2w, C] -> [B, h + 1, w + 1, 4 C]: of x padded by 1."""
+    return _merge([_pad(x[:, 1 - a :: 2, 1 - b :: 2], 1 - a, 1 - b) for a, b in _PAIRS])
+
+
+def _unblocks(x):
+    """[B, h + 1, w + 1, 4 C] -> [B, 2h, 2w, C]; what falls on the padding is dropped."""
+    batch, h, w, channels = x.shape
+    x = x.reshape(batch, h, w, 2, 2, channels // 4).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(batch, 2 * h, 2 * w, channels // 4)[:, 1:-1, 1:-1]
+
+
+def _spread(y):
+    """[B, h, w, F] -> [B, h + 1, w + 1, 4 F]: an output at each of the four blocks it reads."""
+    return _merge([_pad(y, s, t) for s, t in _PAIRS])
+
+
+def _gather(y):
+    """[B, h + 1, w + 1, 4 F] -> [B, h, w, F]: the sum over the four blocks of each output."""
+    h, w, parts = y.shape[1] - 1, y.shape[2] - 1, jnp.split(y, 4, axis=-1)
+    return sum(p[:, s : s + h, t : t + w] for p, (s, t) in zip(parts, _PAIRS, strict=True))
+
+
+def _patches(x):
+    """[B, 2h, 2w, C] -> [B, h, w, 16 C]: the four blocks that each output reads."""
+    x = _blocks(x)
+    h, w = x.shape[1] - 1, x.shape[2] - 1
+    return _merge([x[:, s : s + h, t : t + w] for s, t in _PAIRS])
+
+
+def _unpatches(y):
+    """[B, h, w, 16 C] -> [B, 2h, 2w, C]: the adjoint of `_patches`."""
+    parts = zip(jnp.split(y, 4, axis=-1), _PAIRS, strict=True)
+    return _unblocks(sum(_pad(p, s, t) for p, (s, t) in parts))
+
+
+def _same(y):
+    return y
+
+
+# How x and y become rows and back, and the order of the kernel's axes [s, a, t, b, C, F] in the
+# matrix: tap (2 s + a, 2 t + b) is pixel (a, b) of block (s, t).
+_BLOCKS = (_blocks, _unblocks, _spread, _gather, (1, 3, 4, 0, 2, 5))  # [4 C, 4 F]
+_PATCHES = (_patches, _unpatches, _same, _same, (0, 2, 1, 3, 4, 5))  # [16 C, F]
+
+
+def _form(kernel):
+    """Patches of images, which have few channels, are smaller than four groups of columns."""
+    return _PATCHES if kernel.shape[2] < kernel.shape[3] else _BLOCKS
+
+
+def _matrix(kernel):
+    *_, axes = _form(kernel)
+    taps = kernel.reshape(2, 2, 2, 2, *kernel.shape[2:]).transpose(axes)
+    return taps.reshape(-1, kernel.shape[3] * (4 if axes[3] == 0 else 1))
+
+
+def _kernel(matrix, like):
+    """The inverse of `_matrix`."""
+    *_, axes = _form(like)
+    sizes = (2, 2, 2, 2, *like.shape[2:])
+    taps = matrix.reshape([sizes[axis] for axis in axes])
+    return taps.transpose([axes.index(axis) for axis in range(6)]).reshape(like.shape)
+
+
+def _rows(x):
+    return x.reshape(-1, x.shape[-1])
+
+
+def _product(x, matrix):
+    return (_rows(x) @ matrix).reshape(*x.shape[:-1], -1)
+
+
+def _conv_products(x, kernel):
+    blocks, _, _, gather, _ = _form(kernel)
+    return gather(_product(blocks(x), _matrix(kernel)))
+
+
+def _transpose_products(y, kernel):
+    _, unblocks, spread, _, _ = _form(kernel)
+    return unblocks(_product(spread(y), _matrix(kernel).T))
+
+
+def _kernel_gradient_products(x, y, kernel):
+    blocks, _, spread, _, _ = _form(kernel)
+    return _kernel(_rows(blocks(x)).T @ _rows(spread(y)), kernel)
+
+
+def _conv_lax(x, kernel):
     return lax.conv_general_dilated(
-        x, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=_DIMENSIONS
+        x, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
-def _input_gradient(g, kernel):
-    """Adjoint of `_forward` in x: g [B, h, w, F] -> [B, 2h, 2w, C].
-
-    Output rows 2m - 1 and 2m read only g's rows m - 1 and m: one 2x2 convolution on the small grid
-    computes all four parities as channels, and depth-to-space interleaves them.
-    """
-    batch, height, width, features = g.shape
-    channels = kernel.shape[2]
-    taps = kernel.reshape(2, 2, 2, 2, channels, features)[::-1, :, ::-1]  # [s, a, t, b, C, F]
-    taps = taps.transpose(0, 2, 5, 1, 3, 4).reshape(2, 2, features, 4 * channels)
-    y = lax.conv_general_dilated(g, taps, (1, 1), ((1, 1), (1, 1)), dimension_numbers=_DIMENSIONS)
-    y = y.reshape(batch, height + 1, width + 1, 2, 2, channels).transpose(0, 1, 3, 2, 4, 5)
-    y = y.reshape(batch, 2 * height + 2, 2 * width + 2, channels)
-    return y[:, 1:-1, 1:-1]
+def _transpose_lax(y, kernel):
+    batch, h, w, _ = y.shape
+    x = jax.ShapeDtypeStruct((batch, 2 * h, 2 * w, kernel.shape[2]), y.dtype)
+    return jax.linear_transpose(lambda x: _conv_lax(x, kernel), x)(y)[0]
 
 
-def _kernel_gradient(x, g):
-    """Adjoint of `_forward` in kernel: x [B, 2h, 2w, C], g [B, h, w, F] -> [4, 4, C, F].
+def _kernel_gradient_lax(x, y, kernel):
+    return jax.linear_transpose(lambda kernel: _conv_lax(x, kernel), kernel)(y)[0]
 
-    With x in space-to-depth form the sum over pixels is a matrix product of 4 C by 4 F. The 2x2
-    shifts are copied out on the side with fewer channels.
-    """
-    batch, height, width, features = g.shape
-    channels = x.shape[3]
-    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    x = x.reshape(batch, height + 1, 2, width + 1, 2, channels).transpose(0, 1, 3, 2, 4, 5)
-    x = x.reshape(batch, height + 1, width + 1, 4 * channels)  # parities [a, b] as channels
-    shifts = [(s, t) for s in range(2) for t in range(2)]
-    if channels < features:
-        rows = [x[:, s : s + height, t : t + width] for s, t in shifts]
-        rows = jnp.concatenate(rows, axis=-1).reshape(-1, 16 * channels)
-        product = rows.T @ g.reshape(-1, features)  # [s t a b C, F]
-        product = product.reshape(2, 2, 2, 2, channels, features).transpose(0, 2, 1, 3, 4, 5)
-    else:
-        columns = [jnp.pad(g, ((0, 0), (s, 1 - s), (t, 1 - t), (0, 0))) for s, t in shifts]
-        columns = jnp.concatenate(columns, axis=-1).reshape(-1, 4 * features)
-        product = x.reshape(-1, 4 * channels).T @ columns  # [a b C, s t F]
-        product = product.reshape(2, 2, channels, 2, 2, features).transpose(3, 0, 4, 1, 2, 5)
-    return product.reshape(4, 4, channels, features)
+
+# By platform, as `lax.platform_dependent` takes them.
+CONV = {"cpu": _conv_products, "default": _conv_lax}
+CONV_TRANSPOSE = {"cpu": _transpose_products, "default": _transpose_lax}
+KERNEL_GRADIENT = {"cpu": _kernel_gradient_products, "default": _kernel_gradient_lax}
+
+
+def _conv(x, kernel):
+    return lax.platform_dependent(x, kernel, **CONV)
+
+
+def _transpose(y, kernel):
+    return lax.platform_dependent(y, kernel, **CONV_TRANSPOSE)
+
+
+def _kernel_gradient(x, y, kernel):
+    return lax.platform_dependent(x, y, kernel, **KERNEL_GRADIENT)
 
 
 @jax.custom_vjp
@@ -70,7 +159,7 @@ def conv(x, kernel):
       x: [B, 2h, 2w, C].
       kernel: [4, 4, C, F].
     """
-    return _forward(x, kernel)
+    return _conv(x, kernel)
 
 
 @jax.custom_vjp
@@ -81,22 +170,15 @@ def conv_transpose(y, kernel):
       y: [B, h, w, F].
       kernel: [4, 4, C, F], as in `conv`.
     """
-    return _input_gradient(y, kernel)
+    return _transpose(y, kernel)
 
 
-def _save_inputs(function, inputs, kernel):
-    return function(inputs, kernel), (inputs, kernel)
-
-
-def _conv_backward(saved, g):
-    x, kernel = saved
-    return _input_gradient(g, kernel), _kernel_gradient(x, g)
-
-
-def _conv_transpose_backward(saved, g):
-    y, kernel = saved
-    return _forward(g, kernel), _kernel_gradient(g, y)
-
-
-conv.defvjp(functools.partial(_save_inputs, _forward), _conv_backward)
-conv_transpose.defvjp(functools.partial(_save_inputs, _input_gradient), _conv_transpose_backward)
+# What the forward pass made of x and y, the backward makes again: XLA merges the two.
+conv.defvjp(
+    lambda x, kernel: (_conv(x, kernel), (x, kernel)),
+    lambda saved, g: (_transpose(g, saved[1]), _kernel_gradient(saved[0], g, saved[1])),
+)
+conv_transpose.defvjp(
+    lambda y, kernel: (_transpose(y, kernel), (y, kernel)),
+    lambda saved, g: (_conv(g, saved[1]), _kernel_gradient(g, saved[0], saved[1])),
+)

@@ -147,6 +147,7 @@ def main(argv) -> None:
     parser.add_argument("--data_dir", default="", help="where data are kept; default: the run's")
     args = parser.parse_args(argv[1:])
     compilation.keep_programs()
+    allocator.compute_in_calling_thread()
     names = registry.named(args.metrics) if args.metrics else None
     checks.metrics(names or ())
     if args.num_samples < 100:

@@ -24,6 +24,7 @@ def main(argv) -> None:
     from cvae_jax import compilation, train  # after the flags: a wrong one is told at once
 
     compilation.keep_programs()
+    allocator.compute_in_calling_thread()
     train.train_and_evaluate(config, FLAGS.workdir or str(Path("runs") / name))
 
 

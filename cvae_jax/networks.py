@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 
-from cvae_jax import conv
+from cvae_jax import conv, scalar_mlp
 
 # Each output pixel of the transposed convolution sums 4 of the kernel's 16 taps a channel.
 _TRANSPOSE_INIT = nn.initializers.variance_scaling(
@@ -101,6 +101,17 @@ def burgess(size: int, channels: int, latents: int) -> Networks:
     return Networks(BurgessEncoder(num_convs, latents), BurgessDecoder(num_convs, channels))
 
 
+class Affine(nn.Module):
+    """The parameters of `nn.Dense`: kernel [inputs, features] and bias [features]."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, inputs: int):
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (inputs, self.features))
+        return kernel, self.param("bias", nn.initializers.zeros, (self.features,))
+
+
 class Critic(nn.Module):
     """FactorVAE's discriminator: v [B, k] -> logits [B], leaky ReLU of slope 0.2 throughout."""
 
@@ -109,6 +120,10 @@ class Critic(nn.Module):
 
     @nn.compact
     def __call__(self, v):
-        for _ in range(self.layers):
-            v = nn.leaky_relu(nn.Dense(self.width)(v), 0.2)
-        return nn.Dense(1)(v)[:, 0]
+        inputs = (v.shape[1],) + self.layers * (self.width,)
+        outputs = self.layers * (self.width,) + (1,)
+        layers = [
+            Affine(n, name=f"Dense_{i}")(m)
+            for i, (m, n) in enumerate(zip(inputs, outputs, strict=True))
+        ]
+        return scalar_mlp.scalar_mlp(0.2, layers, v)

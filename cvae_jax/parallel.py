@@ -17,8 +17,8 @@ def replicate(tree, devices):
 
 
 def shard(images, devices):
-    """[B, ...] -> [devices, B / devices, ...], device 0 with the first rows."""
-    return images.reshape(len(devices), -1, *images.shape[1:])
+    """[B, ...] -> [devices, B / devices, ...] on the devices, device 0 with the first rows."""
+    return split_rows(images.reshape(len(devices), -1, *images.shape[1:]), devices)
 
 
 def split_rows(images, devices):

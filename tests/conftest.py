@@ -72,8 +72,7 @@ def small_cascade(structure="1>3 2>3", weight=2.0, *, size=8, latents=4, **kwarg
         cvae_jax.vae(networks.burgess(size, 1, latents)),
         cvae_jax.structures.parse(structure, latents),
         weight,
-        critic=networks.Critic(2, 32),
-        **kwargs,
+        **{"critic": networks.Critic(2, 32), **kwargs},
     )
 
 

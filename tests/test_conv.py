@@ -13,6 +13,21 @@ def reference(x, kernel):
     )
 
 
+@pytest.mark.parametrize("features", [2, 4])
+def test_forms_of_other_platforms_equal_those_of_a_cpu(features):
+    keys = jax.random.split(jax.random.key(0), 3)
+    x = jax.random.normal(keys[0], (3, 8, 12, 3))
+    kernel = jax.random.normal(keys[1], (4, 4, 3, features))
+    y = jax.random.normal(keys[2], (3, 4, 6, features))
+    for platforms, args in (
+        (conv.CONV, (x, kernel)),
+        (conv.CONV_TRANSPOSE, (y, kernel)),
+        (conv.KERNEL_GRADIENT, (x, y, kernel)),
+    ):
+        products, plain = (platforms[key](*args) for key in ("cpu", "default"))
+        np.testing.assert_allclose(products, plain, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(("channels", "features"), [(1, 8), (3, 4), (8, 8), (8, 2)])
 def test_pair_equals_lax_in_values_and_gradients(channels, features):
     keys = jax.random.split(jax.random.key(0), 3)

@@ -202,10 +202,11 @@ def test_factor_losses_are_those_of_numpy(images, second_batch):
         return (np.where(hidden > 0, hidden, 0.2 * hidden) @ weights[1][0] + weights[1][1])[:, 0]
 
     assert loss == pytest.approx(float(base_loss + 5 * np.mean(logits(z))), rel=1e-5)
-    rng = jax.random.key(2)
-    critic_loss, _ = objective.critic_loss(params, samples, rng, 0)
-    key = cvae_jax.objectives.density_ratio.named_key(rng, "factor")
-    p = logits(np.asarray(permute_dims(key, other)))
+    critic_loss, _ = objective.critic_loss(params, samples, jax.random.key(2), 0)
+    q, permuted = np.split(np.asarray(samples["factor_critic_input"]), 2)
+    np.testing.assert_array_equal(q, z)
+    np.testing.assert_array_equal(np.sort(permuted, axis=0), np.sort(other, axis=0))
+    p = logits(permuted)
     expected = (np.log1p(np.exp(-logits(z))).mean() + np.log1p(np.exp(p)).mean()) / 2
     assert critic_loss == pytest.approx(expected, rel=1e-5)
 

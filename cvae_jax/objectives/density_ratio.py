@@ -80,13 +80,18 @@ def add_density_ratio(
     def model_loss(params, images, rng, step, axis_name=None):
         loss, (metrics, samples) = base.model_loss(params, images, rng, step, axis_name)
         samples = extend(params, images, samples, named_key(rng, name), axis_name)
-        kl = jnp.mean(logits_of(params, q_rows(samples)))
+        q = q_rows(samples)
+        p = jax.lax.stop_gradient(p_rows(samples, named_key(rng, f"p of {name}"), axis_name))
+        v = jnp.concatenate([q, p])
+        # Of p too, though only q counts here: the critic's loss needs the same logits.
+        kl = jnp.mean(logits_of(params, v)[: len(q)])
+        samples = {**samples, f"{name}_critic_input": v}
         return loss + at_step(weight, step) * kl, ({**metrics, f"{name}_kl": kl}, samples)
 
     def critic_loss(params, samples, rng, step, axis_name=None):
         base_loss, metrics = base.critic_loss(params, samples, rng, step, axis_name)
-        p_logits = logits_of(params, p_rows(samples, named_key(rng, name), axis_name))
-        loss, accuracy = classification_loss(logits_of(params, q_rows(samples)), p_logits)
+        logits = logits_of(params, samples[f"{name}_critic_input"])
+        loss, accuracy = classification_loss(*jnp.split(logits, 2))
         new = {f"{name}_critic_loss": loss, f"{name}_critic_accuracy": accuracy}
         return base_loss + loss, {**metrics, **new}
 
