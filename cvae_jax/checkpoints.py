@@ -116,8 +116,13 @@ def save(manager, state: TrainState) -> None:
         ) from error
 
 
-def restore(manager, like: TrainState) -> TrainState | None:
-    """The latest checkpoint, with the shapes, types and shardings of `like`; None without any.
+def restore(manager, like: TrainState, step: int | None = None) -> TrainState | None:
+    """A checkpoint with the shapes, types and shardings of `like`; None without any.
+
+    Args:
+      manager: see `open_checkpoints`.
+      like: a state of the same config.
+      step: of the checkpoint; None: the latest.
 
     Raises:
       UserError: it is damaged; the one before it is named.
@@ -125,7 +130,7 @@ def restore(manager, like: TrainState) -> TrainState | None:
     steps = saved_steps(manager)
     if not steps:
         return None
-    step = steps[-1]
+    step = steps[-1] if step is None else step
     problem = _damage(Path(manager.directory) / str(step))
     if problem is None:
         template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
@@ -133,8 +138,9 @@ def restore(manager, like: TrainState) -> TrainState | None:
             return manager.restore(step, args=ocp.args.StandardRestore(template))
         except Exception as error:  # a state of other shapes surfaces as any of a dozen types
             problem = _first_line(error)
-    if steps[1:]:
-        remedy = f"to go on from the one before it, step {steps[-2]}, rm -r"
+    before = [s for s in steps if s < step]
+    if before:
+        remedy = f"to go on from the one before it, step {before[-1]}, rm -r"
         remedy += f" {manager.directory / str(step)}"
     else:
         remedy = f"there is none before it: to start again, rm -r {manager.directory.parent}"

@@ -16,6 +16,7 @@ from cvae_jax.scores.registry import METRICS, named
 _OPTIMIZERS = ("model", "cascade", "factor", "image")
 
 _POSITIVE = (
+    "num_seeds",
     "batch_size",
     "num_steps",
     "log_every",
@@ -130,6 +131,13 @@ def check(config, num_devices: int) -> None:
             "z_hat nodes: give config.cascade.structure some and config.cascade.weight above 0, "
             "or set it to 0"
         )
+    if config.num_seeds > 1:  # they are what the devices share, each batch stays whole
+        if config.num_seeds % num_devices:
+            raise UserError(
+                f"config.num_seeds {config.num_seeds} does not divide by {num_devices} devices; "
+                f"the nearest that do are {_nearest_multiples(config.num_seeds, num_devices)}"
+            )
+        num_devices = 1
     batch, pool = config.batch_size, config.cascade.prior_batch_size or config.batch_size
     for name, size in (("batch_size", batch), ("cascade.prior_batch_size", pool)):
         if size % num_devices:

@@ -8,6 +8,8 @@ def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
 
     config.seed = 0
+    # Trained at once, from seed on, each in a folder of its own: docs/performance.md
+    config.num_seeds = 1
     config.batch_size = 64  # images a step over all devices; divides by their number
     config.num_steps = 300_000
     config.init_from = ""  # another run's --workdir: start from its weights

@@ -28,6 +28,11 @@ class Model(NamedTuple):
 def _restore(workdir):
     path = Path(workdir)
     config = read_config(path)
+    if config.num_seeds > 1:
+        raise UserError(
+            f"{path} holds {config.num_seeds} runs: name one of them, {path}/seed_{config.seed} to "
+            f"seed_{config.seed + config.num_seeds - 1}"
+        )
     info = build.DataInfo(**read_json(path / "data.json"))
     objective = build.objective(config, info)
     optimizers = build.optimizers(config)

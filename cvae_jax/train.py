@@ -2,21 +2,23 @@
 
 import contextlib
 import datetime
+import functools
 import logging
 import math
 import signal
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
 from tqdm import tqdm
 
-from cvae_jax import build, checkpoints, checks, evaluate, loading, parallel
+from cvae_jax import build, checkpoints, checks, evaluate, loading, parallel, seeds
 from cvae_jax.command_line import Stopped
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.step import create_train_state, train_step
-from cvae_jax.workdir import open_workdir, write_json
+from cvae_jax.workdir import write_json
 from cvae_jax.writers import MetricsWriter
 
 log = logging.getLogger(__name__)
@@ -56,7 +58,6 @@ def summarise(first_step: int, window: list[dict]) -> dict:
     Raises:
       UserError: a value is not finite; the message names the step and the terms.
     """
-    window = jax.device_get(window)
     for step, metrics in enumerate(window, first_step):
         bad = [name for name, value in metrics.items() if not np.all(np.isfinite(value))]
         if bad:
@@ -89,61 +90,115 @@ def train_and_evaluate(config, workdir):
       workdir: the run's folder.
 
     Returns:
-      The final TrainState, replicated over the local devices.
+      The final TrainState, replicated over the local devices; of several seeds a list of them.
 
     Raises:
-      UserError: the config, data, folder or checkpoint can't be used, or a loss is not finite.
+      UserError: the config, data, folder or checkpoint can't be used, or a loss is not finite (of
+        several seeds: those of all).
       Stopped: SIGINT or SIGTERM; the state is saved.
     """
     devices = jax.local_devices()
     checks.check(config, len(devices))
-    with (
-        open_workdir(workdir, config) as workdir,
-        checkpoints.open_checkpoints(workdir) as manager,
-    ):
+    with seeds.open_runs(workdir, config) as runs:
         dataset = pipeline.load(config.data.name, config.data.size, config.data.dir)
         info = build.DataInfo(dataset.size, dataset.channels, len(dataset.factors))
-        write_json(workdir / "data.json", info._asdict())
         objective = build.objective(config, info)
         optimizers = build.optimizers(config)
         example = dataset.images(np.arange(config.batch_size))
         # jitted: initialisation op by op compiles a hundred small programs
         create = jax.jit(lambda rng: create_train_state(rng, objective, optimizers, example))
-        state = create(jax.random.key(config.seed))
-        if config.init_from:
-            state = state._replace(params=loading.params_like(config.init_from, state.params))
-        state = parallel.replicate(state, devices)
-        state = checkpoints.restore(manager, state) or state
-        if int(state.step):
-            log.info("resumed from the checkpoint of step %d in %s", int(state.step), workdir)
-        state = _train(config, workdir, manager, state, dataset, objective, optimizers)
-        evaluate.evaluate_run(config, workdir, int(state.step), objective, state.params, dataset)
-    return state
+        states = []
+        for run in runs:
+            write_json(run.workdir / "data.json", info._asdict())
+            state = create(jax.random.key(run.config.seed))
+            if config.init_from:
+                state = state._replace(params=loading.params_like(config.init_from, state.params))
+            states.append(parallel.replicate(state, devices) if len(runs) == 1 else state)
+        states = seeds.restore(runs, states)
+        states = _train(config, runs, states, dataset, objective, optimizers)
+        results = _evaluate(runs, states, config.num_steps, objective, dataset)
+        if len(runs) == 1:
+            return states[0]
+        together = seeds.gather(runs, results)
+        write_json(Path(workdir) / "results.json", together)
+        log.info("all seeds: %s", evaluate.table(together))
+    return states
 
 
-def _train(config, workdir, manager, state, dataset, objective, optimizers):
-    """From the state's step to config.num_steps; returns the final state, saved."""
+def _evaluate(runs, states, step, objective, dataset):
+    """Results of the runs that have not diverged."""
+    return [
+        evaluate.evaluate_run(run.config, run.workdir, step, objective, state.params, dataset)
+        for run, state in zip(runs, states, strict=True)
+        if not run.diverged
+    ]
+
+
+def _program(config, runs, states, dataset, objective, optimizers):
+    """What depends on the number of seeds: (state, fetch, step_fn, unstack).
+
+    fetch(step) is a batch on the devices, step_fn(state, batch, step) -> (state, metrics), and
+    unstack a list by seed of a state or of metrics.
+    """
     devices = jax.local_devices()
-    step_fn = parallel.pmap_step(train_step, devices, objective=objective, optimizers=optimizers)
-    start = int(state.step)
-    writer = MetricsWriter(workdir, start)
+    kwargs = {"objective": objective, "optimizers": optimizers}
+
+    def images(run, step):
+        count = len(dataset.factors)
+        index = pipeline.batch_indices(run.config.seed, step, config.batch_size, count)
+        return dataset.images(index)
+
+    if len(runs) == 1:
+        one = parallel.pmap_step(train_step, devices, **kwargs)
+        return (
+            states[0],
+            lambda step: parallel.shard(images(runs[0], step), devices),
+            lambda state, batch, step: one(state, batch),
+            lambda tree: [tree],
+        )
+    return (
+        seeds.stack(states, devices),
+        lambda step: seeds.stack([images(run, step) for run in runs], devices),
+        seeds.pmap_step(train_step, devices, **kwargs),
+        functools.partial(seeds.unstack, count=len(runs)),
+    )
+
+
+def _summarise(runs, first_step, windows):
+    """Means of a window for every seed that has not diverged, by its place; marks those that do."""
+    means, reason = {}, None
+    for i, (run, window) in enumerate(zip(runs, windows, strict=True)):
+        if run.diverged:
+            continue
+        try:
+            means[i] = summarise(first_step, window)
+        except UserError as error:
+            reason = error
+            if len(runs) > 1:
+                run.diverge(str(error))
+                log.warning("seed %d is left out from here on: %s", run.config.seed, error)
+    if not means:
+        raise reason or UserError(f"every seed in {runs[0].workdir.parent} has diverged")
+    return means
+
+
+def _train(config, runs, states, dataset, objective, optimizers):
+    """From the states' step to config.num_steps; returns the final states, saved."""
+    state, fetch, step_fn, unstack = _program(config, runs, states, dataset, objective, optimizers)
+    on_cpu = jax.local_devices()[0].platform == "cpu"
+    start = max(int(s.step) for s in states)
+    if start:
+        log.info("resumed from the checkpoint of step %d in %s", start, runs[0].workdir)
+    writers = [MetricsWriter(run.workdir, start) for run in runs]
     bar = tqdm(total=config.num_steps, initial=start, unit="step", disable=None, **_BAR)
     window, window_start, told, lost_before = [], time.perf_counter(), 0.0, False
-
-    def fetch(step):
-        index = pipeline.batch_indices(config.seed, step, config.batch_size, len(dataset.factors))
-        return parallel.shard(dataset.images(index), devices)
-
     batches = pipeline.prefetch(fetch, start, config.num_steps)
-    with (
-        contextlib.closing(writer),
-        bar,
-        contextlib.closing(batches),
-        stop_requests() as requests,
-    ):
+    with contextlib.ExitStack() as stack, bar, stop_requests() as requests:
+        for closed in (batches, *writers):
+            stack.enter_context(contextlib.closing(closed))
         for step, images in enumerate(batches, start):
-            state, metrics = step_fn(state, images)
-            if devices[0].platform == "cpu":
+            state, metrics = step_fn(state, images, step)
+            if on_cpu:
                 # Queued steps on several virtual CPU devices deadlock.
                 jax.block_until_ready(state)
             window.append(metrics)
@@ -153,27 +208,33 @@ def _train(config, workdir, manager, state, dataset, objective, optimizers):
             save = last or bool(requests) or done % config.checkpoint_every == 0
             if save or done % config.log_every == 0:
                 # Before a save: what is not finite must not become the last checkpoint.
-                means = summarise(done - len(window) + 1, window)
+                fetched = [unstack(metrics) for metrics in jax.device_get(window)]
+                by_run = _summarise(runs, done - len(window) + 1, [*zip(*fetched, strict=True)])
                 now = time.perf_counter()
-                means["steps_per_second"] = len(window) / (now - window_start)
-                writer.write(done, means)
+                rate = len(window) / (now - window_start)
+                for i, means in by_run.items():
+                    means["steps_per_second"] = rate
+                    writers[i].write(done, means)
+                means = jax.tree.map(lambda *x: np.mean(x, axis=0), *by_run.values())
                 bar.set_postfix_str(_terms(means), refresh=False)
                 if bar.disable and (last or now - told > _TELL_EVERY):
                     log.info("%s", _progress(done, config.num_steps, means))
                     told = now
-                lost = lost_critics(means)
+                lost = {s for means in by_run.values() for s in lost_critics(means)}
                 for sentence in lost if not lost_before else ():
                     log.warning("step %d: %s", done, sentence)
                 lost_before = bool(lost)
                 window, window_start = [], now
             if save:
-                checkpoints.save(manager, state)
+                for run, one in zip(runs, unstack(state), strict=True):
+                    if not run.diverged:
+                        checkpoints.save(run.manager, one)
             if requests:
                 raise Stopped(requests[0])
             if config.eval.every and done % config.eval.every == 0 and not last:
-                evaluate.evaluate_run(config, workdir, done, objective, state.params, dataset)
+                _evaluate(runs, unstack(state), done, objective, dataset)
                 window_start = time.perf_counter()
-    return state
+    return unstack(state)
 
 
 def _terms(means):

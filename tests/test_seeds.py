@@ -1,0 +1,148 @@
+"""Many seeds in one program: each is the run that it would be alone."""
+
+import logging
+
+import conftest
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import cvae_jax
+from cvae_jax import checks, command_line, evaluate, seeds, train
+from cvae_jax.datasets import pipeline
+from cvae_jax.errors import UserError
+from cvae_jax.workdir import read_json
+from cvae_jax.writers import read_metrics
+
+
+@pytest.fixture(autouse=True)
+def tiny_data(monkeypatch):
+    """Noise in place of the data set, and one score in place of the evaluation."""
+    dataset = conftest.noise_dataset(256, 16)
+    monkeypatch.setattr(pipeline, "load", lambda name, size, data_dir: dataset)
+
+    def score(config, workdir, step, objective, params, dataset):
+        value = float(jnp.sum(params.model["encoder"]["Dense_0"]["bias"]))
+        entry = {"value": value, "definition": "a sum; of one run", "samples": 1, "seed": 0}
+        facts = {"step": step, "seed": config.seed, "data": {"source": "noise"}}
+        return facts | {"versions": {}, "device": "", "scores": {"sum": entry}}
+
+    monkeypatch.setattr(evaluate, "evaluate_run", score)
+
+
+def assert_close(a, b):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        # rounding decides the sign of Adam's first updates where a gradient is nearly 0
+        np.testing.assert_allclose(conftest.raw(x), conftest.raw(y), rtol=1e-4, atol=2e-4)
+
+
+def test_four_seeds_are_four_single_runs_seed_by_seed(tmp_path, monkeypatch):
+    config = conftest.small_config(num_seeds=4, num_steps=30, checkpoint_every=100, seed=3)
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:2])  # two seeds on each
+    together = train.train_and_evaluate(config, tmp_path / "all")
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
+    results = read_json(tmp_path / "all/results.json")
+    for i, seed in enumerate(range(3, 7)):
+        one = conftest.small_config(num_steps=30, checkpoint_every=100, seed=seed)
+        alone = train.train_and_evaluate(one, tmp_path / f"alone_{seed}")
+        assert_close(together[i], alone)
+        lines = [
+            read_metrics(tmp_path / run / "metrics.jsonl")
+            for run in (f"all/seed_{seed}", f"alone_{seed}")
+        ]
+        assert [line["step"] for line in lines[0]] == [5, 10, 15, 20, 25, 30]
+        np.testing.assert_allclose(*([x["loss"] for x in line] for line in lines), rtol=1e-4)
+        expected = float(np.sum(alone.params.model["encoder"]["Dense_0"]["bias"]))
+        assert results["scores"]["sum"]["seeds"][str(seed)] == pytest.approx(expected, abs=1e-4)
+        model = cvae_jax.load(tmp_path / f"all/seed_{seed}")
+        assert (model.step, model.config.seed) == (30, seed)
+    values = [*results["scores"]["sum"]["seeds"].values()]
+    assert results["scores"]["sum"]["value"] == pytest.approx(np.mean(values))
+    assert results["scores"]["sum"]["std"] == pytest.approx(np.std(values, ddof=1))
+    assert results["num_seeds"] == 4
+    with pytest.raises(UserError, match=r"holds 4 runs: name one of them, .*seed_3 to seed_6"):
+        cvae_jax.load(tmp_path / "all")
+
+
+def test_resume_of_many_seeds_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
+    config = conftest.small_config(num_seeds=2)
+    whole = train.train_and_evaluate(config, tmp_path / "whole")
+    with conftest.terminated_at(monkeypatch, 13), pytest.raises(command_line.Stopped):
+        train.train_and_evaluate(config, tmp_path / "cut")
+    # as if it had been killed between the saves of the two
+    torn = tmp_path / "cut/seed_1/checkpoints/14"
+    (torn / "sha256.json").unlink()
+    resumed = train.train_and_evaluate(config, tmp_path / "cut")
+    for a, b in zip(resumed, whole, strict=True):
+        conftest.assert_trees_equal(a, b)
+
+
+def test_a_seed_that_diverges_is_frozen_named_and_left_out(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
+    real = train.train_step
+    key = jax.random.key_data(
+        conftest.create(*_parts(conftest.small_config(num_seeds=3)), seed=1).rng
+    )
+
+    def broken(state, images, **kwargs):
+        """Seed 1 has a loss that is not a number at step 7."""
+        new, metrics = real(state, images, **kwargs)
+        hit = (state.step == 7) & jnp.all(jax.random.key_data(state.rng) == key)
+        return new, {**metrics, "kl": jnp.where(hit, jnp.nan, metrics["kl"])}
+
+    config = conftest.small_config(num_seeds=3)
+    sound = train.train_and_evaluate(config, tmp_path / "sound")
+    monkeypatch.setattr(train, "train_step", broken)
+    with caplog.at_level(logging.WARNING):
+        states = train.train_and_evaluate(config, tmp_path / "broken")
+    assert "seed 1 is left out from here on: step 8: not finite: kl" in caplog.text
+    assert [int(s.step) for s in states] == [20, 7, 20]
+    for i in (0, 2):
+        conftest.assert_trees_equal(states[i], sound[i])
+    results = read_json(tmp_path / "broken/results.json")
+    assert results["num_seeds"] == 2
+    assert set(results["scores"]["sum"]["seeds"]) == {"0", "2"}
+    assert set(results["diverged"]) == {"1"}
+    assert [x["step"] for x in read_metrics(tmp_path / "broken/seed_1/metrics.jsonl")] == [5]
+    # the same command again: nothing is trained anew, and it stays left out
+    train.train_and_evaluate(config, tmp_path / "broken")
+    assert read_json(tmp_path / "broken/results.json") == results
+
+
+def _parts(config):
+    info = cvae_jax.build.DataInfo(16, 1, 256)
+    objective = cvae_jax.build.objective(config, info)
+    return objective, cvae_jax.build.optimizers(config), np.zeros((16, 16, 16, 1), np.uint8)
+
+
+def test_when_every_seed_diverges_it_is_an_error(tmp_path, monkeypatch):
+    real = train.train_step
+
+    def broken(state, images, **kwargs):
+        new, metrics = real(state, images, **kwargs)
+        return new, {**metrics, "loss": metrics["loss"] * jnp.nan}
+
+    monkeypatch.setattr(train, "train_step", broken)
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
+    with pytest.raises(UserError, match="step 1: not finite: loss"):
+        train.train_and_evaluate(conftest.small_config(num_seeds=2), tmp_path)
+
+
+def test_stack_and_unstack_are_inverse():
+    trees = [{"a": np.full((2, 3), i), "b": np.float32(i)} for i in range(4)]
+    stacked = seeds.stack(trees, jax.devices()[:2])
+    assert stacked["a"].shape == (2, 2, 2, 3)
+    for one, back in zip(trees, seeds.unstack(stacked, 4), strict=True):
+        conftest.assert_trees_equal(one, back)
+    for one, back in zip(trees, seeds.unstack(jax.device_get(stacked), 4), strict=True):
+        assert isinstance(back["a"], np.ndarray)
+        conftest.assert_trees_equal(one, back)
+
+
+def test_seeds_that_do_not_divide_by_the_devices_are_refused():
+    with pytest.raises(UserError, match=r"num_seeds 3 does not divide by 2 devices; .* 2 and 4"):
+        checks.check(conftest.small_config(num_seeds=3), 2)
+    # the batch is whole on each device
+    checks.check(conftest.small_config(num_seeds=2, batch_size=15), 2)
