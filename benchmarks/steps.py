@@ -6,10 +6,12 @@ cascade sees (z, z_hat). PyTorch's rows need `pip install torch` and say so wher
 
   python -m benchmarks.steps
   python -m benchmarks.steps --size=32 --methods=cascade --out=steps.json
+  python -m benchmarks.steps --methods=cascade --seeds=2,4
 """
 
 import argparse
 import importlib.util
+import itertools
 import json
 import os
 import platform
@@ -35,12 +37,12 @@ PEERS = {"vae": "vae", "factor_vae": "factor_vae", "cascade": "cascade", "tower"
 _MODES = ("eager", "channels_last", "compile")
 
 
-def serve_ours(method, size, batch):
+def serve_ours(method, size, batch, num_seeds):
     """Our step, as the training loop makes it, on the same images again."""
     import jax
     import numpy as np
 
-    from cvae_jax import build, defaults, parallel
+    from cvae_jax import build, defaults, parallel, seeds
     from cvae_jax.step import create_train_state, train_step
 
     config = defaults.get_config()
@@ -54,18 +56,25 @@ def serve_ours(method, size, batch):
     images = np.random.default_rng(0).random((batch, size, size, 1)) > 0.9
     images = (255 * images).astype(np.uint8)
     create = jax.jit(lambda rng: create_train_state(rng, objective, optimizers, images))
-    state = parallel.replicate(create(jax.random.key(0)), devices)
-    one = parallel.pmap_step(train_step, devices, objective=objective, optimizers=optimizers)
-    images = parallel.shard(images, devices)
+    kwargs = {"objective": objective, "optimizers": optimizers}
+    state = create(jax.random.key(0))
+    plain = jax.jit(lambda s, x: train_step(s, x, **kwargs))
+    counted = plain.lower(state, images).cost_analysis()["flops"]
+    if num_seeds == 1:
+        state, on_devices = parallel.replicate(state, devices), parallel.shard(images, devices)
+        one = parallel.pmap_step(train_step, devices, **kwargs)
+    else:
+        state = seeds.stack([create(jax.random.key(i)) for i in range(num_seeds)], devices)
+        on_devices = seeds.stack([images] * num_seeds, devices)
+        one, taken = seeds.pmap_step(train_step, devices, **kwargs), itertools.count()
+    jax.block_until_ready((state, on_devices))
 
     def step():
         nonlocal state
-        state, _ = one(state, images)
+        state, _ = one(state, on_devices, *([next(taken)] if num_seeds > 1 else ()))
         jax.block_until_ready(state)
 
-    plain = jax.jit(lambda s, x: train_step(s, x, objective=objective, optimizers=optimizers))
-    counted = plain.lower(state, images.reshape(-1, *images.shape[2:])).cost_analysis()["flops"]
-    turns.serve(step, gflop=counted / 1e9)
+    turns.serve(step, gflop=num_seeds * counted / 1e9)
 
 
 def serve_matmul(size=2048):
@@ -77,11 +86,13 @@ def serve_matmul(size=2048):
     turns.serve(lambda: jax.block_until_ready(product(a)), gflop=2 * size**3 / 1e9)
 
 
-def contenders(method, size, batch):
+def contenders(method, size, batch, seeds):
     """(commands, environments) of all that take this method's step."""
     shape = (f"--size={size}", f"--batch={batch}")
     ours = [sys.executable, "-m", "benchmarks.steps", *shape]
     commands = {"matmul": [*ours, "--worker=matmul"], "ours": [*ours, f"--worker={method}"]}
+    for n in seeds:
+        commands[f"ours, {n} seeds"] = [*ours, f"--worker={method}", f"--seeds={n}"]
     environments = {}
     if method in PEERS and importlib.util.find_spec("torch"):
         for mode in _MODES:
@@ -116,6 +127,7 @@ def main():
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--seeds", default="", help="numbers of seeds trained at once, with commas")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=10, help="of a round")
     parser.add_argument("--out", default="", help="a JSON file")
@@ -127,7 +139,7 @@ def main():
         if args.worker == "matmul":
             serve_matmul()
         else:
-            serve_ours(args.worker, args.size, args.batch)
+            serve_ours(args.worker, args.size, args.batch, int(args.seeds or 1))
         return
     if not importlib.util.find_spec("torch"):
         print("PyTorch's rows are left out: pip install torch")
@@ -137,7 +149,8 @@ def main():
     print(f"{'method':<14}{'':<36}{'ms':>8}{'GB':>8}{'first':>8}{'GFLOP/s':>9}{'of matmul':>9}")
     results = {"size": args.size, "batch": args.batch, "time": time.strftime("%F"), "methods": {}}
     for method in args.methods.split(","):
-        commands, environments = contenders(method, args.size, args.batch)
+        seeds = [int(n) for n in args.seeds.split(",") if n]
+        commands, environments = contenders(method, args.size, args.batch, seeds)
         found = turns.compare(
             commands, rounds=args.rounds, steps=args.steps, environments=environments
         )

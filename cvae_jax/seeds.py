@@ -132,10 +132,11 @@ def gather(runs: list[Run], results: list[dict]) -> dict:
     for name, score in first["scores"].items():
         values = {str(r["seed"]): r["scores"][name]["value"] for r in results}
         found = np.array([*values.values()])
+        what = score["definition"].partition(";")[0]
         scores[name] = {
             "value": float(found.mean()),
             **({"std": float(found.std(ddof=1))} if len(found) > 1 else {}),
-            "definition": f"{score['definition'].partition(';')[0]}; over {len(found)} seeds",
+            "definition": f"{what}; mean and std over {len(found)} seeds",
             "samples": score["samples"],
             "seeds": values,
         }

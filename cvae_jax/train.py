@@ -127,11 +127,17 @@ def train_and_evaluate(config, workdir):
 
 def _evaluate(runs, states, step, objective, dataset):
     """Results of the runs that have not diverged."""
-    return [
-        evaluate.evaluate_run(run.config, run.workdir, step, objective, state.params, dataset)
-        for run, state in zip(runs, states, strict=True)
-        if not run.diverged
-    ]
+    results = []
+    for run, state in zip(runs, states, strict=True):
+        if len(runs) > 1:
+            log.info("seed %d: %s", run.config.seed, run.diverged or run.workdir)
+        if not run.diverged:
+            results.append(
+                evaluate.evaluate_run(
+                    run.config, run.workdir, step, objective, state.params, dataset
+                )
+            )
+    return results
 
 
 def _program(config, runs, states, dataset, objective, optimizers):
