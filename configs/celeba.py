@@ -2,7 +2,7 @@
 
 img_align_celeba.zip has to be put into the data folder by hand: its home is a drive with a quota.
 10 latents, as the paper learns 10 features of it (its Fig. 4); others take 32:
---config.objective.latents=32. The rate of FactorVAE's critic is the one that its paper has for CelebA.
+--config.objective.latents=32. FactorVAE's critic has the rate that its paper gives it for CelebA.
 
   python -m cvae_jax.main --config=configs/celeba.py
 

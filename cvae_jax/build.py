@@ -23,6 +23,7 @@ class DataInfo(NamedTuple):
     num_examples: int
 
 
+COMPUTE_DTYPES = ("float32", "bfloat16")
 METHODS = ("vae", "beta_vae", "annealed_vae", "factor_vae", "beta_tcvae", "infogan")
 
 
@@ -39,12 +40,18 @@ def _rising(weight, steps: int):
     return optax.linear_schedule(0.0, weight, steps) if steps else weight
 
 
+def _critic(config, fields):
+    return networks.Critic(fields.critic_layers, fields.critic_width, config.compute_dtype)
+
+
 def _base(config, info: DataInfo) -> Objective:
     """The method without the cascade; see METHODS."""
     name, latents = config.objective.name, config.objective.latents
     fields = config.objective[name] if name != "vae" else None
     if name == "infogan":
-        gan = gan_networks.infogan_networks(info.size, info.channels, latents, fields.categories)
+        gan = gan_networks.infogan_networks(
+            info.size, info.channels, latents, fields.categories, config.compute_dtype
+        )
         noise = optax.linear_schedule(
             fields.image_noise, fields.image_noise_end, fields.image_noise_steps
         )
@@ -59,7 +66,7 @@ def _base(config, info: DataInfo) -> Objective:
             packed=fields.packed,
             image_noise=noise,
         )
-    nets = networks.burgess(info.size, info.channels, latents)
+    nets = networks.burgess(info.size, info.channels, latents, config.compute_dtype)
     shared = {
         "likelihood": config.objective.likelihood,
         "pixel_weight": config.objective.pixel_weight,
@@ -85,7 +92,7 @@ def _base(config, info: DataInfo) -> Objective:
         return factor(
             base,
             _rising(fields.weight, warmup),
-            critic=networks.Critic(fields.critic_layers, fields.critic_width),
+            critic=_critic(config, fields),
             second_batch=fields.second_batch,
         )
     return base
@@ -110,7 +117,7 @@ def objective(config, data_info: DataInfo) -> Objective:
         _rising(config.cascade.weight, config.cascade.warmup_steps),
         critic_input=config.cascade.critic_input,
         prior_batch_size=config.cascade.prior_batch_size,
-        critic=networks.Critic(config.cascade.critic_layers, config.cascade.critic_width),
+        critic=_critic(config, config.cascade),
     )
     if not config.cascade.edge_reward:
         return method

@@ -5,7 +5,7 @@ import difflib
 import ml_collections
 
 from cvae_jax import distributions
-from cvae_jax.build import METHODS, structure
+from cvae_jax.build import COMPUTE_DTYPES, METHODS, structure
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.bayesian_joint import rows_needed
 from cvae_jax.objectives.cascade import CRITIC_INPUTS
@@ -57,6 +57,7 @@ _NOT_NEGATIVE = (
     "eval.every",
 )
 _OTHER = (
+    "compute_dtype",
     "init_from",
     "data.name",
     "data.size",
@@ -111,6 +112,7 @@ def check(config, num_devices: int) -> None:
         raise UserError(f"config.optim.decay_from is {config.optim.decay_from}; it is a share")
     for name in _OTHER:
         _field(config, name)
+    one_of("config.compute_dtype", config.compute_dtype, COMPUTE_DTYPES)
     one_of("config.objective.name", config.objective.name, METHODS)
     one_of(
         "config.objective.likelihood", config.objective.likelihood, (*distributions.LIKELIHOODS,)

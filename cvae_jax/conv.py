@@ -114,7 +114,10 @@ def _transpose_products(y, kernel):
 
 def _kernel_gradient_products(x, y, kernel):
     blocks, _, spread, _, _ = _form(kernel)
-    return _kernel(_rows(blocks(x)).T @ _rows(spread(y)), kernel)
+    # over all pixels: summed up in float32 at least
+    dtype = jnp.promote_types(x.dtype, jnp.float32)
+    product = jnp.matmul(_rows(blocks(x)).T, _rows(spread(y)), preferred_element_type=dtype)
+    return _kernel(product, kernel).astype(kernel.dtype)
 
 
 def _conv_lax(x, kernel):

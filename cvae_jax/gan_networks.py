@@ -5,7 +5,7 @@ own. Here the generator normalises each image's features by themselves; what els
 stability, the objective does (see `objectives.infogan`).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -30,14 +30,15 @@ class OriginalGenerator(nn.Module):
     """28x28: dense 1024, dense 7x7x128, two transposed convolutions (Chen et al. 2016, table 1)."""
 
     channels: int
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, inputs):
-        x = nn.leaky_relu(_normal(nn.Dense(1024)(inputs)), 0.2)
-        x = nn.Dense(7 * 7 * 128)(x).reshape(-1, 7, 7, 128)
+        x = nn.leaky_relu(_normal(nn.Dense(1024, dtype=self.dtype)(inputs)), 0.2)
+        x = nn.Dense(7 * 7 * 128, dtype=self.dtype)(x).reshape(-1, 7, 7, 128)
         x = nn.leaky_relu(_normal(x), 0.2)
-        x = nn.leaky_relu(_normal(StridedConvTranspose(64)(x)), 0.2)
-        return nn.sigmoid(StridedConvTranspose(self.channels)(x))
+        x = nn.leaky_relu(_normal(StridedConvTranspose(64, self.dtype)(x)), 0.2)
+        return nn.sigmoid(StridedConvTranspose(self.channels, self.dtype)(x).astype(jnp.float32))
 
 
 class OriginalBody(nn.Module):
@@ -45,15 +46,16 @@ class OriginalBody(nn.Module):
 
     outputs: int
     widths: tuple
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, images):
-        x = nn.leaky_relu(StridedConv(64)(images), 0.1)
-        x = nn.leaky_relu(StridedConv(128)(x), 0.1)
+        x = nn.leaky_relu(StridedConv(64, self.dtype)(images), 0.1)
+        x = nn.leaky_relu(StridedConv(128, self.dtype)(x), 0.1)
         x = x.reshape(x.shape[0], -1)
         for width in self.widths:
-            x = nn.leaky_relu(nn.Dense(width)(x), 0.1)
-        return nn.Dense(self.outputs)(x)
+            x = nn.leaky_relu(nn.Dense(width, dtype=self.dtype)(x), 0.1)
+        return nn.Dense(self.outputs, dtype=self.dtype)(x).astype(jnp.float32)
 
 
 class LeastSquaresGenerator(nn.Module):
@@ -61,31 +63,38 @@ class LeastSquaresGenerator(nn.Module):
 
     size: int
     channels: int
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, inputs):
         side = self.size // 4
-        x = _normal(nn.Dense(side * side * 128)(inputs).reshape(-1, side, side, 128))
+        x = _normal(
+            nn.Dense(side * side * 128, dtype=self.dtype)(inputs).reshape(-1, side, side, 128)
+        )
         for features in (128, 64):
             x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
-            x = nn.leaky_relu(_normal(nn.Conv(features, (3, 3))(x)), 0.2)
-        return nn.sigmoid(nn.Conv(self.channels, (3, 3))(x))
+            x = nn.leaky_relu(_normal(nn.Conv(features, (3, 3), dtype=self.dtype)(x)), 0.2)
+        return nn.sigmoid(nn.Conv(self.channels, (3, 3), dtype=self.dtype)(x).astype(jnp.float32))
 
 
 class LeastSquaresBody(nn.Module):
     """32x32 or 64x64: four strided convolutions of 16, 32, 64 and 128 channels."""
 
     outputs: int
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, images):
         x = images
         for features in (16, 32, 64, 128):
-            x = nn.leaky_relu(StridedConv(features)(x), 0.2)
-        return nn.Dense(self.outputs)(x.reshape(x.shape[0], -1))
+            x = nn.leaky_relu(StridedConv(features, self.dtype)(x), 0.2)
+        x = nn.Dense(self.outputs, dtype=self.dtype)(x.reshape(x.shape[0], -1))
+        return x.astype(jnp.float32)
 
 
-def infogan_networks(size: int, channels: int, latents: int, categories: int) -> GanNetworks:
+def infogan_networks(
+    size: int, channels: int, latents: int, categories: int, dtype=jnp.float32
+) -> GanNetworks:
     """The original's networks for 28x28, the least-squares ones for 32x32 and 64x64.
 
     Args:
@@ -93,6 +102,7 @@ def infogan_networks(size: int, channels: int, latents: int, categories: int) ->
       channels: of the images.
       latents: d, the number of continuous codes.
       categories: of the categorical code; 0: none.
+      dtype: that the layers compute in; parameters and what comes out are float32.
 
     Raises:
       ValueError: another size.
@@ -102,10 +112,14 @@ def infogan_networks(size: int, channels: int, latents: int, categories: int) ->
         # The original's recogniser shares D's 1024 and adds 128. With a body of its own 128 do, and
         # a step takes a quarter less.
         return GanNetworks(
-            OriginalGenerator(channels), OriginalBody(outputs, (128,)), OriginalBody(1, (1024,))
+            OriginalGenerator(channels, dtype),
+            OriginalBody(outputs, (128,), dtype),
+            OriginalBody(1, (1024,), dtype),
         )
     if size in (32, 64):
         return GanNetworks(
-            LeastSquaresGenerator(size, channels), LeastSquaresBody(outputs), LeastSquaresBody(1)
+            LeastSquaresGenerator(size, channels, dtype),
+            LeastSquaresBody(outputs, dtype),
+            LeastSquaresBody(1, dtype),
         )
     raise ValueError(f"image size {size} is none of 28, 32 and 64, which InfoGAN's networks take")

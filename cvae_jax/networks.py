@@ -1,7 +1,11 @@
-"""Encoder, decoder and critic: linen modules that map arrays to arrays and hold no state."""
+"""Encoder, decoder and critic: linen modules that map arrays to arrays and hold no state.
 
-from typing import NamedTuple
+Parameters and what comes out are float32; `dtype` is what the layers compute in.
+"""
 
+from typing import Any, NamedTuple
+
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
@@ -22,16 +26,20 @@ class Networks(NamedTuple):
 
 
 class StridedConv(nn.Module):
-    """4x4 convolution, stride 2, padding 1: [B, 2h, 2w, C] -> [B, h, w, features]."""
+    """4x4 convolution, stride 2, padding 1: [B, 2h, 2w, C] -> [B, h, w, features].
+
+    The bias is added in float32: its gradient is a sum over all pixels, too long for bfloat16.
+    """
 
     features: int
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x):
         shape = (4, 4, x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        x, kernel, bias = promote_dtype(x, kernel, bias)
+        x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
         return conv.conv(x, kernel) + bias
 
 
@@ -39,13 +47,14 @@ class StridedConvTranspose(nn.Module):
     """4x4 transposed convolution, stride 2, padding 1: [B, h, w, F] -> [B, 2h, 2w, features]."""
 
     features: int
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, y):
         shape = (4, 4, self.features, y.shape[-1])
         kernel = self.param("kernel", _TRANSPOSE_INIT, shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        y, kernel, bias = promote_dtype(y, kernel, bias)
+        y, kernel = promote_dtype(y, kernel, dtype=self.dtype)
         return conv.conv_transpose(y, kernel) + bias
 
 
@@ -54,16 +63,17 @@ class BurgessEncoder(nn.Module):
 
     num_convs: int
     latents: int
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, images):
         x = images  # [B, H, W, C]
         for _ in range(self.num_convs):
-            x = nn.relu(StridedConv(32)(x))
+            x = nn.relu(StridedConv(32, self.dtype)(x))
         x = x.reshape(x.shape[0], -1)  # [B, 512]
         for _ in range(2):
-            x = nn.relu(nn.Dense(256)(x))
-        x = nn.Dense(2 * self.latents)(x)
+            x = nn.relu(nn.Dense(256, dtype=self.dtype)(x))
+        x = nn.Dense(2 * self.latents, dtype=self.dtype)(x).astype(jnp.float32)
         return x[:, : self.latents], x[:, self.latents :]
 
 
@@ -72,25 +82,27 @@ class BurgessDecoder(nn.Module):
 
     num_convs: int
     channels: int
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, z):
         x = z
         for features in (256, 256, 512):
-            x = nn.relu(nn.Dense(features)(x))
+            x = nn.relu(nn.Dense(features, dtype=self.dtype)(x))
         x = x.reshape(-1, 4, 4, 32)
         for _ in range(self.num_convs - 1):
-            x = nn.relu(StridedConvTranspose(32)(x))
-        return StridedConvTranspose(self.channels)(x)
+            x = nn.relu(StridedConvTranspose(32, self.dtype)(x))
+        return StridedConvTranspose(self.channels, self.dtype)(x).astype(jnp.float32)
 
 
-def burgess(size: int, channels: int, latents: int) -> Networks:
+def burgess(size: int, channels: int, latents: int, dtype=jnp.float32) -> Networks:
     """Encoder and decoder of Burgess et al. 2018 (arXiv:1804.03599), the paper's [2].
 
     Args:
       size: side of the square images in pixels, a power of two from 8 (64: four convolutions).
       channels: of the images, 1 or 3.
       latents: d, the number of latent dimensions.
+      dtype: that the layers compute in.
 
     Raises:
       ValueError: size is not a power of two of at least 8.
@@ -98,7 +110,9 @@ def burgess(size: int, channels: int, latents: int) -> Networks:
     num_convs = size.bit_length() - 3
     if size < 8 or size != 4 << num_convs:
         raise ValueError(f"image size {size} is not a power of two of at least 8")
-    return Networks(BurgessEncoder(num_convs, latents), BurgessDecoder(num_convs, channels))
+    return Networks(
+        BurgessEncoder(num_convs, latents, dtype), BurgessDecoder(num_convs, channels, dtype)
+    )
 
 
 class Affine(nn.Module):
@@ -117,6 +131,7 @@ class Critic(nn.Module):
 
     layers: int = 6
     width: int = 1000
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, v):
@@ -126,4 +141,5 @@ class Critic(nn.Module):
             Affine(n, name=f"Dense_{i}")(m)
             for i, (m, n) in enumerate(zip(inputs, outputs, strict=True))
         ]
-        return scalar_mlp.scalar_mlp(0.2, layers, v)
+        layers, v = jax.tree.map(lambda x: x.astype(self.dtype), (layers, v))
+        return scalar_mlp.scalar_mlp(0.2, layers, v).astype(jnp.float32)

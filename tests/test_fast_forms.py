@@ -1,6 +1,8 @@
 """What was rewritten for speed gives the numbers of the plain forms it stands for."""
 
 import functools
+import math
+import re
 
 import conftest
 import jax
@@ -125,3 +127,35 @@ def test_training_is_that_of_the_plain_forms(images, optimizers, monkeypatch):
         state.params,
         plain_state.params,
     )
+
+
+@pytest.mark.parametrize("method", ["factor_vae", "infogan"])
+def test_bfloat16_computes_in_it_and_keeps_parameters_and_losses_float32(method):
+    """Each with the cascade, so with all networks there are."""
+    images = conftest.noise_dataset(16, 32).images(np.arange(16))
+    found = {}
+    for dtype in ("float32", "bfloat16"):
+        config = conftest.small_config(compute_dtype=dtype, **{"objective.name": method})
+        config.objective.factor_vae.update(critic_layers=2, critic_width=32)
+        objective = cvae_jax.build.objective(config, cvae_jax.build.DataInfo(32, 1, 256))
+        optimizers = cvae_jax.build.optimizers(config)
+        state = conftest.create(objective, optimizers, images)
+        step = jax.jit(
+            functools.partial(cvae_jax.train_step, objective=objective, optimizers=optimizers)
+        )
+        text = step.lower(state, images).as_text()
+        products = re.findall(r"stablehlo.(?:dot_general|convolution).*\(tensor<(\S+)>, ", text)
+        # distances between donors, and what else is no layer, may stay float32
+        sizes = [math.prod(map(int, p.split("x")[:-1])) for p in products]
+        in_layers = [p.endswith("bf16") for p, n in zip(products, sizes, strict=True) if n > 5000]
+        assert in_layers
+        assert all(in_layers) == any(in_layers) == (dtype == "bfloat16")
+        new, metrics = step(state, images)
+        for leaf in jax.tree.leaves((new.params, metrics)):
+            assert leaf.dtype == np.float32
+        found[dtype] = metrics
+    for name in found["float32"]:
+        np.testing.assert_allclose(
+            found["bfloat16"][name], found["float32"][name], rtol=0.1, atol=0.1, err_msg=name
+        )
+    assert any(np.any(found["bfloat16"][n] != found["float32"][n]) for n in found["float32"])
