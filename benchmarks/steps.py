@@ -59,7 +59,7 @@ def serve_ours(method, size, batch, num_seeds):
     kwargs = {"objective": objective, "optimizers": optimizers}
     state = create(jax.random.key(0))
     plain = jax.jit(lambda s, x: train_step(s, x, **kwargs))
-    counted = plain.lower(state, images).cost_analysis()["flops"]
+    counted = plain.lower(state, images).compile().cost_analysis()["flops"]
     if num_seeds == 1:
         state, on_devices = parallel.replicate(state, devices), parallel.shard(images, devices)
         one = parallel.pmap_step(train_step, devices, **kwargs)

@@ -12,8 +12,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.num_seeds = 1
     config.batch_size = 64  # images a step over all devices; divides by their number
     config.num_steps = 300_000
-    # What the networks compute in, float32 or bfloat16, faster on GPUs and TPUs; parameters, losses
-    # and everything else are float32
+    # What encoder, decoder (or InfoGAN's networks) and critics compute in: float32, or bfloat16 for
+    # GPUs and TPUs; parameters, losses and everything else are float32
     config.compute_dtype = "float32"
     config.init_from = ""  # another run's --workdir: start from its weights
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from flax import linen as nn
+from flax.linen.dtypes import promote_dtype
+from jax import lax
 
 from cvae_jax.networks import StridedConv, StridedConvTranspose
 
@@ -24,6 +26,22 @@ class GanNetworks(NamedTuple):
 def _normal(x):
     """Each sample's features to mean 0 and variance 1: group normalisation with one group."""
     return nn.GroupNorm(num_groups=1, use_bias=False, use_scale=False)(x)
+
+
+class Conv(nn.Module):
+    """3x3 convolution to the same size, as `nn.Conv`, its bias added in float32 (`StridedConv`)."""
+
+    features: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        shape = (3, 3, x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+        x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
+        layout = ("NHWC", "HWIO", "NHWC")
+        return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=layout) + bias
 
 
 class OriginalGenerator(nn.Module):
@@ -73,8 +91,8 @@ class LeastSquaresGenerator(nn.Module):
         )
         for features in (128, 64):
             x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
-            x = nn.leaky_relu(_normal(nn.Conv(features, (3, 3), dtype=self.dtype)(x)), 0.2)
-        return nn.sigmoid(nn.Conv(self.channels, (3, 3), dtype=self.dtype)(x).astype(jnp.float32))
+            x = nn.leaky_relu(_normal(Conv(features, self.dtype)(x)), 0.2)
+        return nn.sigmoid(Conv(self.channels, self.dtype)(x))
 
 
 class LeastSquaresBody(nn.Module):

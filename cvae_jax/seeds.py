@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cvae_jax import checkpoints, parallel
+from cvae_jax.errors import UserError
 from cvae_jax.step import TrainState
 from cvae_jax.workdir import open_workdir, read_json, write_json
 
@@ -63,25 +64,45 @@ def open_runs(workdir, config):
         ]
 
 
-def restore(runs: list[Run], states: list[TrainState]) -> list[TrainState]:
-    """Every seed's state at the last step that all have saved; `states` where there is none.
+def restore(runs: list[Run], states: list[TrainState]) -> tuple[list[TrainState], int]:
+    """Every seed's state at the last step that all have saved, and that step; 0: `states`.
 
-    A run that has diverged keeps the state of its own last checkpoint.
+    A run that has diverged has step -1 and is not trained any more.
+
+    Raises:
+      UserError: all have diverged, or a seed has lost the checkpoints that the others have.
     """
-    last = {i: max(checkpoints.saved_steps(run.manager), default=0) for i, run in enumerate(runs)}
-    sound = [step for i, step in last.items() if not runs[i].diverged] or [0]
+    sound = [run for run in runs if not run.diverged]
+    if not sound:
+        raise UserError(f"{runs[0].workdir} has diverged: {runs[0].diverged['reason']}")
+    saved = {run.workdir: checkpoints.saved_steps(run.manager) for run in sound}
+    common = set.intersection(*map(set, saved.values()))
+    # A kill during the very first save leaves one seed with a checkpoint and another without.
+    if not common and max(map(len, saved.values())) > 1:
+        lagging = min(saved, key=lambda path: (len(saved[path]), saved[path]))
+        raise UserError(
+            f"{lagging} has checkpoints of steps {saved[lagging]}, none that the other seeds have "
+            "as well: put its folder back, or start again in another --workdir"
+        )
+    step = max(common, default=0)
     restored = []
-    for i, (run, state) in enumerate(zip(runs, states, strict=True)):
-        step = last[i] if run.diverged else min(sound)
-        restored.append(checkpoints.restore(run.manager, state, step) if step else state)
-    return restored
+    for run, state in zip(runs, states, strict=True):
+        if run.diverged:
+            state = state._replace(step=state.step * 0 - 1)
+        restored.append(
+            checkpoints.restore(run.manager, state, step) if step and not run.diverged else state
+        )
+    return restored, step
 
 
 def stack(trees: list, devices):
     """Trees of one shape, a multiple of devices -> leaves [devices, trees / devices, ...]."""
-    m = len(devices)
-    joined = jax.tree.map(lambda *x: jnp.stack(x).reshape(m, -1, *x[0].shape), *trees)
-    return parallel.split_rows(joined, devices)
+
+    def join(*leaves):
+        joined = (np if isinstance(leaves[0], np.ndarray) else jnp).stack(leaves)
+        return joined.reshape(len(devices), -1, *leaves[0].shape)
+
+    return parallel.split_rows(jax.tree.map(join, *trees), devices)
 
 
 def _pick(tree, i):
@@ -127,18 +148,19 @@ def gather(runs: list[Run], results: list[dict]) -> dict:
       runs: all of them.
       results: of those that have not diverged, as `evaluate.evaluate_run` returns them.
     """
-    first = results[0]
-    scores = {}
-    for name, score in first["scores"].items():
-        values = {str(r["seed"]): r["scores"][name]["value"] for r in results}
-        found = np.array([*values.values()])
+    first, scores = results[0], {}
+    # A score may be missing where a seed's rows could not give it.
+    for name in dict.fromkeys(name for r in results for name in r["scores"]):
+        having = [r for r in results if name in r["scores"]]
+        score = having[0]["scores"][name]
+        values = [r["scores"][name]["value"] for r in having]
         what = score["definition"].partition(";")[0]
         scores[name] = {
-            "value": float(found.mean()),
-            **({"std": float(found.std(ddof=1))} if len(found) > 1 else {}),
-            "definition": f"{what}; mean and std over {len(found)} seeds",
+            "value": float(np.mean(values)),
+            **({"std": float(np.std(values, ddof=1))} if len(values) > 1 else {}),
+            "definition": f"{what}; mean and std over {len(values)} seeds",
             "samples": score["samples"],
-            "seeds": values,
+            "seeds": {str(r["seed"]): value for r, value in zip(having, values, strict=True)},
         }
     diverged = {str(run.config.seed): run.diverged for run in runs if run.diverged}
     shared = ("step", "data", "versions", "device")

@@ -1,10 +1,8 @@
 """The loop: build, restore, step, watch, log, save, evaluate."""
 
 import contextlib
-import datetime
 import functools
 import logging
-import math
 import signal
 import time
 from pathlib import Path
@@ -13,7 +11,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from cvae_jax import build, checkpoints, checks, evaluate, loading, parallel, seeds
+from cvae_jax import build, checkpoints, checks, evaluate, loading, parallel, seeds, watching
 from cvae_jax.command_line import Stopped
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
@@ -22,10 +20,6 @@ from cvae_jax.workdir import write_json
 from cvae_jax.writers import MetricsWriter
 
 log = logging.getLogger(__name__)
-
-# A classifier that knows nothing has a loss of log 2; one worse than that by a tenth of a nat has
-# been outrun by the model, and its logits are no log density ratio any more.
-_LOST = math.log(2) + 0.1
 
 _BAR = {"dynamic_ncols": True, "smoothing": 0.05, "mininterval": 0.5}
 _TELL_EVERY = 20  # seconds between lines of progress where there is no terminal for a bar
@@ -50,36 +44,6 @@ def stop_requests():
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def summarise(first_step: int, window: list[dict]) -> dict:
-    """Means over a window of steps' metrics.
-
-    Raises:
-      UserError: a value is not finite; the message names the step and the terms.
-    """
-    for step, metrics in enumerate(window, first_step):
-        bad = [name for name, value in metrics.items() if not np.all(np.isfinite(value))]
-        if bad:
-            raise UserError(
-                f"step {step}: not finite: {', '.join(bad)}; the last checkpoint is kept. Start "
-                "another --workdir with a lower learning rate or weight, and with "
-                "--config.init_from to go on from these weights"
-            )
-    return {name: np.mean([m[name] for m in window], axis=0) for name in window[0]}
-
-
-def lost_critics(metrics: dict) -> list[str]:
-    """Sentences about critics that do worse than guessing, after which their KL means nothing."""
-    return [
-        f"critic {name!r} has lost: its loss is {metrics[key]:.2f} nats, guessing has 0.69, and "
-        f"its KL estimate of {metrics[name + '_kl']:.1f} nats means nothing; lower {name}.weight "
-        f"or raise optim.{name}.learning_rate"
-        for key in metrics
-        if (name := key.removesuffix("_critic_loss")) != key
-        and f"{name}_kl" in metrics  # InfoGAN's discriminator estimates none
-        and metrics[key] > _LOST
-    ]
 
 
 def train_and_evaluate(config, workdir):
@@ -107,15 +71,18 @@ def train_and_evaluate(config, workdir):
         example = dataset.images(np.arange(config.batch_size))
         # jitted: initialisation op by op compiles a hundred small programs
         create = jax.jit(lambda rng: create_train_state(rng, objective, optimizers, example))
-        states = []
+        states = [create(jax.random.key(run.config.seed)) for run in runs]
+        if config.init_from:
+            params = loading.params_like(config.init_from, states[0].params)
+            states = [state._replace(params=params) for state in states]
+        if len(runs) == 1:
+            states = [parallel.replicate(states[0], devices)]
         for run in runs:
             write_json(run.workdir / "data.json", info._asdict())
-            state = create(jax.random.key(run.config.seed))
-            if config.init_from:
-                state = state._replace(params=loading.params_like(config.init_from, state.params))
-            states.append(parallel.replicate(state, devices) if len(runs) == 1 else state)
-        states = seeds.restore(runs, states)
-        states = _train(config, runs, states, dataset, objective, optimizers)
+        states, start = seeds.restore(runs, states)
+        if start:
+            log.info("resumed from the checkpoint of step %d in %s", start, workdir)
+        states = _train(config, runs, states, start, dataset, objective, optimizers)
         results = _evaluate(runs, states, config.num_steps, objective, dataset)
         if len(runs) == 1:
             return states[0]
@@ -130,7 +97,7 @@ def _evaluate(runs, states, step, objective, dataset):
     results = []
     for run, state in zip(runs, states, strict=True):
         if len(runs) > 1:
-            log.info("seed %d: %s", run.config.seed, run.diverged or run.workdir)
+            log.info("seed %d", run.config.seed)
         if not run.diverged:
             results.append(
                 evaluate.evaluate_run(
@@ -162,45 +129,65 @@ def _program(config, runs, states, dataset, objective, optimizers):
             lambda state, batch, step: one(state, batch),
             lambda tree: [tree],
         )
+    stacked = seeds.stack(states, devices)
+    states.clear()  # or they stay on the device as long as training lasts
     return (
-        seeds.stack(states, devices),
+        stacked,
         lambda step: seeds.stack([images(run, step) for run in runs], devices),
         seeds.pmap_step(train_step, devices, **kwargs),
         functools.partial(seeds.unstack, count=len(runs)),
     )
 
 
-def _summarise(runs, first_step, windows):
-    """Means of a window for every seed that has not diverged, by its place; marks those that do."""
-    means, reason = {}, None
-    for i, (run, window) in enumerate(zip(runs, windows, strict=True)):
+def _sound(runs, check):
+    """check(i) of every run that has not diverged, by its place; marks those that it refuses.
+
+    Raises:
+      UserError: it refuses the only run, or the last one.
+    """
+    found, reason = {}, None
+    for i, run in enumerate(runs):
         if run.diverged:
             continue
         try:
-            means[i] = summarise(first_step, window)
+            found[i] = check(i)
         except UserError as error:
             reason = error
             if len(runs) > 1:
                 run.diverge(str(error))
                 log.warning("seed %d is left out from here on: %s", run.config.seed, error)
-    if not means:
-        raise reason or UserError(f"every seed in {runs[0].workdir.parent} has diverged")
-    return means
+    if not found:
+        raise reason
+    return found
 
 
-def _train(config, runs, states, dataset, objective, optimizers):
-    """From the states' step to config.num_steps; returns the final states, saved."""
+def _means(fetched, done, i):
+    """Of run i's metrics over the window that ends with step done."""
+    return watching.summarise(done - len(fetched) + 1, [metrics[i] for metrics in fetched])
+
+
+def _save(runs, states, step):
+    """Save what is finite; a critic's gradient is in no metric, so parameters are looked at."""
+
+    def finite(i):
+        leaves = jax.tree_util.tree_leaves_with_path(states[i].params)
+        names = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+        watching.refuse_not_finite(step, names)
+
+    for i in _sound(runs, finite):
+        checkpoints.save(runs[i].manager, states[i])
+
+
+def _train(config, runs, states, start, dataset, objective, optimizers):
+    """From step start to config.num_steps; returns the final states, saved."""
     state, fetch, step_fn, unstack = _program(config, runs, states, dataset, objective, optimizers)
     on_cpu = jax.local_devices()[0].platform == "cpu"
-    start = max(int(s.step) for s in states)
-    if start:
-        log.info("resumed from the checkpoint of step %d in %s", start, runs[0].workdir)
-    writers = [MetricsWriter(run.workdir, start) for run in runs]
+    writers = {i: MetricsWriter(r.workdir, start) for i, r in enumerate(runs) if not r.diverged}
     bar = tqdm(total=config.num_steps, initial=start, unit="step", disable=None, **_BAR)
-    window, window_start, told, lost_before = [], time.perf_counter(), 0.0, False
+    window, window_start, told, lost_before = [], time.perf_counter(), 0.0, set()
     batches = pipeline.prefetch(fetch, start, config.num_steps)
     with contextlib.ExitStack() as stack, bar, stop_requests() as requests:
-        for closed in (batches, *writers):
+        for closed in (batches, *writers.values()):
             stack.enter_context(contextlib.closing(closed))
         for step, images in enumerate(batches, start):
             state, metrics = step_fn(state, images, step)
@@ -215,44 +202,29 @@ def _train(config, runs, states, dataset, objective, optimizers):
             if save or done % config.log_every == 0:
                 # Before a save: what is not finite must not become the last checkpoint.
                 fetched = [unstack(metrics) for metrics in jax.device_get(window)]
-                by_run = _summarise(runs, done - len(window) + 1, [*zip(*fetched, strict=True)])
+                by_run = _sound(runs, functools.partial(_means, fetched, done))
                 now = time.perf_counter()
                 rate = len(window) / (now - window_start)
                 for i, means in by_run.items():
                     means["steps_per_second"] = rate
                     writers[i].write(done, means)
                 means = jax.tree.map(lambda *x: np.mean(x, axis=0), *by_run.values())
-                bar.set_postfix_str(_terms(means), refresh=False)
+                bar.set_postfix_str(watching.terms(means), refresh=False)
                 if bar.disable and (last or now - told > _TELL_EVERY):
-                    log.info("%s", _progress(done, config.num_steps, means))
+                    log.info("%s", watching.progress(done, config.num_steps, means))
                     told = now
-                lost = {s for means in by_run.values() for s in lost_critics(means)}
-                for sentence in lost if not lost_before else ():
-                    log.warning("step %d: %s", done, sentence)
-                lost_before = bool(lost)
+                lost = {(i, s) for i, m in by_run.items() for s in watching.lost_critics(m)}
+                for i, sentence in sorted(lost):
+                    if i not in lost_before:
+                        seed = f"seed {runs[i].config.seed}: " if len(runs) > 1 else ""
+                        log.warning("step %d: %s%s", done, seed, sentence)
+                lost_before = {i for i, _ in lost}
                 window, window_start = [], now
             if save:
-                for run, one in zip(runs, unstack(state), strict=True):
-                    if not run.diverged:
-                        checkpoints.save(run.manager, one)
+                _save(runs, unstack(state), done)
             if requests:
                 raise Stopped(requests[0])
             if config.eval.every and done % config.eval.every == 0 and not last:
                 _evaluate(runs, unstack(state), done, objective, dataset)
                 window_start = time.perf_counter()
     return unstack(state)
-
-
-def _terms(means):
-    """The terms to watch, as "recon 20.71, kl 19.97, ..."."""
-    names = [
-        n for n in means if n in ("recon", "kl", "mi") or n.endswith(("_kl", "_critic_accuracy"))
-    ]
-    return ", ".join(f"{name} {means[name]:.4g}" for name in names)
-
-
-def _progress(done, num_steps, means):
-    """A line of progress for where no bar can be drawn: a file, a scheduler's log."""
-    rate = means["steps_per_second"]
-    left = datetime.timedelta(seconds=round((num_steps - done) / rate))
-    return f"step {done:,} of {num_steps:,}, {rate:.1f} a second, {left} left: {_terms(means)}"

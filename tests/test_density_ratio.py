@@ -191,7 +191,7 @@ def test_independent_on_z_hat_is_the_permute_dims_penalty_on_z_hat():
     model_loss, (_, samples) = objective.model_loss(params, jnp.zeros((32, 1)), rng, 0)
     loss, _ = objective.critic_loss(params, samples, rng, 0)
 
-    z_hat, permuted = np.split(np.asarray(samples["cascade_critic_input"]), 2)
+    z_hat, permuted = map(np.asarray, samples["cascade_critic"])
     np.testing.assert_array_equal(z_hat, samples["cascade"]["z_hat"])
     rows = np.stack(
         [[np.flatnonzero(z_hat[:, j] == x)[0] for x in permuted[:, j]] for j in range(D)]

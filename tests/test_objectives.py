@@ -129,7 +129,7 @@ def test_donors_come_from_the_larger_prior_batch(images):
     shapes = {k: x.shape for k, x in samples["cascade"].items()}
     assert shapes == {"z": (16, 4), "z_hat": (16, 4), "donor_z": (32, 4), "donor_z_hat": (32, 4)}
     # Nodes without parents are donors' values as they are; z_hat_3, of 1>3 2>3, is adjusted.
-    p = np.asarray(samples["cascade_critic_input"])[16:, [0, 1, 3]]
+    p = np.asarray(samples["cascade_critic"][1])[:, [0, 1, 3]]
     own, donors = (np.asarray(samples["cascade"][k]) for k in ("z_hat", "donor_z_hat"))
     assert np.isin(p, np.concatenate([own, donors])).all()
     assert np.isin(p, donors).any()

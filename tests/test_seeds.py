@@ -1,6 +1,7 @@
 """Many seeds in one program: each is the run that it would be alone."""
 
 import logging
+import shutil
 
 import conftest
 import jax
@@ -72,8 +73,7 @@ def test_resume_of_many_seeds_changes_nothing(tmp_path, monkeypatch):
     with conftest.terminated_at(monkeypatch, 13), pytest.raises(command_line.Stopped):
         train.train_and_evaluate(config, tmp_path / "cut")
     # as if it had been killed between the saves of the two
-    torn = tmp_path / "cut/seed_1/checkpoints/14"
-    (torn / "sha256.json").unlink()
+    (tmp_path / "cut/seed_1/checkpoints/14/sha256.json").unlink()
     resumed = train.train_and_evaluate(config, tmp_path / "cut")
     for a, b in zip(resumed, whole, strict=True):
         conftest.assert_trees_equal(a, b)
@@ -106,15 +106,45 @@ def test_a_seed_that_diverges_is_frozen_named_and_left_out(tmp_path, monkeypatch
     assert set(results["scores"]["sum"]["seeds"]) == {"0", "2"}
     assert set(results["diverged"]) == {"1"}
     assert [x["step"] for x in read_metrics(tmp_path / "broken/seed_1/metrics.jsonl")] == [5]
-    # the same command again: nothing is trained anew, and it stays left out
-    train.train_and_evaluate(config, tmp_path / "broken")
+    # The same command again, a sound seed's last checkpoint gone: the sound ones go back to the
+    # step that both have and end where they did; the other stays left out.
+    (tmp_path / "broken/seed_2/checkpoints/20/sha256.json").unlink()
+    again = train.train_and_evaluate(config, tmp_path / "broken")
+    for i in (0, 2):
+        conftest.assert_trees_equal(again[i], sound[i])
     assert read_json(tmp_path / "broken/results.json") == results
+    # A sound seed without any of the others' checkpoints is not trained anew in silence.
+    shutil.rmtree(tmp_path / "broken/seed_2/checkpoints")
+    with pytest.raises(UserError, match=r"seed_2 has checkpoints of steps \[\], none that the"):
+        train.train_and_evaluate(config, tmp_path / "broken")
+    # alone, it says why it is no run to go on with
+    one = conftest.small_config(seed=1)
+    with pytest.raises(UserError, match=r"seed_1 has diverged: step 8: not finite: kl"):
+        train.train_and_evaluate(one, tmp_path / "broken/seed_1")
 
 
 def _parts(config):
     info = cvae_jax.build.DataInfo(16, 1, 256)
     objective = cvae_jax.build.objective(config, info)
     return objective, cvae_jax.build.optimizers(config), np.zeros((16, 16, 16, 1), np.uint8)
+
+
+def test_a_score_that_one_seed_lacks_is_that_of_the_others(tmp_path):
+    config = conftest.small_config(num_seeds=3)
+    facts = {"step": 20, "data": {}, "versions": {}, "device": ""}
+    entry = lambda value: {"value": value, "definition": "d; of one", "samples": 5, "seed": 0}
+    results = [
+        facts | {"seed": 0, "scores": {"a": entry(1.0)}},
+        facts | {"seed": 1, "scores": {"a": entry(3.0), "b": entry(2.0)}},
+    ]
+    with seeds.open_runs(tmp_path, config) as runs:
+        runs[2].diverge("step 3: not finite: loss")
+        found = seeds.gather(runs, results)
+    assert found["scores"]["a"]["value"] == 2.0
+    assert found["scores"]["a"]["std"] == pytest.approx(2**0.5)
+    assert found["scores"]["b"]["seeds"] == {"1": 2.0}
+    assert "std" not in found["scores"]["b"]
+    assert found["diverged"] == {"2": {"reason": "step 3: not finite: loss"}}
 
 
 def test_when_every_seed_diverges_it_is_an_error(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import cvae_jax
-from cvae_jax import checkpoints, command_line, evaluate, train
+from cvae_jax import checkpoints, command_line, evaluate, train, watching
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.base import Players
@@ -74,6 +74,22 @@ def test_a_loss_that_is_not_finite_names_step_and_term(tmp_path, monkeypatch):
     assert cvae_jax.load(tmp_path).params  # the checkpoint of step 10
 
 
+def test_parameters_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
+    """As after a critic's gradient that no metric shows."""
+    real = train.train_step
+
+    def broken(state, images, **kwargs):
+        new, metrics = real(state, images, **kwargs)
+        nan = jax.numpy.where(state.step == 19, jax.numpy.nan, 0.0)
+        critic = jax.tree.map(lambda x: x + nan, new.params.critic)
+        return new._replace(params=new.params._replace(critic=critic)), metrics
+
+    monkeypatch.setattr(train, "train_step", broken)
+    with pytest.raises(UserError, match=r"step 20: not finite: .*critic.*Dense_0"):
+        train.train_and_evaluate(conftest.small_config(), tmp_path)
+    assert cvae_jax.load(tmp_path).step == 10
+
+
 def test_init_from_takes_the_weights_and_names_what_does_not_fit(tmp_path):
     config = conftest.small_config(num_steps=2)
     first = train.train_and_evaluate(config, tmp_path / "a")
@@ -98,9 +114,9 @@ def test_init_from_takes_the_weights_and_names_what_does_not_fit(tmp_path):
 
 def test_a_critic_that_has_lost_is_told():
     good = {"cascade_kl": 0.4, "cascade_critic_loss": 0.6, "cascade_critic_accuracy": 0.6}
-    assert train.lost_critics(good) == []
+    assert watching.lost_critics(good) == []
     lost = {"cascade_kl": -276.0, "cascade_critic_loss": 13.9, "cascade_critic_accuracy": 0.3}
-    (sentence,) = train.lost_critics(lost)
+    (sentence,) = watching.lost_critics(lost)
     assert "critic 'cascade' has lost" in sentence
     assert "-276.0 nats" in sentence
 
@@ -253,7 +269,7 @@ def test_a_read_only_disk(small_disk):
 
 
 def test_progress_is_logged_once_a_critic_loses(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(train, "_LOST", 0.0)
+    monkeypatch.setattr(watching, "_LOST", 0.0)
     with caplog.at_level(logging.WARNING, logger="cvae_jax"):
         train.train_and_evaluate(conftest.small_config(), tmp_path)
     assert sum("has lost" in record.message for record in caplog.records) == 1

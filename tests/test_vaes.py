@@ -203,7 +203,7 @@ def test_factor_losses_are_those_of_numpy(images, second_batch):
 
     assert loss == pytest.approx(float(base_loss + 5 * np.mean(logits(z))), rel=1e-5)
     critic_loss, _ = objective.critic_loss(params, samples, jax.random.key(2), 0)
-    q, permuted = np.split(np.asarray(samples["factor_critic_input"]), 2)
+    q, permuted = map(np.asarray, samples["factor_critic"])
     np.testing.assert_array_equal(q, z)
     np.testing.assert_array_equal(np.sort(permuted, axis=0), np.sort(other, axis=0))
     p = logits(permuted)

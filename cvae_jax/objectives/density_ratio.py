@@ -52,7 +52,7 @@ def add_density_ratio(
       base: the objective to wrap; its own random keys stay what they were.
       name: of the critic and of its metrics NAME_kl, NAME_critic_loss, NAME_critic_accuracy.
       weight: of the KL, in nats per nat: a number, or a function of the step.
-      critic: a linen module, v [n, k] -> logits [n].
+      critic: a linen module, v [n, k] -> logits [n], a row's logit from that row alone.
       extend: (params, images, samples, rng, axis_name) -> samples, with what q_rows and p_rows
         need; differentiable in params.
       q_rows: samples -> v [n, k], local rows that follow q.
@@ -62,8 +62,10 @@ def add_density_ratio(
       An `Objective` with one critic more.
     """
 
-    def logits_of(params, v):
-        return critic.apply({"params": params.critic[name]}, v)
+    def logits_of(params, q, p):
+        """Of both at once, in either loss: so XLA sees that both losses need the same."""
+        logits = critic.apply({"params": params.critic[name]}, jnp.concatenate([q, p]))
+        return logits[: len(q)], logits[len(q) :]
 
     def init(rng, images):
         params = base.init(rng, images)
@@ -82,16 +84,13 @@ def add_density_ratio(
         samples = extend(params, images, samples, named_key(rng, name), axis_name)
         q = q_rows(samples)
         p = jax.lax.stop_gradient(p_rows(samples, named_key(rng, f"p of {name}"), axis_name))
-        v = jnp.concatenate([q, p])
-        # Of p too, though only q counts here: the critic's loss needs the same logits.
-        kl = jnp.mean(logits_of(params, v)[: len(q)])
-        samples = {**samples, f"{name}_critic_input": v}
+        kl = jnp.mean(logits_of(params, q, p)[0])
+        samples = {**samples, f"{name}_critic": (q, p)}
         return loss + at_step(weight, step) * kl, ({**metrics, f"{name}_kl": kl}, samples)
 
     def critic_loss(params, samples, rng, step, axis_name=None):
         base_loss, metrics = base.critic_loss(params, samples, rng, step, axis_name)
-        logits = logits_of(params, samples[f"{name}_critic_input"])
-        loss, accuracy = classification_loss(*jnp.split(logits, 2))
+        loss, accuracy = classification_loss(*logits_of(params, *samples[f"{name}_critic"]))
         new = {f"{name}_critic_loss": loss, f"{name}_critic_accuracy": accuracy}
         return base_loss + loss, {**metrics, **new}
 

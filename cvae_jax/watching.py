@@ -1,0 +1,62 @@
+"""What the metrics of a training run say: means, bad numbers, a critic that has lost, progress."""
+
+import datetime
+import math
+
+import numpy as np
+
+from cvae_jax.errors import UserError
+
+# A classifier that knows nothing has a loss of log 2; one worse than that by a tenth of a nat has
+# been outrun by the model, and its logits are no log density ratio any more.
+_LOST = math.log(2) + 0.1
+
+
+def refuse_not_finite(step: int, values: dict) -> None:
+    """Raise UserError that names the step and which of the values are not finite."""
+    bad = [name for name, value in values.items() if not np.all(np.isfinite(value))]
+    if bad:
+        raise UserError(
+            f"step {step}: not finite: {', '.join(bad)}; the last checkpoint is kept. Start "
+            "another --workdir with a lower learning rate or weight, and with "
+            "--config.init_from to go on from these weights"
+        )
+
+
+def summarise(first_step: int, window: list[dict]) -> dict:
+    """Means over a window of steps' metrics.
+
+    Raises:
+      UserError: a value is not finite; the message names the step and the terms.
+    """
+    for step, metrics in enumerate(window, first_step):
+        refuse_not_finite(step, metrics)
+    return {name: np.mean([m[name] for m in window], axis=0) for name in window[0]}
+
+
+def lost_critics(metrics: dict) -> list[str]:
+    """Sentences about critics that do worse than guessing, after which their KL means nothing."""
+    return [
+        f"critic {name!r} has lost: its loss is {metrics[key]:.2f} nats, guessing has 0.69, and "
+        f"its KL estimate of {metrics[name + '_kl']:.1f} nats means nothing; lower {name}.weight "
+        f"or raise optim.{name}.learning_rate"
+        for key in metrics
+        if (name := key.removesuffix("_critic_loss")) != key
+        and f"{name}_kl" in metrics  # InfoGAN's discriminator estimates none
+        and metrics[key] > _LOST
+    ]
+
+
+def terms(means):
+    """The terms to watch, as "recon 20.71, kl 19.97, ..."."""
+    names = [
+        n for n in means if n in ("recon", "kl", "mi") or n.endswith(("_kl", "_critic_accuracy"))
+    ]
+    return ", ".join(f"{name} {means[name]:.4g}" for name in names)
+
+
+def progress(done, num_steps, means):
+    """A line of progress for where no bar can be drawn: a file, a scheduler's log."""
+    rate = means["steps_per_second"]
+    left = datetime.timedelta(seconds=round((num_steps - done) / rate))
+    return f"step {done:,} of {num_steps:,}, {rate:.1f} a second, {left} left: {terms(means)}"
