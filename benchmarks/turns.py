@@ -16,14 +16,15 @@ def serve(step, **facts):
 
     Args:
       step: a function without arguments that returns when the step is done.
-      **facts: go into the first answer, with first_step, the seconds from the process's start to
-        the end of its first step.
+      **facts: functions without arguments; what they return goes into the first answer, with
+        first_step, the seconds from the process's start to the end of its first step.
     """
     step()
     first_step = time.time() - _started()
     for _ in range(_WARM_UP - 1):
         step()
-    print(json.dumps(facts | {"first_step": first_step}), flush=True)
+    found = {name: fact() for name, fact in facts.items()}
+    print(json.dumps(found | {"first_step": first_step}), flush=True)
     for line in sys.stdin:
         times = []
         for _ in range(int(line)):

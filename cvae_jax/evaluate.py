@@ -23,7 +23,7 @@ from cvae_jax.scores.subject import FEW, Subject, entry
 from cvae_jax.structure_scores import CODES, JOINT_ROWS, structure_scores
 from cvae_jax.workdir import read_json, write_json
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("cvae_jax.evaluate")  # not __main__, which nobody listens to
 
 _VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 

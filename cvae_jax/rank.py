@@ -18,7 +18,7 @@ from cvae_jax.distributions import kl_to_standard_normal
 from cvae_jax.errors import UserError
 from cvae_jax.workdir import write_json
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("cvae_jax.rank")  # not __main__, which nobody listens to
 
 _IMAGES = 10_000
 
