@@ -7,8 +7,9 @@ Variants:
   python -m cvae_jax.main --config=configs/heads3d.py
   python -m cvae_jax.main --config=configs/heads3d.py:quick
 
-The whole grid has not been run to its end; the quick look takes some three minutes and shows outline,
-pose and light, no features yet. Fields that are not here have the values of cvae_jax/defaults.py.
+The whole grid has not been run to its end; the quick look takes some three minutes and shows
+outline, pose and light, no features yet. Fields that are not here have the values of
+cvae_jax/defaults.py.
 """
 
 from cvae_jax import defaults

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import optax
 
 from cvae_jax import gan_networks, networks, structures
@@ -23,7 +24,7 @@ class DataInfo(NamedTuple):
     num_examples: int
 
 
-COMPUTE_DTYPES = ("float32", "bfloat16")
+COMPUTE_DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}  # None: that of parameters
 METHODS = ("vae", "beta_vae", "annealed_vae", "factor_vae", "beta_tcvae", "infogan")
 
 
@@ -41,7 +42,8 @@ def _rising(weight, steps: int):
 
 
 def _critic(config, fields):
-    return networks.Critic(fields.critic_layers, fields.critic_width, config.compute_dtype)
+    dtype = COMPUTE_DTYPES[config.compute_dtype]
+    return networks.Critic(fields.critic_layers, fields.critic_width, dtype)
 
 
 def _base(config, info: DataInfo) -> Objective:
@@ -50,7 +52,11 @@ def _base(config, info: DataInfo) -> Objective:
     fields = config.objective[name] if name != "vae" else None
     if name == "infogan":
         gan = gan_networks.infogan_networks(
-            info.size, info.channels, latents, fields.categories, config.compute_dtype
+            info.size,
+            info.channels,
+            latents,
+            fields.categories,
+            COMPUTE_DTYPES[config.compute_dtype],
         )
         noise = optax.linear_schedule(
             fields.image_noise, fields.image_noise_end, fields.image_noise_steps
@@ -66,7 +72,7 @@ def _base(config, info: DataInfo) -> Objective:
             packed=fields.packed,
             image_noise=noise,
         )
-    nets = networks.burgess(info.size, info.channels, latents, config.compute_dtype)
+    nets = networks.burgess(info.size, info.channels, latents, COMPUTE_DTYPES[config.compute_dtype])
     shared = {
         "likelihood": config.objective.likelihood,
         "pixel_weight": config.objective.pixel_weight,

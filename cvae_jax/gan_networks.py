@@ -12,7 +12,7 @@ from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 from jax import lax
 
-from cvae_jax.networks import StridedConv, StridedConvTranspose
+from cvae_jax.networks import StridedConv, StridedConvTranspose, at_least_float32
 
 
 class GanNetworks(NamedTuple):
@@ -32,7 +32,7 @@ class Conv(nn.Module):
     """3x3 convolution to the same size, as `nn.Conv`, its bias added in float32 (`StridedConv`)."""
 
     features: int
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, x):
@@ -48,7 +48,7 @@ class OriginalGenerator(nn.Module):
     """28x28: dense 1024, dense 7x7x128, two transposed convolutions (Chen et al. 2016, table 1)."""
 
     channels: int
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, inputs):
@@ -56,7 +56,7 @@ class OriginalGenerator(nn.Module):
         x = nn.Dense(7 * 7 * 128, dtype=self.dtype)(x).reshape(-1, 7, 7, 128)
         x = nn.leaky_relu(_normal(x), 0.2)
         x = nn.leaky_relu(_normal(StridedConvTranspose(64, self.dtype)(x)), 0.2)
-        return nn.sigmoid(StridedConvTranspose(self.channels, self.dtype)(x).astype(jnp.float32))
+        return nn.sigmoid(StridedConvTranspose(self.channels, self.dtype)(x))
 
 
 class OriginalBody(nn.Module):
@@ -64,7 +64,7 @@ class OriginalBody(nn.Module):
 
     outputs: int
     widths: tuple
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, images):
@@ -73,7 +73,7 @@ class OriginalBody(nn.Module):
         x = x.reshape(x.shape[0], -1)
         for width in self.widths:
             x = nn.leaky_relu(nn.Dense(width, dtype=self.dtype)(x), 0.1)
-        return nn.Dense(self.outputs, dtype=self.dtype)(x).astype(jnp.float32)
+        return at_least_float32(nn.Dense(self.outputs, dtype=self.dtype)(x))
 
 
 class LeastSquaresGenerator(nn.Module):
@@ -81,7 +81,7 @@ class LeastSquaresGenerator(nn.Module):
 
     size: int
     channels: int
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, inputs):
@@ -99,7 +99,7 @@ class LeastSquaresBody(nn.Module):
     """32x32 or 64x64: four strided convolutions of 16, 32, 64 and 128 channels."""
 
     outputs: int
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, images):
@@ -107,11 +107,11 @@ class LeastSquaresBody(nn.Module):
         for features in (16, 32, 64, 128):
             x = nn.leaky_relu(StridedConv(features, self.dtype)(x), 0.2)
         x = nn.Dense(self.outputs, dtype=self.dtype)(x.reshape(x.shape[0], -1))
-        return x.astype(jnp.float32)
+        return at_least_float32(x)
 
 
 def infogan_networks(
-    size: int, channels: int, latents: int, categories: int, dtype=jnp.float32
+    size: int, channels: int, latents: int, categories: int, dtype=None
 ) -> GanNetworks:
     """The original's networks for 28x28, the least-squares ones for 32x32 and 64x64.
 
@@ -120,7 +120,7 @@ def infogan_networks(
       channels: of the images.
       latents: d, the number of continuous codes.
       categories: of the categorical code; 0: none.
-      dtype: that the layers compute in; parameters and what comes out are float32.
+      dtype: that the layers compute in; None: that of parameters and inputs.
 
     Raises:
       ValueError: another size.

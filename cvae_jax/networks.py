@@ -1,6 +1,7 @@
 """Encoder, decoder and critic: linen modules that map arrays to arrays and hold no state.
 
-Parameters and what comes out are float32; `dtype` is what the layers compute in.
+Parameters are float32; `dtype` is what the layers compute in, by default that of parameters and
+inputs. What comes out has at least float32.
 """
 
 from typing import Any, NamedTuple
@@ -25,6 +26,11 @@ class Networks(NamedTuple):
     decoder: nn.Module
 
 
+def at_least_float32(x):
+    """X as float32, or float64 if it is that."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 class StridedConv(nn.Module):
     """4x4 convolution, stride 2, padding 1: [B, 2h, 2w, C] -> [B, h, w, features].
 
@@ -32,7 +38,7 @@ class StridedConv(nn.Module):
     """
 
     features: int
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, x):
@@ -47,7 +53,7 @@ class StridedConvTranspose(nn.Module):
     """4x4 transposed convolution, stride 2, padding 1: [B, h, w, F] -> [B, 2h, 2w, features]."""
 
     features: int
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, y):
@@ -63,7 +69,7 @@ class BurgessEncoder(nn.Module):
 
     num_convs: int
     latents: int
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, images):
@@ -73,7 +79,7 @@ class BurgessEncoder(nn.Module):
         x = x.reshape(x.shape[0], -1)  # [B, 512]
         for _ in range(2):
             x = nn.relu(nn.Dense(256, dtype=self.dtype)(x))
-        x = nn.Dense(2 * self.latents, dtype=self.dtype)(x).astype(jnp.float32)
+        x = at_least_float32(nn.Dense(2 * self.latents, dtype=self.dtype)(x))
         return x[:, : self.latents], x[:, self.latents :]
 
 
@@ -82,7 +88,7 @@ class BurgessDecoder(nn.Module):
 
     num_convs: int
     channels: int
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, z):
@@ -92,17 +98,17 @@ class BurgessDecoder(nn.Module):
         x = x.reshape(-1, 4, 4, 32)
         for _ in range(self.num_convs - 1):
             x = nn.relu(StridedConvTranspose(32, self.dtype)(x))
-        return StridedConvTranspose(self.channels, self.dtype)(x).astype(jnp.float32)
+        return StridedConvTranspose(self.channels, self.dtype)(x)
 
 
-def burgess(size: int, channels: int, latents: int, dtype=jnp.float32) -> Networks:
+def burgess(size: int, channels: int, latents: int, dtype=None) -> Networks:
     """Encoder and decoder of Burgess et al. 2018 (arXiv:1804.03599), the paper's [2].
 
     Args:
       size: side of the square images in pixels, a power of two from 8 (64: four convolutions).
       channels: of the images, 1 or 3.
       latents: d, the number of latent dimensions.
-      dtype: that the layers compute in.
+      dtype: that the layers compute in; None: that of parameters and images.
 
     Raises:
       ValueError: size is not a power of two of at least 8.
@@ -131,7 +137,7 @@ class Critic(nn.Module):
 
     layers: int = 6
     width: int = 1000
-    dtype: Any = jnp.float32
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, v):
@@ -141,5 +147,6 @@ class Critic(nn.Module):
             Affine(n, name=f"Dense_{i}")(m)
             for i, (m, n) in enumerate(zip(inputs, outputs, strict=True))
         ]
-        layers, v = jax.tree.map(lambda x: x.astype(self.dtype), (layers, v))
-        return scalar_mlp.scalar_mlp(0.2, layers, v).astype(jnp.float32)
+        if self.dtype is not None:
+            layers, v = jax.tree.map(lambda x: x.astype(self.dtype), (layers, v))
+        return at_least_float32(scalar_mlp.scalar_mlp(0.2, layers, v))

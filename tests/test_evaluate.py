@@ -1,7 +1,4 @@
 import logging
-import re
-import subprocess
-import sys
 
 import conftest
 import jax
@@ -183,15 +180,6 @@ def test_scores_of_another_step_do_not_join(trained, monkeypatch):
 def test_wrong_requests_are_refused(trained, arguments, message):
     with pytest.raises(UserError, match=message):
         evaluate.main(["evaluate", f"--workdir={trained / 'seed0'}", *arguments])
-
-
-def test_the_command_prints_the_table(trained):
-    """In a process of its own, where the module's name is __main__."""
-    command = [sys.executable, "-m", "cvae_jax.evaluate", f"--workdir={trained / 'seed1'}"]
-    done = subprocess.run(
-        [*command, "--metrics=reconstruction"], capture_output=True, text=True, check=True
-    )
-    assert re.search(r"^  squared_error +0\.\d{4} .* \(.* images\)$", done.stderr, re.MULTILINE)
 
 
 def test_runs_are_ranked(trained, capsys, tmp_path):

@@ -127,6 +127,19 @@ def test_the_same_command_again_changes_nothing(whole_run, data_dir):
     conftest.assert_trees_equal(final_state(workdir), before)
 
 
+def test_evaluate_prints_its_table(whole_run, data_dir):
+    workdir, _ = whole_run
+    done = subprocess.run(
+        [sys.executable, "-m", "cvae_jax.evaluate", f"--workdir={workdir}", "--metrics=mig"],
+        env=environment(data_dir),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    entry = read_json(workdir / "results.json")["scores"]["mig"]
+    assert f"mig {entry['value']:>36.4f} +- {entry['std']:.4f}" in done.stderr
+
+
 def last_step(workdir):
     lists = workdir.glob("checkpoints/*/sha256.json")
     return max((int(path.parent.name) for path in lists), default=0)
