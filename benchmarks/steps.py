@@ -71,12 +71,16 @@ def serve_ours(method, size, batch, num_seeds):
     else:
         state = seeds.stack([create(jax.random.key(i)) for i in range(num_seeds)], devices)
         on_devices = seeds.stack([images] * num_seeds, devices)
-        one, taken = seeds.pmap_step(train_step, devices, **kwargs), itertools.count()
+        many, taken = seeds.pmap_step(train_step, devices, **kwargs), itertools.count()
+
+        def one(state, images):
+            return many(state, images, next(taken))
+
     jax.block_until_ready((state, on_devices))
 
     def step():
         nonlocal state
-        state, _ = one(state, on_devices, *([next(taken)] if num_seeds > 1 else ()))
+        state, _ = one(state, on_devices)
         jax.block_until_ready(state)
 
     turns.serve(step, gflop=gflop)

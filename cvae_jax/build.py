@@ -41,9 +41,12 @@ def _rising(weight, steps: int):
     return optax.linear_schedule(0.0, weight, steps) if steps else weight
 
 
+def _dtype(config):
+    return COMPUTE_DTYPES[config.compute_dtype]
+
+
 def _critic(config, fields):
-    dtype = COMPUTE_DTYPES[config.compute_dtype]
-    return networks.Critic(fields.critic_layers, fields.critic_width, dtype)
+    return networks.Critic(fields.critic_layers, fields.critic_width, _dtype(config))
 
 
 def _base(config, info: DataInfo) -> Objective:
@@ -52,11 +55,7 @@ def _base(config, info: DataInfo) -> Objective:
     fields = config.objective[name] if name != "vae" else None
     if name == "infogan":
         gan = gan_networks.infogan_networks(
-            info.size,
-            info.channels,
-            latents,
-            fields.categories,
-            COMPUTE_DTYPES[config.compute_dtype],
+            info.size, info.channels, latents, fields.categories, _dtype(config)
         )
         noise = optax.linear_schedule(
             fields.image_noise, fields.image_noise_end, fields.image_noise_steps
@@ -72,7 +71,7 @@ def _base(config, info: DataInfo) -> Objective:
             packed=fields.packed,
             image_noise=noise,
         )
-    nets = networks.burgess(info.size, info.channels, latents, COMPUTE_DTYPES[config.compute_dtype])
+    nets = networks.burgess(info.size, info.channels, latents, _dtype(config))
     shared = {
         "likelihood": config.objective.likelihood,
         "pixel_weight": config.objective.pixel_weight,

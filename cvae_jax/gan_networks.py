@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from flax import linen as nn
-from flax.linen.dtypes import promote_dtype
 from jax import lax
 
-from cvae_jax.networks import StridedConv, StridedConvTranspose, at_least_float32
+from cvae_jax.networks import StridedConv, StridedConvTranspose, at_least_float32, with_bias
 
 
 class GanNetworks(NamedTuple):
@@ -28,20 +27,20 @@ def _normal(x):
     return nn.GroupNorm(num_groups=1, use_bias=False, use_scale=False)(x)
 
 
+def _convolve(x, kernel):
+    layout = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=layout)
+
+
 class Conv(nn.Module):
-    """3x3 convolution to the same size, as `nn.Conv`, its bias added in float32 (`StridedConv`)."""
+    """3x3 convolution to the same size: [B, h, w, C] -> [B, h, w, features]."""
 
     features: int
     dtype: Any = None
 
     @nn.compact
     def __call__(self, x):
-        shape = (3, 3, x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
-        layout = ("NHWC", "HWIO", "NHWC")
-        return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=layout) + bias
+        return with_bias(self, _convolve, x, (3, 3, x.shape[-1], self.features))
 
 
 class OriginalGenerator(nn.Module):

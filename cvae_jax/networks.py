@@ -13,6 +13,7 @@ from flax.linen.dtypes import promote_dtype
 
 from cvae_jax import conv, scalar_mlp
 
+_CONV_INIT = nn.initializers.lecun_normal()
 # Each output pixel of the transposed convolution sums 4 of the kernel's 16 taps a channel.
 _TRANSPOSE_INIT = nn.initializers.variance_scaling(
     4.0, "fan_in", "truncated_normal", in_axis=-1, out_axis=-2
@@ -31,22 +32,32 @@ def at_least_float32(x):
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-class StridedConv(nn.Module):
-    """4x4 convolution, stride 2, padding 1: [B, 2h, 2w, C] -> [B, h, w, features].
+def with_bias(module: nn.Module, operation, x, shape, init=_CONV_INIT):
+    """operation(x, kernel) + bias with a linen module's parameters, computed in its dtype.
 
     The bias is added in float32: its gradient is a sum over all pixels, too long for bfloat16.
+
+    Args:
+      module: has the fields features and dtype, and gets the parameters kernel and bias.
+      operation: (x, kernel) -> [..., features].
+      x: its input.
+      shape: of the kernel.
+      init: of the kernel.
     """
+    kernel = module.param("kernel", init, shape, jnp.float32)
+    bias = module.param("bias", nn.initializers.zeros, (module.features,), jnp.float32)
+    return operation(*promote_dtype(x, kernel, dtype=module.dtype)) + bias
+
+
+class StridedConv(nn.Module):
+    """4x4 convolution, stride 2, padding 1: [B, 2h, 2w, C] -> [B, h, w, features]."""
 
     features: int
     dtype: Any = None
 
     @nn.compact
     def __call__(self, x):
-        shape = (4, 4, x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
-        return conv.conv(x, kernel) + bias
+        return with_bias(self, conv.conv, x, (4, 4, x.shape[-1], self.features))
 
 
 class StridedConvTranspose(nn.Module):
@@ -58,10 +69,7 @@ class StridedConvTranspose(nn.Module):
     @nn.compact
     def __call__(self, y):
         shape = (4, 4, self.features, y.shape[-1])
-        kernel = self.param("kernel", _TRANSPOSE_INIT, shape, jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        y, kernel = promote_dtype(y, kernel, dtype=self.dtype)
-        return conv.conv_transpose(y, kernel) + bias
+        return with_bias(self, conv.conv_transpose, y, shape, _TRANSPOSE_INIT)
 
 
 class BurgessEncoder(nn.Module):

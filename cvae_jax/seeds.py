@@ -88,7 +88,7 @@ def restore(runs: list[Run], states: list[TrainState]) -> tuple[list[TrainState]
     restored = []
     for run, state in zip(runs, states, strict=True):
         if run.diverged:
-            state = state._replace(step=state.step * 0 - 1)
+            state = state._replace(step=jnp.full_like(state.step, -1))
         restored.append(
             checkpoints.restore(run.manager, state, step) if step and not run.diverged else state
         )
@@ -99,10 +99,10 @@ def stack(trees: list, devices):
     """Trees of one shape, a multiple of devices -> leaves [devices, trees / devices, ...]."""
 
     def join(*leaves):
-        joined = (np if isinstance(leaves[0], np.ndarray) else jnp).stack(leaves)
-        return joined.reshape(len(devices), -1, *leaves[0].shape)
+        numpy = np if isinstance(leaves[0], np.ndarray) else jnp  # batches are not on a device yet
+        return parallel.shard(numpy.stack(leaves), devices)
 
-    return parallel.split_rows(jax.tree.map(join, *trees), devices)
+    return jax.tree.map(join, *trees)
 
 
 def _pick(tree, i):
