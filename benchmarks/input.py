@@ -18,7 +18,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from cvae_jax import allocator, build, defaults, parallel
+from cvae_jax import allocator, build, defaults, parallel, program
 from cvae_jax.datasets import pipeline, working_copy
 from cvae_jax.step import create_train_state, train_step
 
@@ -54,23 +54,24 @@ def measure(dataset, batch=64):
     info = build.DataInfo(dataset.size, dataset.channels, count)
     objective, optimizers = build.objective(config, info), build.optimizers(config)
 
-    def fetch(step):
-        return parallel.shard(
-            dataset.images(pipeline.batch_indices(0, step, batch, count)), devices
-        )
+    images = dataset.images(np.arange(batch))
+    state = create_train_state(jax.random.key(0), objective, optimizers, images)
+    states = [parallel.replicate(state, devices)]
+    state, fetch_steps, one, _ = program.make(
+        train_step, config, states, dataset, objective, optimizers
+    )
 
-    same = fetch(0)
-    state = create_train_state(jax.random.key(0), objective, optimizers, same[0])
-    state = parallel.replicate(state, devices)
-    one = parallel.pmap_step(train_step, devices, objective=objective, optimizers=optimizers)
+    def fetch(step):
+        return fetch_steps(step, 1)
 
     def run(batches, state):
         start = time.perf_counter()
         for images in batches:
-            state, _ = one(state, images)
+            state, _ = one(state, images, 0)
             jax.block_until_ready(state)
         return 1e3 * (time.perf_counter() - start) / _STEPS, state
 
+    same = fetch(0)
     _, state = run([same] * 3, state)
     times = []
     for round_ in range(_ROUNDS):
@@ -81,7 +82,7 @@ def measure(dataset, batch=64):
         alone = 1e3 * (time.perf_counter() - start) / _STEPS
         if round_ % 2:
             again, state = run([same] * _STEPS, state)
-        coming, state = run(pipeline.prefetch(fetch, first, first + _STEPS), state)
+        coming, state = run(pipeline.prefetch(fetch, range(first, first + _STEPS)), state)
         if not round_ % 2:
             again, state = run([same] * _STEPS, state)
         times.append((alone, coming, again))

@@ -1,12 +1,14 @@
 """Milliseconds of a training step of every method, ours and PyTorch's by turns.
 
-Float32, batch 64, one grey image size; every contender as a user starts it: ours with the allocator
-that main sets, PyTorch in three modes as it is and with the same allocator. The critic of the
+Batch 64, one grey image size; every contender as a user starts it: ours as main does, PyTorch in
+its modes, float32, as it is and, on a CPU, with our allocator's settings too. The critic of the
 cascade sees (z, z_hat). PyTorch's rows need `pip install torch` and say so where it is missing.
+Ours are made for every combination of the numbers of seeds, steps a call, types and devices.
 
   python -m benchmarks.steps
   python -m benchmarks.steps --size=32 --methods=cascade --out=steps.json
-  python -m benchmarks.steps --methods=cascade --seeds=2,4
+  python -m benchmarks.steps --methods=cascade --seeds=1,2,4
+  python -m benchmarks.steps --methods=cascade --steps_per_call=1,10,50 --dtypes=float32,bfloat16
 """
 
 import argparse
@@ -34,100 +36,148 @@ METHODS = {
     "tower": ("vae", "tower"),
 }
 PEERS = {"vae": "vae", "factor_vae": "factor_vae", "cascade": "cascade", "tower": "cascade"}
-_MODES = ("eager", "channels_last", "compile")
+_NUM_IMAGES = 10_000
 
 
-def serve_ours(method, size, batch, num_seeds):
-    """Our step, as the training loop makes it, on the same images again."""
-    import jax
+def random_images(size):
+    """A data set of sparse noise."""
     import numpy as np
 
-    from cvae_jax import build, defaults, parallel, seeds
+    from cvae_jax.datasets import pipeline
+
+    images = np.random.default_rng(0).random((_NUM_IMAGES, size, size, 1), np.float32) > 0.9
+    images = (255 * images).astype(np.uint8)
+    factors = np.zeros((_NUM_IMAGES, 0), np.int32)
+    return pipeline.Dataset("noise", "noise", size, 1, (), factors, images, lambda rows: rows)
+
+
+def device_gb():
+    """A function that returns GB of the first device's memory; None: it keeps no count."""
+    import jax
+
+    device = jax.local_devices()[0]
+    if not device.memory_stats():
+        return None
+    return lambda: device.memory_stats()["peak_bytes_in_use"] / 1e9
+
+
+def serve_ours(method, size, batch, num_seeds, steps_per_call, dtype):
+    """Our step, as the training loop makes it, on the same images again."""
+    import jax
+
+    from cvae_jax import build, defaults, parallel, program
     from cvae_jax.step import create_train_state, train_step
 
     config = defaults.get_config()
-    config.batch_size = batch
+    config.batch_size, config.num_seeds, config.compute_dtype = batch, num_seeds, dtype
     config.objective.name, structure = METHODS[method]
     config.cascade.critic_input = "joint"
     config.cascade.structure = structure or "independent"
     config.cascade.weight = 6.0 if structure else 0.0
     objective = build.objective(config, build.DataInfo(size, 1, 737_280))
-    optimizers, devices = build.optimizers(config), jax.local_devices()
-    images = np.random.default_rng(0).random((batch, size, size, 1)) > 0.9
-    images = (255 * images).astype(np.uint8)
+    optimizers, dataset = build.optimizers(config), random_images(size)
+    images = dataset.pixels[:batch]
     create = jax.jit(lambda rng: create_train_state(rng, objective, optimizers, images))
-    kwargs = {"objective": objective, "optimizers": optimizers}
-    state = create(jax.random.key(0))
+    states = [create(jax.random.key(seed)) for seed in range(num_seeds)]
+    if num_seeds == 1:
+        states = [parallel.replicate(states[0], jax.local_devices())]
+    state, fetch, run, _ = program.make(train_step, config, states, dataset, objective, optimizers)
 
     def gflop():
-        plain = jax.jit(lambda s, x: train_step(s, x, **kwargs))
-        shapes = jax.eval_shape(create, jax.random.key(0))
-        compiled = plain.lower(shapes, images).compile()  # what XLA merges is counted once
-        return num_seeds * compiled.cost_analysis()["flops"] / 1e9
+        plain = jax.jit(
+            lambda s, x: train_step(s, x, objective=objective, optimizers=optimizers)
+        ).lower(jax.eval_shape(create, jax.random.key(0)), images)
+        # what XLA merges is counted once
+        return num_seeds * plain.compile().cost_analysis()["flops"] / 1e9
 
-    if num_seeds == 1:
-        state, on_devices = parallel.replicate(state, devices), parallel.shard(images, devices)
-        one = parallel.pmap_step(train_step, devices, **kwargs)
-    else:
-        state = seeds.stack([create(jax.random.key(i)) for i in range(num_seeds)], devices)
-        on_devices = seeds.stack([images] * num_seeds, devices)
-        many, taken = seeds.pmap_step(train_step, devices, **kwargs), itertools.count()
-
-        def one(state, images):
-            return many(state, images, next(taken))
-
-    jax.block_until_ready((state, on_devices))
+    batches, first = fetch(0, steps_per_call), itertools.count(0, steps_per_call)
+    jax.block_until_ready((state, batches))
 
     def step():
         nonlocal state
-        state, _ = one(state, on_devices)
+        state, _ = run(state, batches, next(first))
         jax.block_until_ready(state)
 
-    turns.serve(step, gflop=gflop)
+    name = jax.local_devices()[0].device_kind
+    turns.serve(step, steps=steps_per_call, device_gb=device_gb(), gflop=gflop, device=lambda: name)
 
 
-def serve_matmul(size=2048):
+def serve_matmul(dtype):
     """A matrix product, for the speed that a step could have at best."""
     import jax
 
-    a = jax.random.normal(jax.random.key(0), (size, size))
+    size = 2048 if jax.local_devices()[0].platform == "cpu" else 8192
+    a = jax.random.normal(jax.random.key(0), (size, size), dtype)
     product = jax.jit(lambda a: a @ a)
     turns.serve(lambda: jax.block_until_ready(product(a)), gflop=lambda: 2 * size**3 / 1e9)
 
 
-def contenders(method, size, batch, seeds):
+def _devices(n):
+    """Variables with which JAX sees n devices."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={n}"
+    return {
+        "CUDA_VISIBLE_DEVICES": ",".join(map(str, range(n))),
+        "XLA_FLAGS": flags,
+        "NPROC": "16",  # threads, or the devices of a CPU wait for each other
+    }
+
+
+def contenders(method, args, modes):
     """(commands, environments) of all that take this method's step."""
-    shape = (f"--size={size}", f"--batch={batch}")
-    ours = [sys.executable, "-m", "benchmarks.steps", *shape]
-    commands = {"matmul": [*ours, "--worker=matmul"], "ours": [*ours, f"--worker={method}"]}
-    for n in seeds:
-        commands[f"ours, {n} seeds"] = [*ours, f"--worker={method}", f"--seeds={n}"]
-    environments = {}
-    if method in PEERS and importlib.util.find_spec("torch"):
-        for mode in _MODES:
-            peer = (f"--method={PEERS[method]}", f"--mode={mode}", *shape)
-            command = [sys.executable, "-m", "benchmarks.torch_step", *peer]
-            commands[f"torch {mode}"] = commands[f"torch {mode}, our allocator"] = command
+    shape = (f"--size={args.size}", f"--batch={args.batch}")
+    me = [sys.executable, "-m", "benchmarks.steps", *shape]
+    ours = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # a GPU is shared by all
+    commands, environments = {}, {}
+    for dtype in args.dtypes.split(","):
+        commands[f"matmul {dtype}"] = [*me, "--worker=matmul", f"--dtypes={dtype}"]
+        environments[f"matmul {dtype}"] = ours
+    for dtype, devices, calls, seeds in itertools.product(
+        *(x.split(",") for x in (args.dtypes, args.devices, args.steps_per_call, args.seeds))
+    ):
+        name = f"ours, {seeds} seeds" if seeds != "1" else "ours"
+        name += f", {calls} a call" if calls != "1" else ""
+        name += f", {devices} devices" if devices else ""
+        name += ", bfloat16" if dtype == "bfloat16" else ""
+        flags = (f"--seeds={seeds}", f"--steps_per_call={calls}", f"--dtypes={dtype}")
+        commands[name] = [*me, f"--worker={method}", *flags]
+        environments[name] = ours | (_devices(int(devices)) if devices else {})
+    for mode in modes if method in PEERS else ():
+        peer = (f"--method={PEERS[method]}", f"--mode={mode}", f"--device={args.torch_device}")
+        command = [sys.executable, "-m", "benchmarks.torch_step", *peer, *shape]
+        commands[f"torch {mode}"] = command
+        if args.torch_device == "cpu":
+            commands[f"torch {mode}, our allocator"] = command
             environments[f"torch {mode}, our allocator"] = {"GLIBC_TUNABLES": allocator.TUNABLES}
     return commands, environments
 
 
 def report(method, found):
     """Print a method's rows; returns them."""
-    matmul = found.pop("matmul")
-    peak = matmul["gflop"] / matmul["ms"] * 1e3
+    peaks = {}
+    for name in [name for name in found if name.startswith("matmul")]:
+        row = found.pop(name)
+        peaks[name.split()[1]] = row["gflop"] / row["ms"] * 1e3
+    ours = min(row["ms"] for name, row in found.items() if name.startswith("ours"))
     for name, row in found.items():
-        text = f"{method:<14}{name:<36}{row['ms']:>8.1f}{row['peak_gb']:>8.2f}"
+        text = f"{method:<14}{name:<36}{row['ms']:>9.3f}{row['peak_gb']:>8.2f}"
         text += f"{row['first_step']:>8.1f}"
         if "gflop" in row:
             speed = row["gflop"] / row["ms"] * 1e3
-            row["share_of_peak"] = speed / peak
-            text += f"{speed:>9.0f}{100 * speed / peak:>6.0f} %"
+            row["share_of_peak"] = speed / peaks["bfloat16" if "bfloat16" in name else "float32"]
+            text += f"{speed:>9.0f}{100 * row['share_of_peak']:>6.1f} %"
         else:
-            row["ours_is_faster"] = row["ms"] / found["ours"]["ms"]
+            row["ours_is_faster"] = row["ms"] / ours
             text += f"{row['ours_is_faster']:>9.2f} times ours"
         print(text, flush=True)
-    return found | {"matmul_gflops": peak}
+    return found | {"matmul_gflops": peaks}
+
+
+def peers(args):
+    """PyTorch's modes that can be run here."""
+    if not importlib.util.find_spec("torch"):
+        print("PyTorch's rows are left out: pip install torch")
+        return ()
+    return [mode for mode in args.peers.split(",") if mode]
 
 
 def main():
@@ -136,9 +186,14 @@ def main():
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--seeds", default="", help="numbers of seeds trained at once, with commas")
+    parser.add_argument("--seeds", default="1", help="numbers of seeds trained at once")
+    parser.add_argument("--steps_per_call", default="1")
+    parser.add_argument("--dtypes", default="float32", help="float32,bfloat16")
+    parser.add_argument("--devices", default="", help="numbers of devices; default: all there are")
+    parser.add_argument("--peers", default="eager,channels_last,compile", help="and graphs on cuda")
+    parser.add_argument("--torch_device", default="cpu", help="or cuda")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=10, help="of a round")
+    parser.add_argument("--calls", type=int, default=10, help="of a round")
     parser.add_argument("--out", default="", help="a JSON file")
     parser.add_argument("--worker", default="", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -146,26 +201,25 @@ def main():
         allocator.restart_with_tunables()
         allocator.compute_in_calling_thread()
         if args.worker == "matmul":
-            serve_matmul()
+            serve_matmul(args.dtypes)
         else:
-            serve_ours(args.worker, args.size, args.batch, int(args.seeds or 1))
+            numbers = (args.size, args.batch, int(args.seeds), int(args.steps_per_call))
+            serve_ours(args.worker, *numbers, args.dtypes)
         return
-    if not importlib.util.find_spec("torch"):
-        print("PyTorch's rows are left out: pip install torch")
+    modes = peers(args)
     print(
         f"{args.size}x{args.size}, batch {args.batch}, {os.cpu_count()} CPUs, {platform.machine()}"
     )
-    print(f"{'method':<14}{'':<36}{'ms':>8}{'GB':>8}{'first':>8}{'GFLOP/s':>9}{'of matmul':>9}")
+    print(f"{'method':<14}{'':<36}{'ms':>9}{'GB':>8}{'first':>8}{'GFLOP/s':>9}{'of matmul':>9}")
     results = {"size": args.size, "batch": args.batch, "time": time.strftime("%F"), "methods": {}}
     for method in args.methods.split(","):
-        seeds = [int(n) for n in args.seeds.split(",") if n]
-        commands, environments = contenders(method, args.size, args.batch, seeds)
+        commands, environments = contenders(method, args, modes)
         found = turns.compare(
-            commands, rounds=args.rounds, steps=args.steps, environments=environments
+            commands, rounds=args.rounds, steps=args.calls, environments=environments
         )
         results["methods"][method] = report(method, found)
-    if args.out:
-        Path(args.out).write_text(json.dumps(results, indent=2) + "\n")
+        if args.out:
+            Path(args.out).write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 The same work as ours: encoder and decoder of Burgess et al. 2018, batch 64, float32, Adam; for
 factor_vae a critic of 6 x 1000 on z; for cascade a second pass that decodes prior samples and
 encodes them again, and the critic on (z, z_hat). Its samples of p_B are permuted columns, the
-cheapest structure. Modes: eager, channels_last, compile (channels_last too).
+cheapest structure. Modes: eager, channels_last, compile (channels_last too), graphs (compile with
+mode="reduce-overhead": CUDA graphs). On a GPU products may use TF32, as JAX's do by default.
 
 Waits for numbers of steps on standard input and answers each with a line of JSON.
 """
@@ -17,7 +18,7 @@ from torch import nn
 from benchmarks import turns
 
 METHODS = ("vae", "factor_vae", "cascade")
-MODES = ("eager", "channels_last", "compile")
+MODES = ("eager", "channels_last", "compile", "graphs")
 LATENTS = 10
 
 
@@ -70,6 +71,8 @@ def make_critic(inputs):
 def make_step(method, mode, size, batch, device):
     """A function that takes one step on the same images again."""
     torch.manual_seed(0)
+    if device != "cpu":
+        torch.set_float32_matmul_precision("high")
     memory_format = torch.contiguous_format if mode == "eager" else torch.channels_last
     num_convs = size.bit_length() - 3
     encoder = Encoder(num_convs).to(device, memory_format=memory_format)
@@ -103,10 +106,13 @@ def make_step(method, mode, size, batch, device):
         labels = (torch.arange(2 * batch, device=device) < batch).float()
         return F.binary_cross_entropy_with_logits(logits, labels)
 
-    if mode == "compile":
-        model_loss, critic_loss = torch.compile(model_loss), torch.compile(critic_loss)
+    if mode in ("compile", "graphs"):
+        how = {"mode": "reduce-overhead"} if mode == "graphs" else {}
+        model_loss = torch.compile(model_loss, **how)
+        critic_loss = torch.compile(critic_loss, **how)
 
     def step():
+        torch.compiler.cudagraph_mark_step_begin()
         critic.requires_grad_(False)  # the model's loss needs no gradient of the critic's weights
         loss, v = model_loss()
         model_optimizer.zero_grad()
@@ -133,7 +139,9 @@ def main():
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
-    turns.serve(make_step(args.method, args.mode, args.size, args.batch, args.device))
+    step = make_step(args.method, args.mode, args.size, args.batch, args.device)
+    gpu = args.device != "cpu"
+    turns.serve(step, device_gb=(lambda: torch.cuda.max_memory_allocated() / 1e9) if gpu else None)
 
 
 if __name__ == "__main__":

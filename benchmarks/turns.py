@@ -11,11 +11,14 @@ import time
 _WARM_UP = 5
 
 
-def serve(step, **facts):
-    """Take 5 steps, then n for each line "n" on standard input; answers are lines of JSON.
+def serve(step, *, steps=1, device_gb=None, **facts):
+    """Call step 5 times, then n times for each line "n" on standard input; answers are JSON lines.
 
     Args:
-      step: a function without arguments that returns when the step is done.
+      step: a function without arguments that returns when what it does is done.
+      steps: training steps that it takes.
+      device_gb: returns the GB of the device's memory that were ever in use; None: memory is the
+        process's own.
       **facts: functions without arguments; what they return goes into the first answer, with
         first_step, the seconds from the process's start to the end of its first step.
     """
@@ -32,8 +35,10 @@ def serve(step, **facts):
             step()
             times.append(time.perf_counter() - start)
         # Linux counts it in KiB
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(json.dumps({"ms": 1e3 * statistics.median(times), "peak_gb": peak}), flush=True)
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        peak = device_gb() if device_gb else own
+        answer = {"ms": 1e3 * statistics.median(times) / steps, "peak_gb": peak}
+        print(json.dumps(answer), flush=True)
 
 
 def _started():
@@ -51,7 +56,7 @@ def compare(commands: dict, *, rounds: int, steps: int, environments=None):
     Args:
       commands: name -> command line of a program that ends in `serve`.
       rounds: turns of each.
-      steps: of a turn.
+      steps: calls of what `serve` was given, a turn.
       environments: name -> variables besides this process's own.
 
     Returns:

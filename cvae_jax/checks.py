@@ -35,6 +35,7 @@ _POSITIVE = (
 )
 _NOT_NEGATIVE = (
     "seed",
+    "steps_per_call",
     "cascade.weight",
     "cascade.prior_batch_size",
     "cascade.edge_reward",
@@ -112,6 +113,12 @@ def check(config, num_devices: int) -> None:
         raise UserError(f"config.optim.decay_from is {config.optim.decay_from}; it is a share")
     for name in _OTHER:
         _field(config, name)
+    for name in ("log_every", "checkpoint_every", "eval.every"):
+        if config.steps_per_call and _field(config, name) % config.steps_per_call:
+            raise UserError(
+                f"config.{name} {_field(config, name)} does not divide by steps_per_call "
+                f"{config.steps_per_call}: nothing can be looked at within a call"
+            )
     one_of("config.compute_dtype", config.compute_dtype, COMPUTE_DTYPES)
     one_of("config.objective.name", config.objective.name, METHODS)
     one_of(

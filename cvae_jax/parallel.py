@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -16,9 +17,17 @@ def replicate(tree, devices):
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def shard(images, devices):
-    """[B, ...] -> [devices, B / devices, ...] on the devices, device 0 with the first rows."""
-    return split_rows(images.reshape(len(devices), -1, *images.shape[1:]), devices)
+def shard(images, devices, axis=0):
+    """[..., B, ...] -> [devices, ..., B / devices, ...], device 0 with the first rows.
+
+    Args:
+      images: an array.
+      devices: to put it on.
+      axis: where B is.
+    """
+    parts = images.reshape(*images.shape[:axis], len(devices), -1, *images.shape[axis + 1 :])
+    numpy = np if isinstance(images, np.ndarray) else jnp
+    return split_rows(numpy.moveaxis(parts, axis, 0), devices)
 
 
 def split_rows(images, devices):

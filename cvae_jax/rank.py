@@ -46,9 +46,7 @@ def rank(workdirs, data_dir="") -> dict:
             )
     dataset = pipeline.load(first.data.name, first.data.size, data_dir or first.data.dir)
     rows = np.random.default_rng(0).permutation(len(dataset.factors))[:_IMAGES]
-    some = dataset._replace(
-        factors=dataset.factors[rows], images=lambda index: dataset.images(rows[index])
-    )
+    some = dataset._replace(factors=dataset.factors[rows], pixels=dataset.pixels[rows])
     codes, kls = [], []
     for workdir, model in models.items():
         log.info("encoding %d images by %s", len(rows), workdir)

@@ -118,27 +118,21 @@ def unstack(tree, count: int) -> list:
     return [(_pick if fetched else _pick_on_device)(tree, i) for i in range(count)]
 
 
-def pmap_step(train_step, devices, **kwargs):
-    """`train_step` of every seed: (states, images, step) -> (states, metrics), all stacked.
+def unless_frozen(train_step):
+    """`train_step` of one of several seeds: (state, images, step) -> (state, metrics).
 
     A seed whose metrics are not finite keeps its state from then on: its own count of steps stays
     behind the run's.
     """
 
     def one(state, images, step):
-        new, metrics = train_step(state, images, **kwargs)
+        new, metrics = train_step(state, images)
         finite = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(metrics)]
         sound = functools.reduce(jnp.logical_and, finite, state.step == step)
         kept = jax.tree.map(lambda a, b: jnp.where(sound, a, b), new[:-1], state[:-1])
         return TrainState(*kept, state.rng), metrics
 
-    return jax.pmap(
-        jax.vmap(one, in_axes=(0, 0, None)),
-        axis_name=parallel.AXIS,
-        in_axes=(0, 0, None),
-        donate_argnums=(0,),
-        devices=devices,
-    )
+    return one
 
 
 def gather(runs: list[Run], results: list[dict]) -> dict:

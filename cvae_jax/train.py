@@ -11,7 +11,17 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from cvae_jax import build, checkpoints, checks, evaluate, loading, parallel, seeds, watching
+from cvae_jax import (
+    build,
+    checkpoints,
+    checks,
+    evaluate,
+    loading,
+    parallel,
+    program,
+    seeds,
+    watching,
+)
 from cvae_jax.command_line import Stopped
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
@@ -107,38 +117,6 @@ def _evaluate(runs, states, step, objective, dataset):
     return results
 
 
-def _program(config, runs, states, dataset, objective, optimizers):
-    """What depends on the number of seeds: (state, fetch, step_fn, unstack).
-
-    fetch(step) is a batch on the devices, step_fn(state, batch, step) -> (state, metrics), and
-    unstack a list by seed of a state or of metrics.
-    """
-    devices = jax.local_devices()
-    kwargs = {"objective": objective, "optimizers": optimizers}
-
-    def images(run, step):
-        count = len(dataset.factors)
-        index = pipeline.batch_indices(run.config.seed, step, config.batch_size, count)
-        return dataset.images(index)
-
-    if len(runs) == 1:
-        one = parallel.pmap_step(train_step, devices, **kwargs)
-        return (
-            states[0],
-            lambda step: parallel.shard(images(runs[0], step), devices),
-            lambda state, batch, step: one(state, batch),
-            lambda tree: [tree],
-        )
-    stacked = seeds.stack(states, devices)
-    states.clear()  # or they stay on the device as long as training lasts
-    return (
-        stacked,
-        lambda step: seeds.stack([images(run, step) for run in runs], devices),
-        seeds.pmap_step(train_step, devices, **kwargs),
-        functools.partial(seeds.unstack, count=len(runs)),
-    )
-
-
 def _sound(runs, check):
     """check(i) of every run that has not diverged, by its place; marks those that it refuses.
 
@@ -163,7 +141,8 @@ def _sound(runs, check):
 
 def _means(fetched, done, i):
     """Of run i's metrics over the window that ends with step done."""
-    return watching.summarise(done - len(fetched) + 1, [metrics[i] for metrics in fetched])
+    window = jax.tree.map(lambda *x: np.concatenate(x), *(metrics[i] for metrics in fetched))
+    return watching.summarise(done, window)
 
 
 def _save(runs, states, step):
@@ -180,23 +159,27 @@ def _save(runs, states, step):
 
 def _train(config, runs, states, start, dataset, objective, optimizers):
     """From step start to config.num_steps; returns the final states, saved."""
-    state, fetch, step_fn, unstack = _program(config, runs, states, dataset, objective, optimizers)
-    on_cpu = jax.local_devices()[0].platform == "cpu"
+    platform = jax.local_devices()[0].platform
+    calls = program.calls(start, config.num_steps, program.steps_per_call(config, platform))
+    state, fetch, run, unstack = program.make(
+        train_step, config, states, dataset, objective, optimizers
+    )
     writers = {i: MetricsWriter(r.workdir, start) for i, r in enumerate(runs) if not r.diverged}
     bar = tqdm(total=config.num_steps, initial=start, unit="step", disable=None, **_BAR)
-    window, window_start, told, lost_before = [], time.perf_counter(), 0.0, set()
-    batches = pipeline.prefetch(fetch, start, config.num_steps)
+    window, window_start, counted = [], time.perf_counter(), start
+    told, lost_before = 0.0, set()
+    batches = pipeline.prefetch(lambda call: (*call, fetch(*call)), calls)
     with contextlib.ExitStack() as stack, bar, stop_requests() as requests:
         for closed in (batches, *writers.values()):
             stack.enter_context(contextlib.closing(closed))
-        for step, images in enumerate(batches, start):
-            state, metrics = step_fn(state, images, step)
-            if on_cpu:
+        for first, count, images in batches:
+            state, metrics = run(state, images, first)
+            if platform == "cpu":
                 # Queued steps on several virtual CPU devices deadlock.
                 jax.block_until_ready(state)
             window.append(metrics)
-            bar.update()
-            done = step + 1
+            bar.update(count)
+            done = first + count
             last = done == config.num_steps
             save = last or bool(requests) or done % config.checkpoint_every == 0
             if save or done % config.log_every == 0:
@@ -204,7 +187,7 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
                 fetched = [unstack(metrics) for metrics in jax.device_get(window)]
                 by_run = _sound(runs, functools.partial(_means, fetched, done))
                 now = time.perf_counter()
-                rate = len(window) / (now - window_start)
+                rate = (done - counted) / (now - window_start)
                 for i, means in by_run.items():
                     means["steps_per_second"] = rate
                     writers[i].write(done, means)
@@ -219,7 +202,7 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
                         seed = f"seed {runs[i].config.seed}: " if len(runs) > 1 else ""
                         log.warning("step %d: %s%s", done, seed, sentence)
                 lost_before = {i for i, _ in lost}
-                window, window_start = [], now
+                window, window_start, counted = [], now, done
             if save:
                 _save(runs, unstack(state), done)
             if requests:

@@ -23,15 +23,18 @@ def refuse_not_finite(step: int, values: dict) -> None:
         )
 
 
-def summarise(first_step: int, window: list[dict]) -> dict:
-    """Means over a window of steps' metrics.
+def summarise(last_step: int, window: dict) -> dict:
+    """Means over a window of steps' metrics, each [steps, ...].
 
     Raises:
       UserError: a value is not finite; the message names the step and the terms.
     """
-    for step, metrics in enumerate(window, first_step):
-        refuse_not_finite(step, metrics)
-    return {name: np.mean([m[name] for m in window], axis=0) for name in window[0]}
+    sound = [np.isfinite(x).reshape(len(x), -1).all(axis=1) for x in window.values()]
+    bad = np.flatnonzero(~np.all(sound, axis=0))
+    if len(bad):
+        step = last_step - len(sound[0]) + 1 + bad[0]
+        refuse_not_finite(step, {name: x[bad[0]] for name, x in window.items()})
+    return {name: np.mean(x, axis=0) for name, x in window.items()}
 
 
 def lost_critics(metrics: dict) -> list[str]:

@@ -13,8 +13,8 @@ from cvae_jax import defaults
 from cvae_jax.errors import UserError
 
 CONFIG = "config.json"
-# Where the data lie is a matter of the machine, not of the run.
-_FREE = ("data.dir",)
+# Where the data lie and how steps are handed to the device: matters of the machine.
+_FREE = ("data.dir", "steps_per_call")
 
 
 def write_json(path: Path, content) -> None:

@@ -119,8 +119,14 @@ def noise_dataset(count, size):
     images = ((rng.random((count, size, size, 1)) > 0.7) * 255).astype(np.uint8)
     index = np.arange(count)
     factors = np.stack([index % 4, index // (count // 4)], axis=1).astype(np.int32)
+    return in_memory(images, factors, ("a", "b"), binary=True)
+
+
+def in_memory(images, factors, names, **facts):
+    """A data set of arrays."""
+    _, size, _, channels = images.shape
     return pipeline.Dataset(
-        "tiny", "noise", size, 1, ("a", "b"), factors, lambda index: images[index], binary=True
+        "tiny", "noise", size, channels, names, factors, images, lambda rows: rows, **facts
     )
 
 
@@ -128,11 +134,11 @@ def noise_dataset(count, size):
 def terminated_at(monkeypatch, step):
     """This process gets a SIGTERM when training takes that step's batch."""
 
-    def stop(fetch, first, last, real=pipeline.prefetch):
-        for now, batch in enumerate(real(fetch, first, last), first):
-            if now == step:
+    def stop(fetch, calls, real=pipeline.prefetch):
+        for first, count, batches in real(fetch, calls):
+            if first <= step < first + count:
                 os.kill(os.getpid(), signal.SIGTERM)
-            yield batch
+            yield first, count, batches
 
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "prefetch", stop)

@@ -49,14 +49,14 @@ def test_prefetch_keeps_the_order_and_one_step_ahead():
         fetched.append(now)
         return now
 
-    batches = pipeline.prefetch(fetch, 3, 8)
+    batches = pipeline.prefetch(fetch, range(3, 8))
     for expected in range(3, 8):
         assert next(batches) == expected
         assert len(fetched) <= expected - 3 + 2
     assert next(batches, None) is None
     assert fetched == list(range(3, 8))
     assert threading.current_thread() not in threads
-    assert list(pipeline.prefetch(fetch, 5, 5)) == []
+    assert list(pipeline.prefetch(fetch, [])) == []
 
 
 def test_prefetch_tells_what_went_wrong():
@@ -65,7 +65,7 @@ def test_prefetch_tells_what_went_wrong():
             raise UserError("no such image")
         return now
 
-    batches = pipeline.prefetch(fetch, 0, 4)
+    batches = pipeline.prefetch(fetch, range(4))
     assert [next(batches), next(batches)] == [0, 1]
     with pytest.raises(UserError, match="no such image"):
         next(batches)

@@ -23,7 +23,7 @@ def dataset():
     rng = np.random.default_rng(0)
     images = ((rng.random((37, 16, 16, 1)) > 0.7) * 255).astype(np.uint8)
     factors = np.stack([np.arange(37) % 4, np.arange(37) // 19], axis=1).astype(np.int32)
-    return pipeline.Dataset("tiny", "noise", 16, 1, ("a", "b"), factors, lambda i: images[i], True)
+    return conftest.in_memory(images, factors, ("a", "b"), binary=True)
 
 
 def test_intersection_over_union_by_hand():

@@ -165,7 +165,7 @@ def striped():
     images = np.zeros((600, 16, 16, 1), np.uint8)
     for image, (bright, third) in zip(images, factors, strict=True):
         image[:, 5 * third : 5 * third + 5] = 250 if bright else 100
-    return dataset._replace(factors=factors, images=lambda i: images[i])
+    return dataset._replace(factors=factors, pixels=images)
 
 
 @pytest.fixture(scope="module")

@@ -462,5 +462,5 @@ def test_large_data_stay_on_the_disk(tmp_path, monkeypatch):
     expected = all_images(load("mnist", tmp_path))
     monkeypatch.setattr(working_copy, "MEMORY_LIMIT", 100)
     dataset = load("mnist", tmp_path)
-    assert isinstance(dataset.images.args[0], np.memmap)
+    assert isinstance(dataset.pixels, np.memmap)
     np.testing.assert_array_equal(all_images(dataset), expected)

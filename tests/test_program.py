@@ -1,0 +1,128 @@
+"""Several steps a call, images on the devices: nothing but speed changes."""
+
+import logging
+
+import conftest
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cvae_jax import checks, command_line, evaluate, parallel, program, train
+from cvae_jax.datasets import pipeline, working_copy
+from cvae_jax.errors import UserError
+from cvae_jax.writers import read_metrics
+
+
+@pytest.fixture(autouse=True)
+def tiny_data(monkeypatch):
+    dataset = conftest.noise_dataset(256, 16)
+    monkeypatch.setattr(pipeline, "load", lambda name, size, data_dir: dataset)
+    results = {"scores": {}, "step": 0, "data": {"source": ""}, "versions": {}, "device": ""}
+    monkeypatch.setattr(evaluate, "evaluate_run", lambda *args: results)
+
+
+@pytest.fixture
+def resident(monkeypatch):
+    """The data set lies on the devices, as on a GPU."""
+    place = lambda dataset, devices: parallel.replicate(dataset.pixels, devices)
+    return lambda: monkeypatch.setattr(program, "on_devices", place)
+
+
+def test_calls_begin_at_multiples_of_their_length():
+    assert list(program.calls(0, 11, 5)) == [(0, 5), (5, 5), (10, 1)]
+    # resumed at 3 and at 5: the same steps are taken together
+    assert list(program.calls(3, 10, 5)) == [(3, 1), (4, 1), (5, 5)]
+    assert list(program.calls(5, 10, 5)) == [(5, 5)]
+    assert list(program.calls(7, 10, 1)) == [(7, 1), (8, 1), (9, 1)]
+    assert list(program.calls(4, 4, 2)) == []
+
+
+def test_the_length_of_calls_fits_what_interrupts_them():
+    config = conftest.small_config(log_every=100, checkpoint_every=150, **{"eval.every": 0})
+    assert program.steps_per_call(config, "cpu") == 1
+    assert program.steps_per_call(config, "gpu") == 50
+    config.log_every = 30
+    assert program.steps_per_call(config, "gpu") == 10
+    config.steps_per_call = 15
+    checks.check(config, 1)
+    assert program.steps_per_call(config, "gpu") == program.steps_per_call(config, "cpu") == 15
+    config.steps_per_call = 20
+    with pytest.raises(UserError, match=r"log_every 30 does not divide by steps_per_call 20"):
+        checks.check(config, 1)
+
+
+@pytest.mark.parametrize("num_seeds", [1, 2])
+def test_five_steps_a_call_on_images_that_lie_there(tmp_path, monkeypatch, resident, num_seeds):
+    """The same states and curves as with a call a step, images that come, and no interruption."""
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:2])
+    one = conftest.small_config(num_steps=18, num_seeds=num_seeds)
+    single = train.train_and_evaluate(one, tmp_path / "single")
+    resident()
+    five = conftest.small_config(num_steps=18, num_seeds=num_seeds, steps_per_call=5)
+    whole = train.train_and_evaluate(five, tmp_path / "whole")
+    with conftest.terminated_at(monkeypatch, 12), pytest.raises(command_line.Stopped):
+        train.train_and_evaluate(five, tmp_path / "cut")
+    saved = [p for p in (tmp_path / "cut").rglob("checkpoints/*") if p.name == "15"]
+    assert len(saved) == num_seeds  # the call of steps 10 to 14 was ended
+    resumed = train.train_and_evaluate(five, tmp_path / "cut")
+    conftest.assert_trees_equal(resumed, whole)
+    for x, y in zip(jax.tree.leaves(single), jax.tree.leaves(whole), strict=True):
+        np.testing.assert_allclose(conftest.raw(x), conftest.raw(y), rtol=1e-4, atol=2e-4)
+    folder = "seed_1" if num_seeds > 1 else ""
+    lines = [read_metrics(tmp_path / run / folder / "metrics.jsonl") for run in ("single", "whole")]
+    assert [x["step"] for x in lines[1]] == [x["step"] for x in lines[0]] == [5, 10, 15, 18]
+    np.testing.assert_allclose(*([x["loss"] for x in run] for run in lines), rtol=1e-5)
+    # the number may change within a run
+    train.train_and_evaluate(one, tmp_path / "cut")
+
+
+def test_a_number_that_is_not_finite_within_a_call_is_named(tmp_path, monkeypatch):
+    real = train.train_step
+
+    def broken(state, images, **kwargs):
+        new, metrics = real(state, images, **kwargs)
+        return new, {**metrics, "kl": jnp.where(state.step == 12, jnp.inf, metrics["kl"])}
+
+    monkeypatch.setattr(train, "train_step", broken)
+    with pytest.raises(UserError, match=r"step 13: not finite: kl; the last checkpoint is kept"):
+        train.train_and_evaluate(conftest.small_config(steps_per_call=5), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stored", "sizes", "shape", "binary"),
+    [(64, (64, 32, 16), (5, 512), True), (64, (64, 32, 16), (5, 64, 64, 3), False),
+     (28, (28, 32), (5, 28, 28, 1), False)],
+)  # fmt: skip
+def test_images_are_decoded_alike_on_the_device(stored, sizes, shape, binary):
+    rows = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    factors = np.zeros((5, 0), np.int32)
+    channels = 1 if binary else shape[-1]
+    copy = working_copy.WorkingCopy(rows, factors, (stored, stored, channels), binary, (), "")
+    index = np.array([4, 0, 4])
+    for size in sizes:
+        dataset = pipeline.as_dataset("d", size, copy)
+        expected = dataset.images(index)
+        found = jax.jit(lambda rows, i, d=dataset: d.decode(rows[i]))(jnp.asarray(rows), index)
+        assert found.dtype == expected.dtype == np.uint8
+        assert expected.shape == (3, size, size, channels)
+        np.testing.assert_array_equal(found, expected)
+
+
+class _Device:
+    """A device with so much memory."""
+
+    platform = "gpu"
+
+    def __init__(self, limit):
+        self.memory_stats = lambda: {"bytes_limit": limit}
+
+
+def test_images_lie_on_a_device_where_they_fit(monkeypatch, caplog):
+    dataset = conftest.noise_dataset(16, 16)  # 4,096 bytes
+    monkeypatch.setattr(parallel, "replicate", lambda tree, devices: tree)
+    assert program.on_devices(dataset, [_Device(16_383)]) is None
+    assert program.on_devices(dataset, jax.devices()[:1]) is None
+    with caplog.at_level(logging.INFO, logger="cvae_jax"):
+        assert program.on_devices(dataset, [_Device(16_384)]) is not None
+    assert "the data set, 0.00 GB, is kept on the device" in caplog.text
