@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from cvae_jax import parallel
+from cvae_jax import parallel, processes
 
 
 def _rows(devices) -> int:
@@ -39,16 +39,21 @@ def mapped(function, rows, num_rows: int, devices, *, what: str, batch: int | No
 
 
 def encode_all(objective, params, dataset, devices):
-    """Posterior means and log variances of every image: two arrays [N, d]."""
+    """Posterior means and log variances of every image: two arrays [N, d].
+
+    Several processes share the work, and each has the whole in the end.
+    """
     params = parallel.replicate(params, devices)
     encode = jax.jit(lambda params, images: objective.encode(params, images / 255.0))
-    return mapped(
+    rows = processes.share(len(dataset.factors))
+    own = mapped(
         functools.partial(encode, params),
-        dataset.images,
-        len(dataset.factors),
+        lambda index: dataset.images(rows[index]),
+        len(rows),
         devices,
         what="encoding",
     )
+    return processes.joined(own, len(dataset.factors))
 
 
 def draw_images(objective, params, rng, num_images: int, devices):

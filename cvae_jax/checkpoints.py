@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from cvae_jax.errors import UserError
@@ -43,6 +44,26 @@ def _damage(folder: Path) -> str | None:
     return f"{wrong[0]} is not as it was written" if wrong else None
 
 
+def _is_key(leaf):
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _stored(leaf):
+    """A leaf of a state as a plain array, which orbax takes from one of several processes too."""
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _empty(like):
+    shape = jax.eval_shape(_stored, like)
+    return np.empty(shape.shape, shape.dtype)
+
+
+def _placed(array, like):
+    """The inverse of `_stored`, on the devices of `like`."""
+    leaf = jax.random.wrap_key_data(array) if _is_key(like) else array
+    return jax.device_put(leaf, like.sharding)
+
+
 @contextlib.contextmanager
 def open_checkpoints(workdir, *, read_only: bool = False):
     """The checkpoint manager of a run's folder; what a killed save left is removed.
@@ -50,8 +71,15 @@ def open_checkpoints(workdir, *, read_only: bool = False):
     Args:
       workdir: the run's folder.
       read_only: for all but the run itself, whose save may be under way: nothing is removed.
+
+    The state is the same in all processes of a run, so the one that calls this does it alone.
     """
     directory = (Path(workdir) / "checkpoints").absolute()
+    process = jax.process_index()
+    alone = {}
+    if jax.process_count() > 1:  # or orbax would wait for the others
+        alone = {"primary_host": process, "active_processes": {process}}
+        alone["barrier_sync_key_prefix"] = "cvae_jax"
     options = ocp.CheckpointManagerOptions(
         max_to_keep=None if read_only else _KEPT,
         cleanup_tmp_directories=not read_only,
@@ -59,8 +87,12 @@ def open_checkpoints(workdir, *, read_only: bool = False):
         # A save of these small models takes less than a second: when it returns, it is on disk,
         # and a full disk is an error there and then.
         enable_async_checkpointing=False,
+        create=False,
+        multiprocessing_options=ocp.options.MultiprocessingOptions(**alone),
     )
     try:
+        if not read_only:
+            directory.mkdir(exist_ok=True)
         for folder in () if read_only else directory.glob("*"):
             if folder.name.isdigit() and not (folder / _LIST).exists():
                 shutil.rmtree(folder)
@@ -103,7 +135,8 @@ def save(manager, state: TrainState) -> None:
     folder = Path(manager.directory) / str(step)
     try:
         _require_space(folder.parent, sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
-        manager.save(step, args=ocp.args.StandardSave(state), force=True)
+        arrays = jax.device_get(jax.tree.map(_stored, state))
+        manager.save(step, args=ocp.args.StandardSave(arrays), force=True)
         part = folder / (_LIST + ".tmp")
         part.write_text(json.dumps(hashes(folder), indent=1))
         part.rename(folder / _LIST)
@@ -133,9 +166,10 @@ def restore(manager, like: TrainState, step: int | None = None) -> TrainState | 
     step = steps[-1] if step is None else step
     problem = _damage(Path(manager.directory) / str(step))
     if problem is None:
-        template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
         try:
-            return manager.restore(step, args=ocp.args.StandardRestore(template))
+            template = jax.tree.map(_empty, like)
+            found = manager.restore(step, args=ocp.args.StandardRestore(template))
+            return jax.tree.map(_placed, found, like)
         except Exception as error:  # a state of other shapes surfaces as any of a dozen types
             problem = _first_line(error)
     before = [s for s in steps if s < step]

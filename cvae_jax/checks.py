@@ -94,8 +94,13 @@ def metrics(names) -> None:
         one_of("metric", name, METRICS)
 
 
-def check(config, num_devices: int) -> None:
+def check(config, num_devices: int, num_processes: int = 1) -> None:
     """Refuse a config that can't be run on this many devices, before anything is built.
+
+    Args:
+      config: of the run.
+      num_devices: of all processes.
+      num_processes: that share the run.
 
     Raises:
       UserError: one line that names the field, its value and what it must be.
@@ -139,6 +144,11 @@ def check(config, num_devices: int) -> None:
             f"config.cascade.edge_reward is {config.cascade.edge_reward}; it rewards edges between "
             "z_hat nodes: give config.cascade.structure some and config.cascade.weight above 0, "
             "or set it to 0"
+        )
+    if config.num_seeds > 1 and num_processes > 1:
+        raise UserError(
+            f"config.num_seeds is {config.num_seeds} and {num_processes} processes share the run: "
+            "seeds need nothing of each other, start one run for each (launch/slurm.sbatch)"
         )
     if config.num_seeds > 1:  # they are what the devices share, each batch stays whole
         if config.num_seeds % num_devices:

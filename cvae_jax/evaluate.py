@@ -15,7 +15,17 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from cvae_jax import allocator, batches, build, checks, command_line, compilation, loading, pictures
+from cvae_jax import (
+    allocator,
+    batches,
+    build,
+    checks,
+    command_line,
+    compilation,
+    loading,
+    pictures,
+    processes,
+)
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.scores import registry
@@ -68,11 +78,15 @@ def evaluate_run(
       names: of registry.METRICS; these alone are made and put beside what results.json holds of the
         same step. None: config.eval.metrics, the structure's scores and the pictures.
       options: an `Options`; None: its defaults.
+
+    Of several processes all encode and the first does the rest; the others return {}.
     """
     start = time.perf_counter()
     devices = jax.local_devices()
     log.info("encoding %d images", len(dataset.factors))
     mean, logvar = batches.encode_all(objective, params, dataset, devices)
+    if not processes.first():
+        return {}
     subject = Subject(config, objective, params, dataset, devices, mean, logvar, options)
     found = registry.make(subject, registry.named(config.eval.metrics) if names is None else names)
     results = {

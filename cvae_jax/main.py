@@ -17,15 +17,33 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 
+flags.DEFINE_string(
+    "coordinator_address",
+    None,
+    "host:port of process 0, where several processes share a run and neither srun, mpirun nor a "
+    "TPU pod starts them: launch/README.md",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer("num_processes", 0, "All processes of the run.", flag_values=FLAGS)
+flags.DEFINE_integer("process_id", -1, "This process, from 0.", flag_values=FLAGS)
+flags.DEFINE_bool(
+    "multihost", False, "Let JAX find the run's other processes (TPU pods).", flag_values=FLAGS
+)
+
 
 def main(argv) -> None:
     """Train as the command line asks."""
     config, name = command_line.parse(FLAGS, argv, __doc__)
-    from cvae_jax import compilation, train  # after the flags: a wrong one is told at once
+    # after the flags: a wrong one is told at once
+    from cvae_jax import compilation, processes, train
 
     compilation.keep_programs()
     allocator.compute_in_calling_thread()
-    train.train_and_evaluate(config, FLAGS.workdir or str(Path("runs") / name))
+    processes.join(
+        FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id, FLAGS.multihost
+    )
+    with processes.ended_together():
+        train.train_and_evaluate(config, FLAGS.workdir or str(Path("runs") / name))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from cvae_jax import parallel, seeds
+from cvae_jax import parallel, processes, seeds
 from cvae_jax.datasets import pipeline
 
 log = logging.getLogger(__name__)
@@ -97,11 +97,12 @@ def make(train_step, config, states: list, dataset, objective, optimizers) -> Pr
     def batches(seed, first, count):
         size, num_examples = config.batch_size, len(dataset.pixels)
         steps = range(first, first + count)
-        index = [pipeline.batch_indices(seed, step, size, num_examples) for step in steps]
+        of = (jax.process_index(), processes.count())
+        index = [pipeline.batch_indices(seed, step, size, num_examples, *of) for step in steps]
         if pixels is not None:
-            return np.stack(index).astype(np.int32)  # [K, B]
+            return np.stack(index).astype(np.int32)  # [K, B], of this process's rows
         images = dataset.images(np.concatenate(index))
-        return images.reshape(count, size, *images.shape[1:])  # [K, B, H, W, C]
+        return images.reshape(count, -1, *images.shape[1:])  # [K, B, H, W, C]
 
     if config.num_seeds == 1:
         state, unstack = states.pop(), lambda tree: [tree]
@@ -116,7 +117,7 @@ def make(train_step, config, states: list, dataset, objective, optimizers) -> Pr
             in_axes=(None, None, 0, None),
             out_axes=(None, None),
             donate_argnums=(0,),
-            devices=devices,
+            devices=processes.devices(),
         )
 
         def fetch(first, count):

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cvae_jax import checkpoints, parallel
+from cvae_jax import checkpoints, parallel, processes
 from cvae_jax.errors import UserError
 from cvae_jax.step import TrainState
 from cvae_jax.workdir import open_workdir, read_json, write_json
@@ -26,7 +26,7 @@ class Run(NamedTuple):
 
     config: Any
     workdir: Path
-    manager: Any  # of its checkpoints
+    manager: Any  # of its checkpoints; None in all processes but the first, who don't touch them
 
     @property
     def diverged(self) -> dict | None:
@@ -50,18 +50,27 @@ def open_runs(workdir, config):
       UserError: see `workdir.open_workdir` and `checkpoints.open_checkpoints`.
     """
     with contextlib.ExitStack() as stack:
-        path = stack.enter_context(open_workdir(workdir, config))
-        folders = {path: config}
-        if config.num_seeds > 1:
-            folders = {}
-            for seed in range(config.seed, config.seed + config.num_seeds):
-                one = config.copy_and_resolve_references()
-                one.update(seed=seed, num_seeds=1)
-                folders[stack.enter_context(open_workdir(path / f"seed_{seed}", one))] = one
-        yield [
-            Run(one, folder, stack.enter_context(checkpoints.open_checkpoints(folder)))
-            for folder, one in folders.items()
-        ]
+        with processes.together():
+            if processes.first():
+                runs = _open(stack, workdir, config)
+            else:
+                runs = [Run(config, Path(workdir), None)]
+        yield runs
+
+
+def _open(stack, workdir, config):
+    path = stack.enter_context(open_workdir(workdir, config))
+    folders = {path: config}
+    if config.num_seeds > 1:
+        folders = {}
+        for seed in range(config.seed, config.seed + config.num_seeds):
+            one = config.copy_and_resolve_references()
+            one.update(seed=seed, num_seeds=1)
+            folders[stack.enter_context(open_workdir(path / f"seed_{seed}", one))] = one
+    return [
+        Run(one, folder, stack.enter_context(checkpoints.open_checkpoints(folder)))
+        for folder, one in folders.items()
+    ]
 
 
 def restore(runs: list[Run], states: list[TrainState]) -> tuple[list[TrainState], int]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import logging
 import signal
 import time
@@ -18,6 +19,7 @@ from cvae_jax import (
     evaluate,
     loading,
     parallel,
+    processes,
     program,
     seeds,
     watching,
@@ -32,6 +34,7 @@ from cvae_jax.writers import MetricsWriter
 log = logging.getLogger(__name__)
 
 _BAR = {"dynamic_ncols": True, "smoothing": 0.05, "mininterval": 0.5}
+_ASK_EVERY = 10  # steps after which several processes ask each other whether to stop
 _TELL_EVERY = 20  # seconds between lines of progress where there is no terminal for a bar
 
 
@@ -43,7 +46,7 @@ def stop_requests():
     def note(number, frame):
         del frame
         requests.append(number)
-        signal.signal(number, before[number])
+        signal.signal(number, before[number] or signal.SIG_DFL)
 
     # Handlers belong to the main thread; in another (a notebook's worker) signals act as they did.
     with contextlib.suppress(ValueError):
@@ -53,7 +56,8 @@ def stop_requests():
         yield requests
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # None: it was not set from Python but by jax.distributed
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def train_and_evaluate(config, workdir):
@@ -72,9 +76,11 @@ def train_and_evaluate(config, workdir):
       Stopped: SIGINT or SIGTERM; the state is saved.
     """
     devices = jax.local_devices()
-    checks.check(config, len(devices))
+    checks.check(config, len(processes.devices()), processes.count())
+    processes.require_same("config", hashlib.sha256(str(config).encode()).hexdigest())
     with seeds.open_runs(workdir, config) as runs:
-        dataset = pipeline.load(config.data.name, config.data.size, config.data.dir)
+        with processes.together():
+            dataset = pipeline.load(config.data.name, config.data.size, config.data.dir)
         info = build.DataInfo(dataset.size, dataset.channels, len(dataset.factors))
         objective = build.objective(config, info)
         optimizers = build.optimizers(config)
@@ -82,14 +88,15 @@ def train_and_evaluate(config, workdir):
         # jitted: initialisation op by op compiles a hundred small programs
         create = jax.jit(lambda rng: create_train_state(rng, objective, optimizers, example))
         states = [create(jax.random.key(run.config.seed)) for run in runs]
-        if config.init_from:
-            params = loading.params_like(config.init_from, states[0].params)
-            states = [state._replace(params=params) for state in states]
         if len(runs) == 1:
             states = [parallel.replicate(states[0], devices)]
-        for run in runs:
-            write_json(run.workdir / "data.json", info._asdict())
-        states, start = seeds.restore(runs, states)
+        start = 0
+        with processes.together():
+            if processes.first():
+                states, start = _begin(config, runs, states, info)
+        if processes.count() > 1:
+            (state,), start = processes.from_first((states, np.int32(start)))
+            states, start = [parallel.replicate(state, devices)], int(start)
         if start:
             log.info("resumed from the checkpoint of step %d in %s", start, workdir)
         states = _train(config, runs, states, start, dataset, objective, optimizers)
@@ -102,18 +109,31 @@ def train_and_evaluate(config, workdir):
     return states
 
 
+def _begin(config, runs, states, info):
+    """The states that training starts with, and their step; what the folders lack is written."""
+    if config.init_from:
+        params = loading.params_like(config.init_from, states[0].params)
+        states = [state._replace(params=params) for state in states]
+        if len(runs) == 1:
+            states = [parallel.replicate(states[0], jax.local_devices())]
+    for run in runs:
+        write_json(run.workdir / "data.json", info._asdict())
+    return seeds.restore(runs, states)
+
+
 def _evaluate(runs, states, step, objective, dataset):
     """Results of the runs that have not diverged."""
     results = []
-    for run, state in zip(runs, states, strict=True):
-        if len(runs) > 1:
-            log.info("seed %d", run.config.seed)
-        if not run.diverged:
-            results.append(
-                evaluate.evaluate_run(
-                    run.config, run.workdir, step, objective, state.params, dataset
+    with processes.together():  # the others wait here for the first
+        for run, state in zip(runs, states, strict=True):
+            if len(runs) > 1:
+                log.info("seed %d", run.config.seed)
+            if not run.diverged:
+                results.append(
+                    evaluate.evaluate_run(
+                        run.config, run.workdir, step, objective, state.params, dataset
+                    )
                 )
-            )
     return results
 
 
@@ -153,8 +173,9 @@ def _save(runs, states, step):
         names = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
         watching.refuse_not_finite(step, names)
 
-    for i in _sound(runs, finite):
-        checkpoints.save(runs[i].manager, states[i])
+    with processes.together():
+        for i in _sound(runs, finite) if processes.first() else ():
+            checkpoints.save(runs[i].manager, states[i])
 
 
 def _train(config, runs, states, start, dataset, objective, optimizers):
@@ -164,8 +185,11 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
     state, fetch, run, unstack = program.make(
         train_step, config, states, dataset, objective, optimizers
     )
-    writers = {i: MetricsWriter(r.workdir, start) for i, r in enumerate(runs) if not r.diverged}
-    bar = tqdm(total=config.num_steps, initial=start, unit="step", disable=None, **_BAR)
+    writers, hidden = {}, True
+    if processes.first():
+        writers = {i: MetricsWriter(r.workdir, start) for i, r in enumerate(runs) if not r.diverged}
+        hidden = None  # a bar where there is a terminal
+    bar = tqdm(total=config.num_steps, initial=start, unit="step", disable=hidden, **_BAR)
     window, window_start, counted = [], time.perf_counter(), start
     told, lost_before = 0.0, set()
     batches = pipeline.prefetch(lambda call: (*call, fetch(*call)), calls)
@@ -181,7 +205,11 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
             bar.update(count)
             done = first + count
             last = done == config.num_steps
-            save = last or bool(requests) or done % config.checkpoint_every == 0
+            # Processes are asked now and then, as the question is a message to all.
+            stop = bool(requests)
+            if processes.count() > 1:
+                stop = done % _ASK_EVERY < count and processes.any_of(stop)
+            save = last or stop or done % config.checkpoint_every == 0
             if save or done % config.log_every == 0:
                 # Before a save: what is not finite must not become the last checkpoint.
                 fetched = [unstack(metrics) for metrics in jax.device_get(window)]
@@ -190,7 +218,8 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
                 rate = (done - counted) / (now - window_start)
                 for i, means in by_run.items():
                     means["steps_per_second"] = rate
-                    writers[i].write(done, means)
+                    if i in writers:
+                        writers[i].write(done, means)
                 means = jax.tree.map(lambda *x: np.mean(x, axis=0), *by_run.values())
                 bar.set_postfix_str(watching.terms(means), refresh=False)
                 if bar.disable and (last or now - told > _TELL_EVERY):
@@ -205,8 +234,8 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
                 window, window_start, counted = [], now, done
             if save:
                 _save(runs, unstack(state), done)
-            if requests:
-                raise Stopped(requests[0])
+            if stop:
+                raise Stopped(requests[0] if requests else signal.SIGTERM)
             if config.eval.every and done % config.eval.every == 0 and not last:
                 _evaluate(runs, unstack(state), done, objective, dataset)
                 window_start = time.perf_counter()

@@ -17,7 +17,8 @@ README = Path("README.md").read_text()
 # module -> modules of ours that it may import
 MAY = {
     "structures": (),
-    "batches": ("parallel",),
+    "batches": ("parallel", "processes"),
+    "processes": ("command_line", "errors"),
     "held_out": ("distributions",),
     "features": ("batches", "errors", "networks"),
     "dependence": ("structures",),
@@ -25,7 +26,7 @@ MAY = {
     "parallel": (),
     "errors": (),
     "command_line": ("errors",),
-    "main": ("allocator", "command_line", "compilation", "train"),
+    "main": ("allocator", "command_line", "compilation", "processes", "train"),
     "compilation": (),
     "conv": (),
     "scalar_mlp": (),
