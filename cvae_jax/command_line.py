@@ -10,7 +10,7 @@ from absl import flags
 from absl import logging as absl_logging
 from tqdm import tqdm
 
-from cvae_jax.errors import UserError
+from cvae_jax.errors import DISK, UserError
 
 
 class Stopped(Exception):
@@ -25,7 +25,7 @@ class _AboveBar(logging.Handler):
 def run(program: Callable, argv: list[str]) -> int:
     """Run program(argv) with messages on standard error; returns the exit code.
 
-    0; 2 after a UserError, told in one line; 128 + n after the signal n.
+    0; 2 after a UserError or a disk's refusal, told in one line; 128 + n after the signal n.
     """
     log = logging.getLogger("cvae_jax")
     log.addHandler(_AboveBar())
@@ -37,6 +37,12 @@ def run(program: Callable, argv: list[str]) -> int:
         program(argv)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        print(f"error: {what}; free space or mend it, then run the same again", file=sys.stderr)
         return 2
     except Stopped as stopped:
         log.info("stopped and saved; the same command goes on from here")

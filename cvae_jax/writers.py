@@ -1,10 +1,13 @@
 """Metrics to metrics.jsonl, and to TensorBoard where the extra is installed."""
 
+import contextlib
 import importlib.util
 import json
 from pathlib import Path
 
 import numpy as np
+
+from cvae_jax.errors import UserError
 
 
 def read_metrics(path: Path) -> list[dict]:
@@ -18,23 +21,35 @@ class MetricsWriter:
     """Appends metrics; at a resume, the lines past the step that is resumed are dropped."""
 
     def __init__(self, workdir: Path, step: int):
-        path = workdir / "metrics.jsonl"
+        self._path = path = workdir / "metrics.jsonl"
         kept = [line for line in read_metrics(path) if line["step"] <= step]
         temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        temporary.replace(path)
-        self._file = path.open("a")
+        with self._telling():
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
+            temporary.replace(path)
+            self._file = path.open("a")
         self._board = None
         if importlib.util.find_spec("tensorboardX"):
             from tensorboardX import SummaryWriter
 
             self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
 
+    @contextlib.contextmanager
+    def _telling(self):
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"can't write {self._path}: {error.strerror}; free space or mend the disk, then "
+                "run the same command again"
+            ) from error
+
     def write(self, step: int, metrics: dict) -> None:
         """Write scalars and short vectors of one step."""
         metrics = {name: np.asarray(value).tolist() for name, value in metrics.items()}
-        self._file.write(json.dumps({"step": step, **metrics}) + "\n")
-        self._file.flush()
+        with self._telling():
+            self._file.write(json.dumps({"step": step, **metrics}) + "\n")
+            self._file.flush()
         if self._board:
             for name, value in metrics.items():
                 values = enumerate(value, 1) if isinstance(value, list) else [("", value)]
@@ -43,6 +58,7 @@ class MetricsWriter:
 
     def close(self) -> None:
         """Close the files."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a line that could not be written, which was told
+            self._file.close()
         if self._board:
             self._board.close()

@@ -34,13 +34,21 @@ from cvae_jax.objectives.base import Players
 # compiler_options of what runs for long: there optimisation is worth its time
 FULL = {"xla_backend_optimization_level": 3}
 
-# Their tests share a fixture that takes a while: one worker runs them all.
-TOGETHER = ("test_main.py", "test_evaluate.py", "test_sample_quality.py")
+pytest_plugins = ["runs"]
+
+# Their tests share a fixture that takes a while: one worker runs all of a group.
+TOGETHER = {
+    "test_main.py": "runs",
+    "test_processes.py": "runs",
+    "test_soak.py": "runs",
+    "test_evaluate.py": "evaluate",
+    "test_sample_quality.py": "sample quality",
+}
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist there is no such hook
 def pytest_xdist_make_scheduler(config, log):
-    """Tests go to whichever worker is free, those of the files TOGETHER to one and the same.
+    """Tests go to whichever worker is free, those of a group of TOGETHER to one and the same.
 
     pytest-xdist 3.8's own groups have no effect under pytest 9.2.
     """
@@ -48,8 +56,8 @@ def pytest_xdist_make_scheduler(config, log):
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            file = nodeid.partition("::")[0]
-            return file if file.endswith(TOGETHER) else nodeid
+            file = nodeid.partition("::")[0].rpartition("/")[2]
+            return TOGETHER.get(file, nodeid)
 
     return Scheduling(config, log)
 

@@ -1,8 +1,6 @@
-"""The command line in processes of its own: the whole job, kill -9, and errors of one line."""
+"""The command line in processes of its own: the whole job, signals, and errors of one line."""
 
 import json
-import os
-import random
 import signal
 import subprocess
 import sys
@@ -10,88 +8,14 @@ import time
 from pathlib import Path
 
 import conftest
-import jax
 import numpy as np
 import pytest
 from PIL import Image
+from runs import command, environment, run_small, small
 
-from cvae_jax import build, checkpoints, loading
-from cvae_jax.step import create_train_state
-from cvae_jax.workdir import read_config, read_json
-
-SMALL = {
-    "batch_size": 16,
-    "num_steps": 60,
-    "log_every": 7,
-    "checkpoint_every": 6,
-    "data.size": 16,
-    "objective.latents": 4,
-    "cascade.critic_layers": 2,
-    "cascade.critic_width": 32,
-    "eval.num_images": 100,
-    "eval.metrics": "mig,factor_score,reconstruction,terms",
-}
-
-
-@pytest.fixture(scope="session")
-def data_dir(tmp_path_factory):
-    """A folder for the prepared data, shared by all processes; in it 256 labelled pictures."""
-    folder = tmp_path_factory.mktemp("data")
-    dataset = conftest.noise_dataset(256, 16)
-    (folder / "pictures").mkdir()
-    lines = ["file," + ",".join(dataset.factor_names)]
-    for i, (pixels, factors) in enumerate(
-        zip(dataset.images(np.arange(256)), dataset.factors, strict=True)
-    ):
-        Image.fromarray(pixels[..., 0]).save(folder / f"pictures/{i:03}.png")
-        lines.append(f"{i:03}.png," + ",".join(map(str, factors)))
-    (folder / "pictures/factors.csv").write_text("\n".join(lines) + "\n")
-    return folder
-
-
-def command(*args, config="configs/dsprites.py:quick"):
-    return [sys.executable, "-m", "cvae_jax.main", f"--config={config}", *args]
-
-
-def environment(data_dir, devices=1):
-    flags = f"{conftest.LESS_OPTIMISATION} --xla_force_host_platform_device_count={devices}"
-    return os.environ | {"XLA_FLAGS": flags, "TFDS_DATA_DIR": str(data_dir)}
-
-
-def small(workdir, data_dir, **overrides):
-    fields = {"data.name": f"folder:{data_dir / 'pictures'}", **SMALL, **overrides}
-    options = [f"--config.{name}={value}" for name, value in fields.items()]
-    return command(f"--workdir={workdir}", *options)
-
-
-def run_small(workdir, data_dir, **overrides):
-    """`small` run to its end: its exit code and output."""
-    return subprocess.run(
-        small(workdir, data_dir, **overrides),
-        env=environment(data_dir),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def final_state(workdir):
-    config = read_config(workdir)
-    info = build.DataInfo(**read_json(workdir / "data.json"))
-    objective, optimizers = build.objective(config, info), build.optimizers(config)
-    images = np.zeros((16, 16, 16, 1), np.float32)
-    like = create_train_state(jax.random.key(0), objective, optimizers, images)
-    with checkpoints.open_checkpoints(workdir) as manager:
-        return checkpoints.restore(manager, like)
-
-
-@pytest.fixture(scope="session")
-def whole_run(data_dir, tmp_path_factory):
-    """A run from start to end: data prepared, trained, evaluated, drawn."""
-    workdir = tmp_path_factory.mktemp("run") / "whole"
-    done = run_small(workdir, data_dir)
-    assert done.returncode == 0, done.stderr
-    return workdir, done.stderr
+from benchmarks.soak import final_state, saved_step
+from cvae_jax import loading
+from cvae_jax.workdir import read_json
 
 
 def test_the_whole_job(whole_run):
@@ -140,43 +64,6 @@ def test_evaluate_prints_its_table(whole_run, data_dir):
     assert f"mig {entry['value']:>36.4f} +- {entry['std']:.4f}" in done.stderr
 
 
-def last_step(workdir):
-    lists = workdir.glob("checkpoints/*/sha256.json")
-    return max((int(path.parent.name) for path in lists), default=0)
-
-
-@pytest.mark.parametrize("moment", ["start-up", "training", "saving"])
-def test_kill_9_at_any_moment(whole_run, data_dir, tmp_path, moment):
-    """Killed, restarted and killed again; in the end bit for bit as the run left alone."""
-    workdir = tmp_path / "killed"
-    rng = random.Random(moment)
-    for _ in range(2):
-        process = subprocess.Popen(
-            small(workdir, data_dir), env=environment(data_dir), stderr=subprocess.DEVNULL
-        )
-        begun, start = last_step(workdir), time.monotonic()
-        if moment == "start-up":
-            time.sleep(rng.uniform(0.5, 4))
-        else:
-            while last_step(workdir) < begun + 12 and process.poll() is None:
-                assert time.monotonic() - start < 120
-                if moment == "saving" and list(workdir.glob("checkpoints/*tmp*")) and begun:
-                    break
-                time.sleep(0.001)
-        process.kill()
-        process.wait()
-    # to the last checkpoint, without the evaluation after it
-    process = subprocess.Popen(
-        small(workdir, data_dir), env=environment(data_dir), stderr=subprocess.DEVNULL
-    )
-    while last_step(workdir) < SMALL["num_steps"]:
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    conftest.assert_trees_equal(final_state(workdir), final_state(whole_run[0]))
-
-
 def test_sigterm_saves_and_leaves(data_dir, tmp_path, whole_run):
     workdir = tmp_path / "stopped"
     process = subprocess.Popen(
@@ -196,7 +83,7 @@ def test_sigterm_saves_and_leaves(data_dir, tmp_path, whole_run):
     _, output = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     assert "stopped and saved" in output
-    assert last_step(workdir) > 0
+    assert saved_step(workdir) > 0
 
 
 ERRORS = [
@@ -230,7 +117,7 @@ def test_errors_are_one_line(data_dir, tmp_path, args, message):
         command(*args), env=environment(data_dir, 2), capture_output=True, text=True, check=False
     )
     assert_one_line(done, message)
-    assert not (tmp_path / "run/checkpoints").exists() or not last_step(tmp_path / "run")
+    assert not (tmp_path / "run/checkpoints").exists() or not saved_step(tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -262,7 +149,7 @@ def test_a_run_of_another_config_is_left_as_it_is(whole_run, data_dir):
 def test_a_damaged_checkpoint_offers_the_one_before(whole_run, data_dir, tmp_path):
     workdir = tmp_path / "copy"
     subprocess.run(["cp", "-r", str(whole_run[0]), str(workdir)], check=True)
-    step = last_step(workdir)
+    step = saved_step(workdir)
     files = [p for p in (workdir / f"checkpoints/{step}").rglob("*") if p.is_file()]
     largest = max(files, key=lambda p: p.stat().st_size)
     largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])

@@ -1,11 +1,9 @@
 """The loop: resume, stop, bad numbers, a damaged or unwritable folder."""
 
 import logging
-import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import conftest
 import jax
@@ -222,50 +220,6 @@ def test_a_folder_in_use_is_refused(tmp_path):
     assert "another run is at work in" in other.stderr
     with open_workdir(tmp_path, config):
         pass
-
-
-def can_mount():
-    return os.geteuid() == 0 and Path("/proc/mounts").exists()
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 3 MB."""
-    if not can_mount():
-        pytest.skip("mounting a small file system needs root")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"mounting a small file system is refused: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_a_full_disk_at_checkpoint_time(small_disk):
-    (small_disk / "filler").write_bytes(bytes(2_300_000))
-    with checkpoints.open_checkpoints(small_disk) as manager:
-        checkpoints.save(manager, small_state(1))
-        big = small_state(2)._replace(
-            params=Players({"w": jax.random.normal(jax.random.key(0), (800, 800))}, {})
-        )
-        with pytest.raises(UserError, match=r"can't write .* step 2 .* step 1 is intact: free"):
-            checkpoints.save(manager, big)
-    (small_disk / "filler").unlink()
-    with checkpoints.open_checkpoints(small_disk) as manager:
-        conftest.assert_trees_equal(checkpoints.restore(manager, small_state()), small_state(1))
-
-
-def test_a_read_only_disk(small_disk):
-    with checkpoints.open_checkpoints(small_disk) as manager:
-        checkpoints.save(manager, small_state(1))
-        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-        with pytest.raises(UserError, match=r"can't write .* step 2 .* step 1 is intact"):
-            checkpoints.save(manager, small_state(2))
-        conftest.assert_trees_equal(checkpoints.restore(manager, small_state()), small_state(1))
-    with pytest.raises(UserError, match=r"can't write --workdir .*: Read-only file system"):
-        train.train_and_evaluate(conftest.small_config(num_steps=1), small_disk)
 
 
 def test_progress_is_logged_once_a_critic_loses(tmp_path, caplog, monkeypatch):

@@ -6,7 +6,6 @@ in about a second, into memory or, where they are too large for it, mapped from 
 """
 
 import contextlib
-import errno
 import fcntl
 import functools
 import json
@@ -21,13 +20,12 @@ from typing import NamedTuple
 import numpy as np
 import tqdm
 
-from cvae_jax.errors import UserError
+from cvae_jax.errors import DISK, UserError
 
 log = logging.getLogger(__name__)
 
 MEMORY_LIMIT = 4 << 30  # bytes of images that are held in memory; larger ones stay on the disk
 _CHUNK = 1024  # records read at a time
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 class Content(NamedTuple):
@@ -76,7 +74,7 @@ def prepared(
             except (
                 Exception
             ) as error:  # RuntimeError, ParseError, zlib.error...: tfds promises none
-                if isinstance(error, OSError) and error.errno in _DISK:
+                if isinstance(error, OSError) and error.errno in DISK:
                     raise
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 log.warning(

@@ -1,0 +1,81 @@
+"""Whole runs in processes of their own, which several test files share."""
+
+import os
+import subprocess
+import sys
+
+import conftest
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks import soak
+
+SMALL = {
+    "batch_size": 16,
+    "num_steps": 60,
+    "log_every": 7,
+    "checkpoint_every": 6,
+    "data.size": 16,
+    "objective.latents": 4,
+    "cascade.critic_layers": 2,
+    "cascade.critic_width": 32,
+    "eval.num_images": 100,
+    "eval.metrics": "mig,factor_score,reconstruction,terms",
+}
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """A folder for the prepared data, shared by all processes; in it 256 labelled pictures."""
+    folder = tmp_path_factory.mktemp("data")
+    dataset = conftest.noise_dataset(256, 16)
+    (folder / "pictures").mkdir()
+    lines = ["file," + ",".join(dataset.factor_names)]
+    for i, (pixels, factors) in enumerate(
+        zip(dataset.images(np.arange(256)), dataset.factors, strict=True)
+    ):
+        Image.fromarray(pixels[..., 0]).save(folder / f"pictures/{i:03}.png")
+        lines.append(f"{i:03}.png," + ",".join(map(str, factors)))
+    (folder / "pictures/factors.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def command(*args, config="configs/dsprites.py:quick"):
+    return [sys.executable, "-m", "cvae_jax.main", f"--config={config}", *args]
+
+
+def environment(data_dir, devices=1):
+    xla_flags = f"{conftest.LESS_OPTIMISATION} --xla_force_host_platform_device_count={devices}"
+    return os.environ | {"XLA_FLAGS": xla_flags, "TFDS_DATA_DIR": str(data_dir)}
+
+
+def flags(data_dir, **overrides):
+    """Of a run that takes seconds, --workdir left out."""
+    fields = {"data.name": f"folder:{data_dir / 'pictures'}", **SMALL, **overrides}
+    options = [f"--config.{name}={value}" for name, value in fields.items()]
+    return ["--config=configs/dsprites.py:quick", *options]
+
+
+def small(workdir, data_dir, **overrides):
+    return soak.command(workdir, flags(data_dir, **overrides), 1)
+
+
+def run_small(workdir, data_dir, **overrides):
+    """`small` run to its end: its exit code and output."""
+    return subprocess.run(
+        small(workdir, data_dir, **overrides),
+        env=environment(data_dir),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def whole_run(data_dir, tmp_path_factory):
+    """A run from start to end: data prepared, trained, evaluated, drawn."""
+    workdir = tmp_path_factory.mktemp("run") / "whole"
+    done = run_small(workdir, data_dir)
+    assert done.returncode == 0, done.stderr
+    return workdir, done.stderr

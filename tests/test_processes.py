@@ -1,0 +1,164 @@
+"""Several processes, one run: real processes on this machine, joined by gloo."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+
+import conftest
+import jax
+import numpy as np
+import pytest
+from runs import SMALL, environment, flags
+
+from benchmarks import soak
+from cvae_jax import checks, processes
+from cvae_jax.errors import UserError
+from cvae_jax.workdir import open_workdir, read_json
+from cvae_jax.writers import read_metrics
+
+
+@contextlib.contextmanager
+def started(workdir, data_dir, num_processes, restarts=0):
+    """(launcher, or of one process the run itself; the file of what it says), ended at the end."""
+    line = soak.command(workdir, flags(data_dir), num_processes, restarts)
+    said = workdir.with_name(f"said_{num_processes}_{time.monotonic_ns()}")
+    with said.open("w") as stderr:
+        process = subprocess.Popen(line, env=environment(data_dir), stderr=stderr)
+        try:
+            yield process, said
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def await_true(condition, process, said):
+    """Return when the condition holds; the process may not end before."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, said.read_text()
+        time.sleep(0.02)
+
+
+def to_its_end(workdir, data_dir, num_processes):
+    """Run it; returns what it said."""
+    with started(workdir, data_dir, num_processes) as (process, said):
+        assert process.wait() == 0, said.read_text()
+    return said.read_text()
+
+
+def member(workdir, index):
+    """The number of the process that is so in the run."""
+    (pid,) = [p for p, line in soak.members(workdir).items() if f"--process_id={index}" in line]
+    return pid
+
+
+def curve(workdir):
+    return {line["step"]: line["loss"] for line in read_metrics(workdir / "metrics.jsonl")}
+
+
+def assert_same_run(a, b):
+    """Curves that differ by rounding, and what 60 steps make of it in the scores."""
+    assert curve(a).keys() == curve(b).keys()
+    np.testing.assert_allclose([*curve(a).values()], [*curve(b).values()], rtol=1e-4)
+    scores = [read_json(run / "results.json")["scores"] for run in (a, b)]
+    assert scores[0].keys() == scores[1].keys()
+    for name in ("recon", "kl", "elbo"):
+        assert scores[0][name]["value"] == pytest.approx(scores[1][name]["value"], rel=1e-2)
+
+
+def test_one_of_two_dies_and_all_go_on(whole_run, data_dir, tmp_path):
+    """The other ends by itself and names it; started again both end as one process alone does."""
+    workdir = tmp_path / "two"
+    with started(workdir, data_dir, 2, restarts=1) as (process, said):
+        await_true(lambda: soak.saved_step(workdir) >= 12, process, said)
+        killed = time.monotonic()
+        os.kill(member(workdir, 1), signal.SIGKILL)
+        await_true(lambda: "all are started again" in said.read_text(), process, said)
+        assert time.monotonic() - killed < 30
+        assert process.wait() == 0, said.read_text()
+    said = said.read_text()
+    assert "process 1 was killed by SIGKILL\n" in said
+    assert re.search(r"process 0: another process of the run has ended \(.*\)\. Start all", said)
+    assert re.search(r"Task 1 heartbeat timeout|stopped sending heartbeats\):\n1\n", said)
+    assert "all are started again, 1 times at most" in said
+    assert re.search(r"resumed from the checkpoint of step (12|18|24|30|36|42|48|54) in", said)
+    assert_same_run(whole_run[0], workdir)
+    assert [*curve(workdir)] == sorted(curve(workdir))  # one process writes
+
+
+def test_another_number_of_processes_goes_on(whole_run, data_dir, tmp_path):
+    """One process, stopped; two, one of which gets a SIGTERM, upon which both save; one again."""
+    workdir = tmp_path / "run"
+    for num_processes, step in ((1, 6), (2, 24)):
+        with started(workdir, data_dir, num_processes) as (process, said):
+            await_true(lambda at=step: soak.saved_step(workdir) >= at, process, said)
+            os.kill(member(workdir, 1) if num_processes > 1 else process.pid, signal.SIGTERM)
+            assert process.wait() == 128 + signal.SIGTERM, said.read_text()
+        assert "stopped and saved; the same command goes on from here" in said.read_text()
+    said = to_its_end(workdir, data_dir, 1)
+    assert re.search(r"resumed from the checkpoint of step \d+ in", said)
+    assert_same_run(whole_run[0], workdir)
+
+
+@pytest.mark.slow
+def test_four_processes(whole_run, data_dir, tmp_path):
+    """All killed in the middle; they end as one process does, and as four left alone, exactly."""
+    for name, kill in (("whole", False), ("killed", True)):
+        workdir = tmp_path / name
+        if kill:
+            with started(workdir, data_dir, 4) as (process, said):
+                await_true(lambda at=workdir: soak.saved_step(at) >= 24, process, said)
+                for pid in soak.members(workdir):
+                    os.kill(pid, signal.SIGKILL)
+                assert process.wait() == 128 + signal.SIGKILL
+            assert soak.saved_step(workdir) < SMALL["num_steps"]
+        to_its_end(workdir, data_dir, 4)
+        assert_same_run(whole_run[0], workdir)
+    soak.require_same(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_what_does_not_fit_is_refused_by_all(data_dir, tmp_path):
+    """A batch that does not divide, another config, another run in the folder: no process waits."""
+    with pytest.raises(UserError, match="num_seeds is 2 and 2 processes share the run"):
+        checks.check(conftest.small_config(num_seeds=2), 2, 2)
+    with pytest.raises(UserError, match="--process_id from 0 to one below it, not 2 and 2"):
+        processes.join("127.0.0.1:1", 2, 2)
+    # the run's folder, which process 0 alone sees, is in use
+    with open_workdir(tmp_path / "run", conftest.small_config()):
+        with started(tmp_path / "run", data_dir, 2, restarts=1) as (process, said):
+            assert process.wait() == 2
+    assert said.read_text().count("error: another run is at work in") == 2
+    assert "started again" not in said.read_text()
+
+
+def test_who_shares_a_run(monkeypatch):
+    for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "TPU_WORKER_HOSTNAMES"):
+        monkeypatch.delenv(name, raising=False)
+    assert not processes.detected()
+    for name, one, several in (
+        ("SLURM_STEP_NUM_TASKS", "1", "2"),
+        ("OMPI_COMM_WORLD_SIZE", "1", "8"),
+        ("TPU_WORKER_HOSTNAMES", "localhost", "10.0.0.1,10.0.0.2"),
+    ):
+        monkeypatch.setenv(name, one)
+        assert not processes.detected()
+        monkeypatch.setenv(name, several)
+        assert processes.detected()
+        monkeypatch.delenv(name)
+
+
+def test_rows_are_shared_and_joined(monkeypatch):
+    """Three processes and eight rows, by hand."""
+    monkeypatch.setattr(jax, "process_count", lambda: 3)
+    shares = []
+    for index in range(3):
+        monkeypatch.setattr(jax, "process_index", lambda index=index: index)
+        shares.append(processes.share(8))
+    np.testing.assert_array_equal(shares, [[0, 1, 2], [3, 4, 5], [6, 7, 0]])
+    monkeypatch.setattr(processes, "_gather", lambda x: 10 * np.array(shares)[..., None])
+    found = processes.joined(np.zeros((3, 1)), 8)
+    np.testing.assert_array_equal(found[:, 0], 10 * np.arange(8))
