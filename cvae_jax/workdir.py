@@ -14,7 +14,7 @@ from cvae_jax.errors import UserError
 
 CONFIG = "config.json"
 # Where the data lie and how steps are handed to the device: matters of the machine.
-_FREE = ("data.dir", "steps_per_call")
+FREE = ("data.dir", "steps_per_call")
 
 
 def write_json(path: Path, content) -> None:
@@ -45,10 +45,11 @@ def read_json(path: Path):
         raise UserError(f"{path} is damaged ({error}); restore it from a copy") from None
 
 
-def _flat(config, prefix=""):
+def flat(config, prefix=""):
+    """(dotted name, value) of every field of a config."""
     for key, value in config.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 
@@ -66,8 +67,8 @@ def read_config(workdir) -> ml_collections.ConfigDict:
 
 
 def _refuse_other_config(path, config):
-    old, new = dict(_flat(read_config(path).to_dict())), dict(_flat(config))
-    names = [n for n in sorted({*old, *new}) if n not in _FREE and old.get(n) != new.get(n)]
+    old, new = dict(flat(read_config(path).to_dict())), dict(flat(config))
+    names = [n for n in sorted({*old, *new}) if n not in FREE and old.get(n) != new.get(n)]
     if names:
         changes = ", ".join(f"{n} {old.get(n)!r} -> {new.get(n)!r}" for n in names)
         raise UserError(

@@ -1,0 +1,132 @@
+"""The runs of a sweep as one table: `python -m cvae_jax.gather runs/sweep`.
+
+Runs that differ by their seed alone are one row: mean and standard deviation over seeds.
+"""
+
+import argparse
+import csv
+import logging
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cvae_jax import command_line
+from cvae_jax.errors import UserError
+from cvae_jax.workdir import CONFIG, FREE, flat, read_config, read_json
+
+log = logging.getLogger("cvae_jax.gather")  # not __main__, which nobody listens to
+
+SCORES = ("mig", "mig_chen", "factor_score", "sap", "iou", "elbo", "cascade_kl")
+_NOT_THE_METHOD = (*FREE, "seed", "num_seeds")
+
+
+class Row(NamedTuple):
+    """Runs that differ by their seed alone."""
+
+    fields: dict  # by name, of the config's fields that differ between rows
+    seeds: list[int]
+    values: dict  # score -> its value for each seed
+    definitions: dict  # score -> what it is
+
+
+def runs_under(folders) -> list[Path]:
+    """The folders of runs in folders; of many seeds at once each seed's."""
+    found = sorted({path.parent for folder in folders for path in Path(folder).rglob(CONFIG)})
+    return [path for path in found if read_config(path).num_seeds == 1]
+
+
+def gather(folders) -> tuple[list[Row], list[Path]]:
+    """The rows, in the order of their first runs, and the runs that have not ended.
+
+    Raises:
+      UserError: no run has ended, or two runs are the same method with the same seed.
+    """
+    rows, unfinished, groups = [], [], {}
+    for path in runs_under(folders):
+        config, results = read_config(path), None
+        if (path / "results.json").exists():
+            results = read_json(path / "results.json")
+        if results is None or results["step"] < config.num_steps:
+            unfinished.append(path)
+            continue
+        fields = dict(flat(config.to_dict()))
+        method = tuple((k, v) for k, v in fields.items() if k not in _NOT_THE_METHOD)
+        runs = groups.setdefault(method, {})
+        if config.seed in runs:
+            raise UserError(
+                f"{path} and {runs[config.seed][0]} are the same run, seed {config.seed}: name one"
+            )
+        runs[config.seed] = path, results["scores"]
+    if not groups:
+        raise UserError(f"no run under {', '.join(map(str, folders))} has ended")
+    several = {
+        name for name, _ in set.union(*map(set, groups)) - set.intersection(*map(set, groups))
+    }
+    for method, runs in groups.items():
+        scores = [runs[seed][1] for seed in sorted(runs)]
+        names = [n for n in scores[0] if all(n in s for s in scores)]
+        rows.append(
+            Row(
+                {name: value for name, value in method if name in several},
+                sorted(runs),
+                {name: [s[name]["value"] for s in scores] for name in names},
+                {name: scores[0][name]["definition"] for name in names},
+            )
+        )
+    return rows, unfinished
+
+
+def _spread(values):
+    return f" +- {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
+
+
+def table(rows: list[Row], scores) -> str:
+    """Rows as lines of text."""
+    lines = []
+    for row in rows:
+        what = ", ".join(f"{name} {value!r}" for name, value in row.fields.items()) or "one method"
+        lines.append(f"{what}; seeds {', '.join(map(str, row.seeds))}")
+        for name in scores:
+            if name in row.values:
+                values = row.values[name]
+                lines.append(f"  {name:<20}{np.mean(values):>10.4f}{_spread(values)}")
+    return "\n".join(lines)
+
+
+def write_csv(path, rows: list[Row]) -> None:
+    """Every score of every row: fields, score, number of seeds, mean, std, values, definition."""
+    fields = [*dict.fromkeys(name for row in rows for name in row.fields)]
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*fields, "score", "seeds", "mean", "std", "values", "definition"])
+        for row in rows:
+            for name, values in row.values.items():
+                std = np.std(values, ddof=1) if len(values) > 1 else ""
+                shown = " ".join(map(str, values))
+                of = [row.fields.get(field, "") for field in fields]
+                line = (name, len(values), np.mean(values), std, shown, row.definitions[name])
+                writer.writerow([*of, *line])
+
+
+def main(argv) -> None:
+    """Gather as the command line asks."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cvae_jax.gather", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("folders", nargs="+", help="runs, or folders of runs")
+    parser.add_argument("--scores", default=",".join(SCORES), help="names with commas")
+    parser.add_argument("--out", default="", help="a CSV file with every score")
+    args = parser.parse_args(argv[1:])
+    rows, unfinished = gather(args.folders)
+    log.info("%s", table(rows, args.scores.split(",")))
+    if unfinished:
+        log.info("not ended: %s", ", ".join(map(str, unfinished)))
+    if args.out:
+        write_csv(args.out, rows)
+        log.info("all scores: %s", args.out)
+
+
+if __name__ == "__main__":
+    sys.exit(command_line.run(main, sys.argv))
