@@ -13,7 +13,7 @@ import pytest
 from nbclient import NotebookClient
 
 import cvae_jax
-from cvae_jax.workdir import read_config
+from cvae_jax.workdir import read_config, read_json
 from cvae_jax.writers import read_metrics
 
 NOTEBOOK = Path("launch/colab_tpu.ipynb")
@@ -107,8 +107,12 @@ def test_scores_and_pictures_are_inline(executed):
         "scores": 2,
         "live-picture": 1,
     }
-    assert "256 pictures of pictures" in text(cells["scores"])
-    assert "mig" in text(cells["scores"])
+    (table,) = (o.data["text/html"] for o in cells["scores"].outputs if "text/html" in o.data)
+    scores = read_json(workdir / "results.json")["scores"]
+    assert {"mig", "squared_error", "elbo"} <= set(scores)
+    for name, score in scores.items():
+        assert name in table
+        assert f"{score['value']:.4f}" in table
     assert str(workdir.parent) in text(cells["drive"])
 
 
