@@ -22,17 +22,23 @@ class _AboveBar(logging.Handler):
         tqdm.write(self.format(record), file=sys.stderr)
 
 
+def show_messages() -> None:
+    """Show the package's messages on standard error; for programs and notebooks."""
+    log = logging.getLogger("cvae_jax")
+    log.handlers = [_AboveBar()]  # one, however often a notebook's cell is run
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    # orbax logs a full disk's traceback there; what matters comes as a UserError
+    absl_logging.set_verbosity(absl_logging.FATAL)
+
+
 def run(program: Callable, argv: list[str]) -> int:
     """Run program(argv) with messages on standard error; returns the exit code.
 
     0; 2 after a UserError or a disk's refusal, told in one line; 128 + n after the signal n.
     """
+    show_messages()
     log = logging.getLogger("cvae_jax")
-    log.addHandler(_AboveBar())
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    # orbax logs a full disk's traceback there; what matters comes as a UserError
-    absl_logging.set_verbosity(absl_logging.FATAL)
     try:
         program(argv)
     except UserError as error:

@@ -63,6 +63,13 @@ def _structure_entries(structure, seed) -> dict:
     return entries
 
 
+def results_of(workdir, step) -> dict | None:
+    """What a whole evaluation of that step has left in the run's folder; None: there was none."""
+    path = workdir / "results.json"
+    results = read_json(path) if path.exists() else {}
+    return results if results.get("step") == step and "pictures" in results else None
+
+
 def evaluate_run(
     config, workdir, step, objective, params, dataset, names=None, options=None
 ) -> dict:

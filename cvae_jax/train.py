@@ -128,12 +128,17 @@ def _evaluate(runs, states, step, objective, dataset):
         for run, state in zip(runs, states, strict=True):
             if len(runs) > 1:
                 log.info("seed %d", run.config.seed)
-            if not run.diverged:
-                results.append(
-                    evaluate.evaluate_run(
-                        run.config, run.workdir, step, objective, state.params, dataset
-                    )
+            if run.diverged:
+                continue
+            with processes.together():
+                found = evaluate.results_of(run.workdir, step) if processes.first() else None
+            if found:
+                log.info("scored and drawn before:\n%s", evaluate.table(found))
+            if not processes.any_of(found is not None):
+                found = evaluate.evaluate_run(
+                    run.config, run.workdir, step, objective, state.params, dataset
                 )
+            results.append(found)
     return results
 
 

@@ -25,6 +25,7 @@ import ml_collections
 import numpy as np
 import optax
 import pytest
+from PIL import Image
 
 import cvae_jax
 from cvae_jax import networks
@@ -42,6 +43,7 @@ TOGETHER = {
     "test_processes.py": "runs",
     "test_soak.py": "runs",
     "test_evaluate.py": "evaluate",
+    "test_notebook.py": "notebook",
     "test_sample_quality.py": "sample quality",
 }
 
@@ -136,6 +138,17 @@ def in_memory(images, factors, names, **facts):
     return pipeline.Dataset(
         "tiny", "noise", size, channels, names, factors, images, lambda rows: rows, **facts
     )
+
+
+def write_pictures(folder, dataset):
+    """A folder: data set of a grey one: a file an image, and their labels in factors.csv."""
+    folder.mkdir()
+    lines = ["file," + ",".join(dataset.factor_names)]
+    images = dataset.images(np.arange(len(dataset.factors)))
+    for i, (pixels, factors) in enumerate(zip(images, dataset.factors, strict=True)):
+        Image.fromarray(pixels[..., 0]).save(folder / f"{i:03}.png")
+        lines.append(f"{i:03}.png," + ",".join(map(str, factors)))
+    (folder / "factors.csv").write_text("\n".join(lines) + "\n")
 
 
 @contextlib.contextmanager

@@ -5,9 +5,7 @@ import subprocess
 import sys
 
 import conftest
-import numpy as np
 import pytest
-from PIL import Image
 
 from benchmarks import soak
 
@@ -29,15 +27,7 @@ SMALL = {
 def data_dir(tmp_path_factory):
     """A folder for the prepared data, shared by all processes; in it 256 labelled pictures."""
     folder = tmp_path_factory.mktemp("data")
-    dataset = conftest.noise_dataset(256, 16)
-    (folder / "pictures").mkdir()
-    lines = ["file," + ",".join(dataset.factor_names)]
-    for i, (pixels, factors) in enumerate(
-        zip(dataset.images(np.arange(256)), dataset.factors, strict=True)
-    ):
-        Image.fromarray(pixels[..., 0]).save(folder / f"pictures/{i:03}.png")
-        lines.append(f"{i:03}.png," + ",".join(map(str, factors)))
-    (folder / "pictures/factors.csv").write_text("\n".join(lines) + "\n")
+    conftest.write_pictures(folder / "pictures", conftest.noise_dataset(256, 16))
     return folder
 
 

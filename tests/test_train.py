@@ -227,3 +227,28 @@ def test_progress_is_logged_once_a_critic_loses(tmp_path, caplog, monkeypatch):
     with caplog.at_level(logging.WARNING, logger="cvae_jax"):
         train.train_and_evaluate(conftest.small_config(), tmp_path)
     assert sum("has lost" in record.message for record in caplog.records) == 1
+
+
+def test_scores_that_are_there_are_not_made_again(tmp_path, monkeypatch, caplog):
+    made = []
+
+    def score(config, workdir, step, *args):
+        entry = {"value": 0.5, "definition": "MIG", "samples": 7}
+        results = {"step": step, "data": {"source": "noise"}, "scores": {"mig": entry}}
+        made.append(step)
+        write_json(workdir / "results.json", results | {"pictures": []})
+        return results
+
+    monkeypatch.setattr(evaluate, "evaluate_run", score)
+    config = conftest.small_config(num_steps=10, **{"eval.every": 5})
+    train.train_and_evaluate(config, tmp_path)
+    assert made == [5, 10]
+    with caplog.at_level(logging.INFO, logger="cvae_jax"):
+        train.train_and_evaluate(config, tmp_path)
+    assert made == [5, 10]
+    assert "scored and drawn before:\nstep 10, noise\n  mig " in caplog.text
+    results = read_json(tmp_path / "results.json")
+    del results["pictures"]  # as `evaluate --metrics` leaves them where there was no whole one
+    write_json(tmp_path / "results.json", results)
+    train.train_and_evaluate(config, tmp_path)
+    assert made == [5, 10, 10]
