@@ -38,8 +38,10 @@ def _damage(folder: Path) -> str | None:
     """What is wrong with a checkpoint's files, or None. orbax itself checks no array's bytes."""
     try:
         listed, found = json.loads((folder / _LIST).read_text()), hashes(folder)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return _first_line(error)
+    if not isinstance(listed, dict):
+        return f"{_LIST} is no list of files"
     wrong = [name for name in {**listed, **found} if listed.get(name) != found.get(name)]
     return f"{wrong[0]} is not as it was written" if wrong else None
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import ml_collections
 from absl import flags
 from absl import logging as absl_logging
 from tqdm import tqdm
@@ -70,11 +71,14 @@ def parse(flag_values: flags.FlagValues, argv: list[str], description: str):
         config = flag_values.config
     except Exception as error:  # absl, ml_collections, or whatever the config file itself raises
         lines = [line for line in str(error).strip("'\"").splitlines() if line.strip()]
-        raise UserError(lines[-1].strip()) from error
+        raise UserError(lines[-1].strip() if lines else type(error).__name__) from error
     if rest[1:]:
         names = ", ".join(f"--{name}" for name in flag_values if "." not in name)
         raise UserError(f"unexpected argument {rest[1]!r}; the options are {names}")
     if config is None:
         raise UserError("which config? for instance --config=configs/dsprites.py:quick")
     path, _, variant = flag_values["config"].config_filename.partition(":")
+    if not isinstance(config, ml_collections.ConfigDict):
+        kind = type(config).__name__
+        raise UserError(f"get_config of {path} returns a {kind}: it must return a ConfigDict")
     return config, "-".join(filter(None, (Path(path).stem, variant)))

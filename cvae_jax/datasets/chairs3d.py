@@ -7,7 +7,7 @@ from PIL import Image
 
 from cvae_jax.datasets import sources
 from cvae_jax.datasets.image_builder import ImageBuilder
-from cvae_jax.datasets.resizing import square
+from cvae_jax.datasets.resizing import FORMATS, square
 
 FILE = sources.File(
     "rendered_chairs.tar",
@@ -46,7 +46,7 @@ def _read(path):
             if elevation not in _ELEVATIONS:
                 raise ValueError(f"{member.name} has elevation {elevation}, none of {_ELEVATIONS}")
             seen += 1
-            picture = Image.open(archive.extractfile(member))
+            picture = Image.open(archive.extractfile(member), formats=FORMATS)
             if picture.size != (600, 600):
                 width, height = picture.size
                 raise ValueError(f"{member.name} is {width}x{height}, not 600x600")
@@ -56,5 +56,10 @@ def _read(path):
                 degrees.setdefault(azimuth, len(degrees)),  # each chair's files are in one order
             )
             yield square(picture, 64, 3, CROP), labels
+        # Of a damaged member tarfile says nothing: it ends there.
+        archive.fileobj.seek(archive.offset)
+        end = archive.fileobj.read(tarfile.BLOCKSIZE)
+        if len(end) < tarfile.BLOCKSIZE or any(end):
+            raise ValueError("it is cut off or damaged within")
     if not seen:
         raise ValueError("it holds no image_..._p..._t..._r....png")

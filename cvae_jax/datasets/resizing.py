@@ -3,6 +3,9 @@
 import numpy as np
 from PIL import Image
 
+# Of pictures that come from outside: Pillow hands some others to programs, PostScript among them.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+
 
 def square(picture: Image.Image, size: int, channels: int, crop: int = 0) -> np.ndarray:
     """The picture's central square, resized with antialiasing.
