@@ -60,6 +60,11 @@ def _empty(like):
     return np.empty(shape.shape, shape.dtype)
 
 
+def _require_same_form(array, like):
+    if (array.shape, array.dtype) != (like.shape, like.dtype):
+        raise ValueError(f"{array.dtype} {array.shape} in place of {like.dtype} {like.shape}")
+
+
 def _placed(array, like):
     """The inverse of `_stored`, on the devices of `like`."""
     leaf = jax.random.wrap_key_data(array) if _is_key(like) else array
@@ -160,7 +165,7 @@ def restore(manager, like: TrainState, step: int | None = None) -> TrainState | 
       step: of the checkpoint; None: the latest.
 
     Raises:
-      UserError: it is damaged; the one before it is named.
+      UserError: it is damaged, and the one before it is named; or it is of another model.
     """
     steps = saved_steps(manager)
     if not steps:
@@ -171,9 +176,14 @@ def restore(manager, like: TrainState, step: int | None = None) -> TrainState | 
         try:
             template = jax.tree.map(_empty, like)
             found = manager.restore(step, args=ocp.args.StandardRestore(template))
+            jax.tree.map(_require_same_form, found, template)  # orbax gives what is stored
             return jax.tree.map(_placed, found, like)
-        except Exception as error:  # a state of other shapes surfaces as any of a dozen types
-            problem = _first_line(error)
+        except Exception as error:  # a state of other parts surfaces as any of a dozen types
+            raise UserError(
+                f"the checkpoint of step {step} in {manager.directory} is of another model "
+                f"({_first_line(error)}): put back the config.json and data.json that it was "
+                "trained with, or choose another --workdir"
+            ) from error
     before = [s for s in steps if s < step]
     if before:
         remedy = f"to go on from the one before it, step {before[-1]}, rm -r"

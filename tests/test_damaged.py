@@ -13,15 +13,16 @@ import resource
 import shutil
 import signal
 import struct
+import sys
 import tarfile
 import zipfile
+import zlib
 
 import conftest
 import h5py
 import jax
 import numpy as np
 import pytest
-import test_datasets
 import test_sources
 from absl import flags
 from ml_collections import config_flags
@@ -74,7 +75,10 @@ def limits(monkeypatch):
         raise AssertionError(f"not done within {SECONDS} seconds")
 
     monkeypatch.setattr(sources, "download", no_network)
-    before, handler = resource.getrlimit(resource.RLIMIT_AS), signal.signal(signal.SIGALRM, too_late)
+    before, handler = (
+        resource.getrlimit(resource.RLIMIT_AS),
+        signal.signal(signal.SIGALRM, too_late),
+    )
     with open("/proc/self/statm") as file:
         used = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, before[1]))
@@ -234,7 +238,7 @@ def test_a_senseless_list_is_refused(run, content):
 def test_a_checkpoint_of_other_shapes_is_refused(run):
     content = read_json(run / "data.json") | {"channels": 3}
     (run / "data.json").write_text(json.dumps(content))
-    refused(lambda: loading.load(run), "step 4", "data.json")
+    refused(lambda: loading.load(run), "step 4", "another model", "put back the config.json")
 
 
 def test_a_run_without_its_last_list_goes_on_from_the_one_before(run, whole):
@@ -282,7 +286,7 @@ JSON = {
 def test_a_file_of_a_run_that_is_no_such_json(run, file, content):
     (run / file).write_bytes(content)
     read = program(evaluate.main, f"--workdir={run}", "--metrics=mig")
-    refused(read, f"{run / file} is damaged", "remove" if file == "results.json" else "restore")
+    refused(read, f"{run / file} is damaged")
 
 
 @cases("file", {file: file for file in ("config.json", "data.json", "results.json")})
@@ -334,8 +338,10 @@ def changed(path, name, value):
 )
 def test_a_config_that_no_run_has_is_refused(run, name, value):
     changed(run / "config.json", name, value)
-    for read in (lambda: loading.load(run), lambda: resume(run)):
-        refused(read, run / "config.json" if read is not resume else run)
+    refused(
+        lambda: loading.load(run), f"{run / 'config.json'} is damaged", "restore it from a copy"
+    )
+    refused(lambda: resume(run), run)
 
 
 @cases(
@@ -442,9 +448,7 @@ def read_tensor(tmp_path, content):
     return lambda: torch_file.read(path)
 
 
-@cases(
-    "seed", {f"bit_{seed}": seed for seed in range(12)}
-)  # in the zip, which has a checksum
+@cases("seed", {f"bit_{seed}": seed for seed in range(12)})  # in the zip, which has a checksum
 def test_a_bit_of_a_file_of_tensors(tmp_path, seed):
     read = read_tensor(tmp_path, flip(test_sources.torch_bytes(TENSOR, False), seed))
     refused_or(TENSOR, read, "no file of tensors", error=ValueError)
@@ -958,7 +962,7 @@ def png_claiming(width, height):
     """A picture of no pixels that claims to have many."""
     content = bytearray(test_sources.png(np.zeros((8, 8), np.uint8)))
     content[16:24] = struct.pack(">II", width, height)
-    content[29:33] = struct.pack(">I", __import__("zlib").crc32(content[12:29]))
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
     return bytes(content)
 
 
@@ -1031,7 +1035,10 @@ def test_pictures_of_a_senseless_size(tmp_path, size):
             rewriting(lambda content: npy((HUGE, 16, 16, 1), "|u1") + content[128:]),
         ),
         "factors.npy-pickled": ("factors.npy", rewriting(lambda content: pickle.dumps([1]))),
-        **{f"copy.json-{name}": ("copy.json", rewriting(lambda c, x=x: x)) for name, x in JSON.items()},
+        **{
+            f"copy.json-{name}": ("copy.json", rewriting(lambda c, x=x: x))
+            for name, x in JSON.items()
+        },
     },
 )
 def test_a_damaged_working_copy_is_made_anew(tmp_path, caplog, file, damage):
@@ -1074,7 +1081,7 @@ def test_a_folder_in_a_working_copy_is_named(tmp_path, file):
             ("batch_size", 0),
             ("batch_size", -1),
             ("batch_size", HUGE),
-            ("batch_size", 10**5000),
+            ("batch_size", 1 << 300),
             ("num_steps", 0),
             ("num_steps", 2**31),
             ("steps_per_call", 10**9),
@@ -1118,7 +1125,9 @@ def test_a_folder_in_a_working_copy_is_named(tmp_path, file):
 def test_a_senseless_config_is_refused(name, value):
     config = conftest.small_config()
     config.update_from_flattened_dict({name: value})
-    refused(lambda: checks.check(config, 1), f"config.{name}" if name != "eval.metrics" else "metric")
+    refused(
+        lambda: checks.check(config, 1), f"config.{name}" if name != "eval.metrics" else "metric"
+    )
 
 
 @cases(
@@ -1147,6 +1156,7 @@ def test_a_field_of_another_type_is_refused(name, value):
 
 
 def parse(*arguments):
+    sys.modules.pop("config_config", None)  # ml_collections would keep what is in it
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", None, "", flag_values=values)
     return command_line.parse(values, ["program", *arguments], "")
@@ -1177,6 +1187,7 @@ QUICK = "--config=configs/dsprites.py:quick"
         )
     },
 )
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # ml_collections'
 def test_a_senseless_command_line_is_refused(arguments, word):
     refused(lambda: parse(*arguments), word)
 
@@ -1197,6 +1208,7 @@ def test_a_senseless_command_line_is_refused(arguments, word):
         "takes_arguments": ("def get_config(a, b): pass", "argument"),
     },
 )
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # ml_collections'
 def test_a_senseless_config_file_is_refused(tmp_path, text, word):
     path = tmp_path / "senseless.py"
     path.write_text(text)
