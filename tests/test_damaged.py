@@ -1013,6 +1013,20 @@ def test_damaged_pictures_of_ones_own(tmp_path, file, damage):
     refused(lambda: pipeline.load(f"folder:{folder}", 16, str(tmp_path / "data")), folder / file)
 
 
+@cases("place", {f"byte_{place}": place for place in range(41, 2300, 180)})
+def test_a_byte_of_a_picture(tmp_path, place):
+    """Of one colour: its decoder tells no wrong pixel, only its checksum does."""
+    path, root = tmp_path / "pictures/a.png", tmp_path / "data"
+    path.parent.mkdir()
+    content = test_sources.png(np.full((600, 600, 3), 200, np.uint8))
+    path.write_bytes(content)
+    read = lambda: pipeline.load(f"folder:{path.parent}", 64, str(root)).pixels
+    whole = read()
+    shutil.rmtree(root)  # a copy that knows the picture by its size and time
+    path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+    refused_or(whole, read, path)
+
+
 @cases("size", {"huge": 10**9, "zero": 0, "negative": -16})
 def test_pictures_of_a_senseless_size(tmp_path, size):
     folder = write_pictures(tmp_path / "pictures")

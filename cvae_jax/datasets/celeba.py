@@ -4,11 +4,9 @@ import io
 import zipfile
 from pathlib import PurePosixPath
 
-from PIL import Image
-
 from cvae_jax.datasets import sources
 from cvae_jax.datasets.image_builder import ImageBuilder
-from cvae_jax.datasets.resizing import FORMATS, square
+from cvae_jax.datasets.resizing import opened, square
 
 # Size and digest as tensorflow-datasets 4.9.10 lists them. No url: the drive that has it answers
 # with a page about its quota.
@@ -48,7 +46,7 @@ def _read(path):
             if archive.getinfo(name).file_size > _LARGEST:
                 raise ValueError(f"{name} would be larger than {_LARGEST:,} bytes")
             # Read whole: only at its end is a member's checksum looked at.
-            picture = Image.open(io.BytesIO(archive.read(name)), formats=FORMATS)
+            picture = opened(io.BytesIO(archive.read(name)))
             if picture.size != (178, 218):
                 raise ValueError(f"{name} is {picture.size[0]}x{picture.size[1]}, not 178x218")
             yield square(picture, 64, 3, CROP), ()

@@ -3,11 +3,9 @@
 import re
 import tarfile
 
-from PIL import Image
-
 from cvae_jax.datasets import sources
 from cvae_jax.datasets.image_builder import ImageBuilder
-from cvae_jax.datasets.resizing import FORMATS, square
+from cvae_jax.datasets.resizing import opened, square
 
 FILE = sources.File(
     "rendered_chairs.tar",
@@ -46,7 +44,7 @@ def _read(path):
             if elevation not in _ELEVATIONS:
                 raise ValueError(f"{member.name} has elevation {elevation}, none of {_ELEVATIONS}")
             seen += 1
-            picture = Image.open(archive.extractfile(member), formats=FORMATS)
+            picture = opened(archive.extractfile(member))
             if picture.size != (600, 600):
                 width, height = picture.size
                 raise ValueError(f"{member.name} is {width}x{height}, not 600x600")

@@ -7,11 +7,10 @@ import hashlib
 import pathlib
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from cvae_jax.datasets import working_copy
-from cvae_jax.datasets.resizing import FORMATS, square
+from cvae_jax.datasets.resizing import opened, square
 from cvae_jax.errors import UserError
 
 LABELS = "factors.csv"  # first column: the file's path in the folder; one column a factor
@@ -70,8 +69,8 @@ def _mode(file):
 @contextlib.contextmanager
 def _opened(file):
     try:
-        with Image.open(file, formats=FORMATS) as picture:
-            yield picture
+        with file.open("rb") as stream:
+            yield opened(stream)
     except Exception as error:  # each format raises its own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
