@@ -33,10 +33,11 @@ def read(path: pathlib.Path):
     """
     try:
         return _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
-    except OSError:  # the disk's fault, not the file's
-        raise
     except Exception as e:  # a damaged pickle may raise anything, MemoryError among it
-        raise ValueError(f"no file of tensors: {e or type(e).__name__}") from e
+        if isinstance(e, OSError) and e.errno:  # the disk's fault, not the file's
+            raise
+        reason = (str(e).splitlines() or [type(e).__name__])[0]
+        raise ValueError(f"no file of tensors: {reason}") from e
 
 
 class _Bounded:
@@ -63,10 +64,14 @@ class _Unpickler(pickle._Unpickler):
     def find_class(self, module, name):
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
+
+        def tensor(*args):  # one for each request: a pickle may set a function's attributes
+            return _tensor(*args)
+
         allowed = {
             ("collections", "OrderedDict"): collections.OrderedDict,
-            ("torch._utils", "_rebuild_tensor"): _tensor,
-            ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+            ("torch._utils", "_rebuild_tensor"): tensor,
+            ("torch._utils", "_rebuild_tensor_v2"): tensor,
             ("torch._utils", "_rebuild_parameter"): lambda data, *rest: data,
         }
         if (module, name) not in allowed:
@@ -75,8 +80,8 @@ class _Unpickler(pickle._Unpickler):
 
     def persistent_load(self, pid):
         kind, dtype, key, _, count = pid[:5]
-        if kind != "storage":
-            raise pickle.UnpicklingError(f"it asks for {kind!r}")
+        if kind != "storage" or dtype not in _DTYPES.values():
+            raise pickle.UnpicklingError(f"it asks for {kind!r} of {dtype!r}")
         return self._storage(key, dtype, count)
 
 
