@@ -49,7 +49,7 @@ def run(program: Callable, argv: list[str]) -> int:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, KeyError):  # its text is quoted, once or twice; a hint may follow the name
+    if str(error).startswith(("'", '"')):  # a field's name, quoted once or twice; and a hint
         lines = str(error).replace("\\n", "\n").replace("\\", "").splitlines()
         name, *hint = (line.strip("'\"") for line in lines)
         return ". ".join([f"the config has no field {name}", *hint])

@@ -31,7 +31,7 @@ MAY = {
     "conv": (),
     "scalar_mlp": (),
     "plots": ("plots",),
-    "writers": (),
+    "writers": ("errors",),
     "networks": ("conv", "scalar_mlp"),
     "gan_networks": ("networks",),
     "step": ("objectives.base", "objectives.rows"),
