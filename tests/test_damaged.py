@@ -453,8 +453,9 @@ def read_tensor(tmp_path, content):
     return lambda: torch_file.read(path)
 
 
-@cases("seed", {f"bit_{seed}": seed for seed in range(12)})  # in the zip, which has a checksum
+@cases("seed", {f"bit_{seed}": seed for seed in range(12)})
 def test_a_bit_of_a_file_of_tensors(tmp_path, seed):
+    """Of the zip: the older format has no checksum of its values."""
     read = read_tensor(tmp_path, flip(test_sources.torch_bytes(TENSOR, False), seed))
     refused_or(TENSOR, read, "no file of tensors", error=ValueError)
 
