@@ -38,8 +38,10 @@ def _damage(folder: Path) -> str | None:
     """What is wrong with a checkpoint's files, or None. orbax itself checks no array's bytes."""
     try:
         listed, found = json.loads((folder / _LIST).read_text()), hashes(folder)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return _first_line(error)
+    if not isinstance(listed, dict):
+        return f"{_LIST} is no list of files"
     wrong = [name for name in {**listed, **found} if listed.get(name) != found.get(name)]
     return f"{wrong[0]} is not as it was written" if wrong else None
 
@@ -56,6 +58,11 @@ def _stored(leaf):
 def _empty(like):
     shape = jax.eval_shape(_stored, like)
     return np.empty(shape.shape, shape.dtype)
+
+
+def _require_same_form(array, like):
+    if (array.shape, array.dtype) != (like.shape, like.dtype):
+        raise ValueError(f"{array.dtype} {array.shape} in place of {like.dtype} {like.shape}")
 
 
 def _placed(array, like):
@@ -158,7 +165,7 @@ def restore(manager, like: TrainState, step: int | None = None) -> TrainState | 
       step: of the checkpoint; None: the latest.
 
     Raises:
-      UserError: it is damaged; the one before it is named.
+      UserError: it is damaged, and the one before it is named; or it is of another model.
     """
     steps = saved_steps(manager)
     if not steps:
@@ -169,9 +176,14 @@ def restore(manager, like: TrainState, step: int | None = None) -> TrainState | 
         try:
             template = jax.tree.map(_empty, like)
             found = manager.restore(step, args=ocp.args.StandardRestore(template))
+            jax.tree.map(_require_same_form, found, template)  # orbax gives what is stored
             return jax.tree.map(_placed, found, like)
-        except Exception as error:  # a state of other shapes surfaces as any of a dozen types
-            problem = _first_line(error)
+        except Exception as error:  # a state of other parts surfaces as any of a dozen types
+            raise UserError(
+                f"the checkpoint of step {step} in {manager.directory} is of another model "
+                f"({_first_line(error)}): put back the config.json and data.json that it was "
+                "trained with, or choose another --workdir"
+            ) from error
     before = [s for s in steps if s < step]
     if before:
         remedy = f"to go on from the one before it, step {before[-1]}, rm -r"

@@ -3,9 +3,11 @@
 import difflib
 
 import ml_collections
+import numpy as np
 
-from cvae_jax import distributions
+from cvae_jax import defaults, distributions
 from cvae_jax.build import COMPUTE_DTYPES, METHODS, structure
+from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.bayesian_joint import rows_needed
 from cvae_jax.objectives.cascade import CRITIC_INPUTS
@@ -16,6 +18,7 @@ from cvae_jax.scores.registry import METRICS, named
 _OPTIMIZERS = ("model", "cascade", "factor", "image")
 
 _POSITIVE = (
+    "data.size",
     "num_seeds",
     "batch_size",
     "num_steps",
@@ -57,19 +60,26 @@ _NOT_NEGATIVE = (
     "objective.infogan.image_noise_end",
     "eval.every",
 )
-_OTHER = (
-    "compute_dtype",
-    "init_from",
-    "data.name",
-    "data.size",
-    "data.dir",
-    "objective.name",
-    "objective.likelihood",
-    "cascade.structure",
-    "cascade.critic_input",
-    "eval.metrics",
-    "objective.factor_vae.second_batch",
-)
+# More is a slip: it would fill the memory, or the start would take hours, before anything is told.
+_AT_MOST = {
+    "seed": 2**32 - 1,  # a key keeps 32 bits
+    "num_seeds": 1_000,
+    "batch_size": 1_000_000,
+    "steps_per_call": 10_000,
+    "data.size": pipeline.LARGEST,
+    "objective.latents": 1_000,
+    "objective.factor_vae.critic_layers": 100,
+    "objective.factor_vae.critic_width": 20_000,
+    "objective.infogan.categories": 10_000,
+    "objective.infogan.noise": 10_000,
+    "objective.infogan.packed": 1_000,
+    "cascade.prior_batch_size": 1_000_000,
+    "cascade.critic_layers": 100,
+    "cascade.critic_width": 20_000,
+}
+_KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
+# Steps are counted in int32, and everything else is float32.
+_LARGEST = {int: int(np.iinfo(np.int32).max), float: float(np.finfo(np.float32).max)}
 
 
 def _field(config, name):
@@ -78,6 +88,34 @@ def _field(config, name):
             raise UserError(f"the config has no field {name}: add it, as in configs/dsprites.py")
         config = config[part]
     return config
+
+
+def _leaves(config, prefix=""):
+    for key, value in config.items():
+        if isinstance(value, ml_collections.ConfigDict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _shown(value) -> str:
+    """A value in few words, on one line."""
+    if isinstance(value, int) and value.bit_length() > 100:
+        return f"a number of {value.bit_length()} bits"
+    scalar = value is None or isinstance(value, (*_KINDS,))
+    return repr(value)[:80] if scalar else f"a {type(value).__name__}"
+
+
+def _check_types(config) -> None:
+    """Refuse a field that is missing, not of its default's type, or too large to be meant."""
+    for name, default in _leaves(defaults.get_config()):
+        value, kind = _field(config, name), type(default)
+        if type(value) is not kind and (kind, type(value)) != (float, int):
+            raise UserError(f"config.{name} is {_shown(value)}; it must be {_KINDS[kind]}")
+        most = _AT_MOST.get(name, _LARGEST.get(kind))
+        if most is not None and not abs(value) <= most:  # so NaN is refused
+            limit = f"{most:,}" if kind is int else f"{most:.2g}"
+            raise UserError(f"config.{name} is {_shown(value)}; it must be at most {limit}")
 
 
 def one_of(what: str, name: str, names) -> None:
@@ -105,6 +143,7 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
     Raises:
       UserError: one line that names the field, its value and what it must be.
     """
+    _check_types(config)
     for name in _POSITIVE:
         if not _field(config, name) > 0:
             raise UserError(f"config.{name} is {_field(config, name)}; it must be above 0")
@@ -116,8 +155,6 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
             raise UserError(f"config.{name} is {_field(config, name)}; it must be in [0, 1)")
     if not 0 <= _field(config, "optim.decay_from") <= 1:
         raise UserError(f"config.optim.decay_from is {config.optim.decay_from}; it is a share")
-    for name in _OTHER:
-        _field(config, name)
     for name in ("log_every", "checkpoint_every", "eval.every"):
         if config.steps_per_call and _field(config, name) % config.steps_per_call:
             raise UserError(

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import ml_collections
 from absl import flags
 from absl import logging as absl_logging
 from tqdm import tqdm
@@ -59,6 +60,15 @@ def run(program: Callable, argv: list[str]) -> int:
     return 0
 
 
+def _reason(error: Exception) -> str:
+    if str(error).startswith(("'", '"')):  # a field's name, quoted once or twice; and a hint
+        lines = str(error).replace("\\n", "\n").replace("\\", "").splitlines()
+        name, *hint = (line.strip("'\"") for line in lines)
+        return ". ".join([f"the config has no field {name}", *hint])
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__
+
+
 def parse(flag_values: flags.FlagValues, argv: list[str], description: str):
     """The config that the command line asks for, and a name for it such as "dsprites-quick".
 
@@ -73,20 +83,27 @@ def parse(flag_values: flags.FlagValues, argv: list[str], description: str):
     if any(arg in ("-h", "--help", "-help") for arg in argv):
         print(description, flag_values.main_module_help(), sep="\n")
         sys.exit(0)
+    file = "--config"
     for arg in argv:
-        name = arg.removeprefix("--config=").partition(":")[0]
-        if arg.startswith("--config=") and not Path(name).is_file():
-            raise UserError(f"there is no config file {name}; those that ship are in configs/")
+        if arg.startswith("--config="):
+            file = arg.removeprefix("--config=").partition(":")[0]
+            if not Path(file).is_file():
+                raise UserError(f"there is no config file {file}; those that ship are in configs/")
     try:
         rest = flag_values(argv)
         config = flag_values.config
     except Exception as error:  # absl, ml_collections, or whatever the config file itself raises
-        lines = [line for line in str(error).strip("'\"").splitlines() if line.strip()]
-        raise UserError(lines[-1].strip()) from error
+        reason = _reason(error)
+        raise UserError(
+            reason if isinstance(error, flags.Error) else f"{file}: {reason}"
+        ) from error
     if rest[1:]:
         names = ", ".join(f"--{name}" for name in flag_values if "." not in name)
         raise UserError(f"unexpected argument {rest[1]!r}; the options are {names}")
     if config is None:
         raise UserError("which config? for instance --config=configs/dsprites.py:quick")
     path, _, variant = flag_values["config"].config_filename.partition(":")
+    if not isinstance(config, ml_collections.ConfigDict):
+        kind = type(config).__name__
+        raise UserError(f"get_config of {path} returns a {kind}: it must return a ConfigDict")
     return config, "-".join(filter(None, (Path(path).stem, variant)))

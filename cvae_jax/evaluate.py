@@ -63,11 +63,19 @@ def _structure_entries(structure, seed) -> dict:
     return entries
 
 
+def _scores(path, step) -> dict | None:
+    """The content of a results.json of this step; None: it is of another."""
+    old = read_json(path)
+    if not isinstance(old, dict) or not isinstance(old.get("scores"), dict) or "step" not in old:
+        raise UserError(f"{path} is damaged: remove it, and name all metrics that it had")
+    return old if old["step"] == step else None
+
+
 def results_of(workdir, step) -> dict | None:
     """What a whole evaluation of that step has left in the run's folder; None: there was none."""
     path = workdir / "results.json"
-    results = read_json(path) if path.exists() else {}
-    return results if results.get("step") == step and "pictures" in results else None
+    results = _scores(path, step) if path.exists() else None
+    return results if results and "pictures" in results else None
 
 
 def evaluate_run(
@@ -89,6 +97,8 @@ def evaluate_run(
     Of several processes all encode and the first does the rest; the others return {}.
     """
     start = time.perf_counter()
+    path = workdir / "results.json"
+    old = _scores(path, step) if names is not None and path.exists() else None
     devices = jax.local_devices()
     log.info("encoding %d images", len(dataset.factors))
     mean, logvar = batches.encode_all(objective, params, dataset, devices)
@@ -102,11 +112,8 @@ def evaluate_run(
         "data": {"name": dataset.name, "source": dataset.source, "size": dataset.size},
         "scores": found,
     }
-    path = workdir / "results.json"
-    if names is not None and path.exists():
-        old = read_json(path)
-        if old["step"] == step:
-            results = old | {"scores": old["scores"] | found}
+    if old is not None:
+        results = old | {"scores": old["scores"] | found}
     if names is None:
         few = subject.rows[:FEW]
         structure = structure_scores(

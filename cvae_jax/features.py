@@ -4,6 +4,7 @@ The scores made from it have names of their own, `fid_classifier` and `is_classi
 models on one data set, and with nothing published.
 """
 
+import hashlib
 import logging
 import pathlib
 import zlib
@@ -27,6 +28,7 @@ FEATURES = 256
 STEPS = 3_000
 _BATCH = 128
 _HELD_OUT = 5_000
+_DIGEST = 32  # bytes of the SHA-256 that a kept classifier's file begins with
 
 
 class Classifier(nn.Module):
@@ -111,9 +113,14 @@ def classifier(dataset, cache: pathlib.Path, *, seed=0) -> Trained:
     template = {"params": shapes, "accuracy": dict.fromkeys(dataset.factor_names, 0.0)}
     if path.exists():
         try:
-            kept = serialization.from_bytes(template, path.read_bytes())
+            content = path.read_bytes()
+            if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
+                raise ValueError("not the bytes that were written")
+            kept = serialization.from_bytes(template, content[_DIGEST:])
             jax.tree.map(lambda a, b: np.broadcast_to(a, b.shape), kept["params"], shapes)
             return Trained(module, kept["params"], kept["accuracy"])
+        except OSError as error:
+            raise UserError(f"can't read {path}: {error.strerror}; remove it") from None
         except (ValueError, KeyError, TypeError):
             log.warning("%s is damaged or of another version: it is made anew", path)
     rows = np.random.default_rng(seed).permutation(n)
@@ -137,8 +144,9 @@ def classifier(dataset, cache: pathlib.Path, *, seed=0) -> Trained:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
-        content = {"params": jax.device_get(params), "accuracy": accuracy}
-        part.write_bytes(serialization.to_bytes(content))
+        kept = {"params": jax.device_get(params), "accuracy": accuracy}
+        content = serialization.to_bytes(kept)
+        part.write_bytes(hashlib.sha256(content).digest() + content)
         part.replace(path)
     except OSError as error:
         raise UserError(f"can't keep the classifier at {path}: {error.strerror}") from error

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import jax
 
-from cvae_jax import build, checkpoints
+from cvae_jax import build, checkpoints, checks
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.step import as_float, create_train_state
-from cvae_jax.workdir import read_config, read_json
+from cvae_jax.workdir import CONFIG, damaged, read_config, read_json
 
 
 class Model(NamedTuple):
@@ -25,20 +25,40 @@ class Model(NamedTuple):
     step: int  # steps it was trained for
 
 
+def _data_info(path, size):
+    """What data.json says of images that have `size` pixels a side."""
+    try:
+        info = build.DataInfo(**read_json(path))
+    except TypeError as error:
+        raise damaged(path, str(error).removeprefix("DataInfo.__new__() ")) from None
+    for name, value in info._asdict().items():
+        if type(value) is not int or value < 1:
+            raise damaged(path, f"{name} is {value!r}")
+    if info.size != size or info.channels not in (1, 3):
+        raise damaged(path, f"no run has images of {info.size} pixels, {info.channels} channels")
+    return info
+
+
 def _restore(workdir):
     path = Path(workdir)
     config = read_config(path)
+    try:
+        checks.check(config, 1)
+    except UserError as error:
+        raise damaged(path / CONFIG, error) from None
     if config.num_seeds > 1:
         raise UserError(
             f"{path} holds {config.num_seeds} runs: name one of them, {path}/seed_{config.seed} to "
             f"seed_{config.seed + config.num_seeds - 1}"
         )
-    info = build.DataInfo(**read_json(path / "data.json"))
+    info = _data_info(path / "data.json", config.data.size)
     objective = build.objective(config, info)
     optimizers = build.optimizers(config)
-    images = jax.numpy.zeros((config.batch_size, info.size, info.size, info.channels))
+    shape = (config.batch_size, info.size, info.size, info.channels)
     state = jax.eval_shape(
-        lambda rng: create_train_state(rng, objective, optimizers, images), jax.random.key(0)
+        lambda rng, images: create_train_state(rng, objective, optimizers, images),
+        jax.random.key(0),
+        jax.ShapeDtypeStruct(shape, jax.numpy.float32),
     )
     one_device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     state = jax.tree.map(

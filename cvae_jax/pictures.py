@@ -137,7 +137,7 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
             plots.curves(
                 folder / "curves.png",
                 np.array([line["step"] for line in lines]),
-                {name: np.array([line[name] for line in lines]) for name in names},
+                {n: np.array([line.get(n, np.nan) for line in lines]) for n in names},
                 title="Training, in nats an image",
                 subtitle=where,
             )

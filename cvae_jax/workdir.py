@@ -41,8 +41,13 @@ def read_json(path: Path):
         return json.loads(path.read_text())
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror}; is it a run's --workdir?") from None
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); restore it from a copy") from None
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, error) from None
+
+
+def damaged(path: Path, problem) -> UserError:
+    """What to raise for a file of a run that is not as a run writes it."""
+    return UserError(f"{path} is damaged ({problem}); restore it from a copy")
 
 
 def flat(config, prefix=""):
@@ -60,9 +65,13 @@ def read_config(workdir) -> ml_collections.ConfigDict:
     Raises:
       UserError: it is not there or can't be read.
     """
-    config = defaults.get_config()
-    with config.ignore_type():
-        config.update(read_json(Path(workdir) / CONFIG))
+    config, path = defaults.get_config(), Path(workdir) / CONFIG
+    content = read_json(path)
+    try:
+        with config.ignore_type():
+            config.update(content)
+    except Exception as error:  # what ml_collections makes of a list, or of text for a group
+        raise damaged(path, f"no config: {error}") from None
     return config
 
 

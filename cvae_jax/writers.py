@@ -11,10 +11,31 @@ from cvae_jax.errors import UserError
 
 
 def read_metrics(path: Path) -> list[dict]:
-    """The whole lines of a metrics.jsonl; a line torn by a kill is left out."""
+    """The whole lines of a metrics.jsonl; a line torn by a kill is left out.
+
+    Raises:
+      UserError: it can't be read, or a line is not as `MetricsWriter` writes it.
+    """
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines(True) if line.endswith("\n")]
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror}; remove it") from None
+    *whole, _ = content.split(b"\n")
+    return [_parsed(line, f"{path}, line {number}") for number, line in enumerate(whole, 1)]
+
+
+def _parsed(line: bytes, where: str) -> dict:
+    try:
+        found = json.loads(line)
+        if type(found["step"]) is int and all(
+            np.asarray(value).dtype.kind in "if" for value in found.values()
+        ):
+            return found
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        pass
+    raise UserError(f"{where} is damaged: remove this line, which only the curves need")
 
 
 class MetricsWriter:

@@ -3,11 +3,9 @@
 import re
 import tarfile
 
-from PIL import Image
-
 from cvae_jax.datasets import sources
 from cvae_jax.datasets.image_builder import ImageBuilder
-from cvae_jax.datasets.resizing import square
+from cvae_jax.datasets.resizing import opened, square
 
 FILE = sources.File(
     "rendered_chairs.tar",
@@ -46,7 +44,7 @@ def _read(path):
             if elevation not in _ELEVATIONS:
                 raise ValueError(f"{member.name} has elevation {elevation}, none of {_ELEVATIONS}")
             seen += 1
-            picture = Image.open(archive.extractfile(member))
+            picture = opened(archive.extractfile(member))
             if picture.size != (600, 600):
                 width, height = picture.size
                 raise ValueError(f"{member.name} is {width}x{height}, not 600x600")
@@ -56,5 +54,10 @@ def _read(path):
                 degrees.setdefault(azimuth, len(degrees)),  # each chair's files are in one order
             )
             yield square(picture, 64, 3, CROP), labels
+        # Of a damaged member tarfile says nothing: it ends there.
+        archive.fileobj.seek(archive.offset)
+        end = archive.fileobj.read(tarfile.BLOCKSIZE)
+        if len(end) < tarfile.BLOCKSIZE or any(end):
+            raise ValueError("it is cut off or damaged within")
     if not seen:
         raise ValueError("it holds no image_..._p..._t..._r....png")

@@ -148,11 +148,12 @@ def check_file(path: pathlib.Path, config: GridConfig) -> None:
     """Raises UserError unless `path` holds the binary images and labels of the config's grid."""
     try:
         _check_file(path, config)
-    except OSError:  # the disk's fault, not the file's
-        raise
     except Exception as error:  # zipfile, zlib and npy headers raise a dozen kinds
+        if isinstance(error, OSError) and error.errno:  # the disk's fault, not the file's
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"{path} is not the official dSprites file ({error}): delete it, fetch {URL} in its"
+            f"{path} is not the official dSprites file ({reason}): delete it, fetch {URL} in its"
             " place, and run the same command again"
         ) from error
 
@@ -160,37 +161,47 @@ def check_file(path: pathlib.Path, config: GridConfig) -> None:
 def _check_file(path: pathlib.Path, config: GridConfig) -> None:
     # The member 'metadata' is a pickle, which could run anything: it is never read.
     with zipfile.ZipFile(path) as archive:
-        with archive.open("latents_classes.npy") as member:
-            classes = np.lib.format.read_array(member, allow_pickle=False)
-        with archive.open("latents_values.npy") as member:
-            values = np.lib.format.read_array(member, allow_pickle=False)
-    # Column 0 is the colour: class 0, value 1.
-    count = config.num_images
-    if classes.shape != (count, 6) or not np.issubdtype(classes.dtype, np.integer):
-        raise ValueError(f"latents_classes is {classes.dtype} {classes.shape}")
-    if values.shape != (count, 6) or not np.issubdtype(values.dtype, np.floating):
-        raise ValueError(f"latents_values is {values.dtype} {values.shape}")
+        # Column 0 is the colour: class 0, value 1.
+        shape = (config.num_images, 6)
+        classes = _read_latents(archive, "latents_classes", shape, np.integer)
+        values = _read_latents(archive, "latents_values", shape, np.floating)
     if not np.array_equal(classes, np.insert(config.labels(), 0, 0, axis=1)):
         raise ValueError("latents_classes are not in the order of the grid")
     if not np.allclose(values, np.insert(config.values(), 0, 1.0, axis=1), atol=1e-5):
         raise ValueError("latents_values are not those of the grid")
-    seen = 0
+    seen, count = 0, config.num_images
     for chunk in read_images(path):
         if chunk.max() > 1:
             raise ValueError(f"image values reach {chunk.max()}, not 1")
         seen += len(chunk)
+        if seen > count:
+            break
     if seen != count:
         raise ValueError(f"{seen} images, not {count}")
+
+
+def _read_latents(archive, name, shape, kind):
+    """The member `name`, an array of this shape and kind of numbers."""
+    with archive.open(f"{name}.npy") as member:
+        found, fortran_order, dtype = _read_header(member, name)
+        if found != shape or fortran_order or not np.issubdtype(dtype, kind):
+            raise ValueError(f"{name} is {dtype} {found}")
+        return sources.read_array(member, dtype, shape)
+
+
+def _read_header(member, name):
+    """(shape, whether in Fortran's order, dtype) of an npy file."""
+    version = np.lib.format.read_magic(member)
+    if version != (1, 0):
+        raise ValueError(f"{name} is in npy format {version}")
+    return np.lib.format.read_array_header_1_0(member)
 
 
 def read_images(path: pathlib.Path) -> Iterator[np.ndarray]:
     """Yields the member 'imgs' in order, uint8 [<= 8192, 64, 64]; whole it would take 3 GB."""
     size = sprites.SIZE
     with zipfile.ZipFile(path) as archive, archive.open("imgs.npy") as member:
-        version = np.lib.format.read_magic(member)
-        if version != (1, 0):
-            raise ValueError(f"imgs is in npy format {version}")
-        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(member)
+        shape, fortran_order, dtype = _read_header(member, "imgs")
         if shape[1:] != (size, size) or fortran_order or dtype != np.uint8:
             raise ValueError(f"imgs is {dtype} {shape}")
         for start in range(0, shape[0], _CHUNK):

@@ -1,15 +1,16 @@
 """One's own images: a folder of pictures, with factor labels where a factors.csv lies beside."""
 
+import collections
+import contextlib
 import csv
 import hashlib
 import pathlib
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from cvae_jax.datasets import working_copy
-from cvae_jax.datasets.resizing import square
+from cvae_jax.datasets.resizing import opened, square
 from cvae_jax.errors import UserError
 
 LABELS = "factors.csv"  # first column: the file's path in the folder; one column a factor
@@ -30,11 +31,15 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
     folder = pathlib.Path(path).expanduser()
     if not folder.is_dir():
         raise UserError(f"config.data.name: there is no folder {folder}")
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES)
+    files = (f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES)
+    files = sorted(f for f in files if not f.is_dir())
     if not files:
         raise UserError(f"{folder} holds no pictures; those are read: {', '.join(_SUFFIXES)}")
     table = folder / LABELS
     inputs = [*files, table] if table.exists() else files
+    for file in inputs:
+        if not file.is_file():  # to open a pipe is to wait for ever
+            raise UserError(f"{file} is no file that can be read: mend or remove it")
     listing = "\n".join(f"{f} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in inputs)
     key = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
     copy = root / "folders" / f"{key}_{size}"
@@ -57,15 +62,20 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
 
 
 def _mode(file):
+    with _opened(file) as picture:
+        return picture.mode
+
+
+@contextlib.contextmanager
+def _opened(file):
     try:
-        with Image.open(file) as picture:
-            return picture.mode
-    except OSError as error:
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(file, error):
-    return UserError(f"{file} is no picture that can be read ({error}): mend or remove it")
+        with file.open("rb") as stream:
+            yield opened(stream)
+    except Exception as error:  # each format raises its own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{file} is no picture that can be read ({reason}): mend or remove it"
+        ) from error
 
 
 def _chunks(files, factors, size, channels):
@@ -73,11 +83,8 @@ def _chunks(files, factors, size, channels):
     for start in tqdm(range(0, len(files), _CHUNK), **bar):
         images = []
         for file in files[start : start + _CHUNK]:
-            try:
-                with Image.open(file) as picture:
-                    images.append(square(picture, size, channels))
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                raise _unreadable(file, error) from error
+            with _opened(file) as picture:
+                images.append(square(picture, size, channels))
         rows = slice(start, start + len(images))
         none = np.zeros((len(images), 0), np.int32)
         yield np.stack(images), none if factors is None else factors[rows]
@@ -88,14 +95,20 @@ def _labels(table, folder, files):
 
     Values are sorted as numbers where all are numbers.
     """
-    with open(table, newline="") as stream:
-        header, *rows = [row for row in csv.reader(stream) if row] or [[]]
+    try:
+        with open(table, newline="", encoding="utf-8") as stream:
+            header, *rows = [row for row in csv.reader(stream) if row] or [[]]
+    except (csv.Error, ValueError) as error:
+        raise UserError(f"{table} is no table of text ({error}): write it as CSV, UTF-8") from error
     if len(header) < 2:
         raise UserError(f"{table} needs a header such as file,colour,shape and a row a picture")
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):
             raise UserError(f"{table}, line {number}: {len(row)} values for {len(header)} columns")
     values = {row[0]: row[1:] for row in rows}
+    if len(values) < len(rows):
+        (twice, _), *_ = collections.Counter(row[0] for row in rows).most_common(1)
+        raise UserError(f"{table} has several rows for {twice}: keep one")
     names = [f.relative_to(folder).as_posix() for f in files]
     missing = [name for name in names if name not in values]
     if missing:

@@ -1,7 +1,6 @@
 """MNIST and Fashion-MNIST from their IDX files."""
 
 import dataclasses
-import gzip
 import pathlib
 import struct
 
@@ -130,14 +129,11 @@ def read_idx(path: pathlib.Path) -> np.ndarray:
     Raises:
       ValueError: not an IDX file of bytes, or not as long as its header says.
     """
-    with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as stream:
-        content = stream.read()
-    if len(content) < 4 or content[:3] != b"\0\0\x08":
-        raise ValueError("no IDX file of bytes")
-    header = 4 + 4 * content[3]
-    if len(content) < header:
-        raise ValueError("its header is cut off")
-    shape = struct.unpack(f">{content[3]}I", content[4:header])
-    if len(content) - header != np.prod(shape, dtype=np.int64):
-        raise ValueError(f"{len(content) - header:,} bytes for an array of {shape}")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    with sources.unpacked(path) as stream:
+        magic = stream.read(4)
+        if len(magic) < 4 or magic[:3] != b"\0\0\x08":
+            raise ValueError("no IDX file of bytes")
+        sizes = stream.read(4 * magic[3])
+        if len(sizes) < 4 * magic[3]:
+            raise ValueError("its header is cut off")
+        return sources.read_array(stream, np.uint8, struct.unpack(f">{magic[3]}I", sizes))

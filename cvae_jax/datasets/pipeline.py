@@ -17,6 +17,7 @@ from cvae_jax.errors import UserError
 log = logging.getLogger(__name__)
 
 NAMES = (*catalogue.ENTRIES, "mnist_5k")
+LARGEST = 1_024  # pixels a side
 
 
 class Dataset(NamedTuple):
@@ -113,6 +114,8 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
     root = data_root(data_dir)
     kind, _, rest = name.partition(":")
     # Imported there: tfds takes half a second, and who only needs batch_indices should not wait.
+    if kind in ("folder", "tfds") and rest and not 1 <= size <= LARGEST:
+        raise UserError(f"data.size is {size}: it must be from 1 to {LARGEST}")
     if kind == "folder" and rest:
         from cvae_jax.datasets import folder
 

@@ -3,6 +3,20 @@
 import numpy as np
 from PIL import Image
 
+# Of pictures that come from outside: Pillow hands some others to programs, PostScript among them.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+
+
+def opened(stream) -> Image.Image:
+    """The picture in a binary stream that can seek; a PNG's checksums are right.
+
+    Raises:
+      Exception: of a dozen kinds, for each format its own.
+    """
+    Image.open(stream, formats=_FORMATS).verify()  # Pillow decodes without a look at them
+    stream.seek(0)
+    return Image.open(stream, formats=_FORMATS)
+
 
 def square(picture: Image.Image, size: int, channels: int, crop: int = 0) -> np.ndarray:
     """The picture's central square, resized with antialiasing.

@@ -14,6 +14,7 @@ FILE = sources.File(
     267573662,
 )
 _CHUNK = 1000
+_COUNT = 480_000
 
 
 class Shapes3d(ImageBuilder):
@@ -45,9 +46,13 @@ def _read(path):
     except ImportError:
         raise UserError("shapes3d is an HDF5 file: pip install h5py") from None
     with h5py.File(path) as file:
-        values, images = file["labels"][:], file["images"]
-        if values.ndim != 2 or values.shape[1] != 6 or len(images) != len(values):
-            raise ValueError(f"{len(images)} images and labels {values.shape}")
+        values, images = file["labels"], file["images"]
+        count = len(values)
+        if values.shape != (count, 6) or images.shape != (count, 64, 64, 3) or count > _COUNT:
+            raise ValueError(f"images {images.shape} and labels {values.shape}")
+        values = values[:]
+        if not np.isfinite(values).all():
+            raise ValueError("a label is not finite")
         # Labels are values; a factor's classes are its values in order.
         labels = np.stack([np.unique(v, return_inverse=True)[1] for v in values.T], axis=1)
         for start in range(0, len(values), _CHUNK):

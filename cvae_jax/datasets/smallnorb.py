@@ -1,6 +1,5 @@
 """SmallNORB from its binary matrices: toys, four factors, the left camera's images at 64x64."""
 
-import gzip
 import struct
 
 import numpy as np
@@ -73,6 +72,8 @@ def _read(images_path, categories_path, info_path):
     if categories.size != count or info.shape != (count, 4):
         raise ValueError(f"{count} images, {categories.size} categories, info {info.shape}")
     _, elevation, azimuth, lighting = info.T  # azimuth 0, 2, ..., 34: times 10 degrees
+    if np.any(azimuth % 2):
+        raise ValueError("an azimuth is odd")
     labels = np.stack([categories.reshape(-1), elevation, azimuth // 2, lighting], axis=1)
     for image, row in zip(images[:, 0], labels, strict=True):
         yield square(Image.fromarray(image), 64, 1), row
@@ -84,16 +85,15 @@ def read_matrix(path) -> np.ndarray:
     Raises:
       ValueError: an unknown type, or not as long as its header says.
     """
-    with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as stream:
-        content = stream.read()
-    if len(content) < 8:
-        raise ValueError("its header is cut off")
-    magic, ndim = struct.unpack("<II", content[:8])
-    if magic not in _TYPES or ndim > 8:
-        raise ValueError("no binary matrix of bytes or integers")
-    header = 8 + 4 * max(ndim, 3)  # at least three sizes are stored
-    shape = struct.unpack(f"<{max(ndim, 3)}I", content[8:header])[:ndim]
-    array = np.frombuffer(content, _TYPES[magic], offset=header)
-    if array.size != np.prod(shape, dtype=np.int64):
-        raise ValueError(f"{array.size:,} values for an array of {shape}")
-    return array.reshape(shape)
+    with sources.unpacked(path) as stream:
+        header = stream.read(20)  # at least three sizes are stored
+        if len(header) < 20:
+            raise ValueError("its header is cut off")
+        magic, ndim, *shape = struct.unpack("<5I", header)
+        if magic not in _TYPES or ndim > 8:
+            raise ValueError("no binary matrix of bytes or integers")
+        more = stream.read(4 * max(ndim - 3, 0))
+        if len(more) < 4 * (ndim - 3):
+            raise ValueError("its header is cut off")
+        shape = (*shape, *struct.unpack(f"<{len(more) // 4}I", more))[:ndim]
+        return sources.read_array(stream, _TYPES[magic], shape)

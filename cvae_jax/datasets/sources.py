@@ -1,19 +1,25 @@
 """Where a data set's files are: put there by hand, downloaded earlier, or downloaded now."""
 
+import contextlib
+import gzip
 import hashlib
 import http.client
+import math
 import os
 import pathlib
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from cvae_jax.errors import UserError
 
 _CHUNK = 1 << 20
+_LARGEST = 1 << 30  # bytes of an array that is read whole; SmallNORB's has 448 million
 
 
 class File(NamedTuple):
@@ -118,6 +124,39 @@ def _digest(path: pathlib.Path, like: str) -> str:
 def has_digest(path: pathlib.Path, digest: str) -> bool:
     """Whether a file has a digest such as "sha256:..."; "", which nobody gives, none has."""
     return bool(digest) and _digest(path, digest) == digest
+
+
+@contextlib.contextmanager
+def unpacked(path: pathlib.Path) -> Iterator:
+    """A file's content as a stream, gunzipped where its name ends in .gz.
+
+    Raises:
+      ValueError: the gzip file is damaged.
+    """
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as stream:
+            yield stream
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"its gzip is damaged: {error}") from error
+
+
+def read_array(stream, dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """The rest of a stream, which must be an array's values.
+
+    Memory is taken as bytes arrive, whatever the header claims.
+
+    Raises:
+      ValueError: there are more or fewer bytes, or too many for an array of this package's data.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if not 0 <= size <= _LARGEST:
+        raise ValueError(f"an array of {shape}: at most {_LARGEST:,} bytes are read")
+    content = bytearray()
+    while chunk := stream.read(min(_CHUNK, size + 1 - len(content))):
+        content += chunk
+    if len(content) != size:
+        raise ValueError(f"not the {size:,} bytes of an array of {shape}")
+    return np.frombuffer(content, dtype).reshape(shape)
 
 
 def refusing(path: pathlib.Path, what: str, rows: Iterator) -> Iterator:

@@ -198,7 +198,7 @@ def _read(folder: pathlib.Path, made_from: str) -> WorkingCopy | None:
         crc32 = about.pop("crc32")
         if about["made_from"] != made_from or _checksum(folder, about) != crc32:
             return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     # Only now: what np.load raises for a damaged header is not to be foreseen.
     large = (folder / "images.npy").stat().st_size > MEMORY_LIMIT

@@ -168,6 +168,8 @@ def params_from_torch(state: dict) -> dict:
     Raises:
       ValueError: a weight is missing or has another shape; it is named.
     """
+    if not isinstance(state, dict):
+        raise ValueError(f"the file holds no weights but a {type(state).__name__}")
     shapes = jax.eval_shape(
         InceptionV3().init, jax.random.key(0), jax.ShapeDtypeStruct((1, 8, 8, 3), jnp.float32)
     )["params"]
