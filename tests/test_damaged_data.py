@@ -1,0 +1,361 @@
+"""Data sets' files, damaged: refused in one line, or read as the sound ones are."""
+
+import gzip
+import io
+import pickle
+import shutil
+import struct
+import tarfile
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+import test_sources
+from damage import (
+    BYTES,
+    FILES,
+    HUGE,
+    cases,
+    flip,
+    npy,
+    packed,
+    refused,
+    refused_or,
+    rewriting,
+    to_folder,
+)
+from PIL import Image
+
+from cvae_jax.datasets import catalogue, dsprites, faces3d, idx, smallnorb
+
+pytestmark = pytest.mark.usefixtures("limits")
+
+IDX = test_sources.idx(np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28))
+NORB = test_sources.matrix(np.arange(24, dtype=np.int32).reshape(6, 4), 0x1E3D4C54)
+READERS = {"idx": (idx.read_idx, IDX), "norb": (smallnorb.read_matrix, NORB)}
+
+
+def reading(tmp_path, kind, content, suffix):
+    path = tmp_path / f"file{suffix}"
+    path.write_bytes(content)
+    return lambda: READERS[kind][0](path)
+
+
+@cases(
+    ("kind", "damage"),
+    {
+        f"{kind}-{name}": (kind, damage)
+        for kind in READERS
+        for name, damage in {
+            **BYTES,
+            **{f"bit_{seed}": lambda c, seed=seed: flip(c, seed) for seed in range(1, 8)},
+        }.items()
+    },
+)
+def test_a_damaged_gzip(tmp_path, kind, damage):
+    content = READERS[kind][1]
+    whole = reading(tmp_path, kind, gzip.compress(content), ".gz")()
+    read = reading(tmp_path, kind, damage(gzip.compress(content)), ".gz")
+    refused_or(whole, read, error=ValueError)
+
+
+@cases(
+    ("kind", "content"),
+    {
+        "idx-empty": ("idx", b""),
+        "idx-cut_in_the_header": ("idx", IDX[:10]),
+        "idx-a_byte_short": ("idx", IDX[:-1]),
+        "idx-a_byte_more": ("idx", IDX + b"\0"),
+        "idx-of_floats": ("idx", b"\0\0\x0d" + IDX[3:]),
+        "idx-255_dimensions": ("idx", b"\0\0\x08\xff" + IDX[4:]),
+        "idx-no_dimension": ("idx", b"\0\0\x08\0" + IDX[4:]),
+        "idx-trillions": ("idx", struct.pack(">4B3I", 0, 0, 8, 3, *[2**32 - 1] * 3)),
+        "idx-2_to_the_64": ("idx", struct.pack(">4B4I", 0, 0, 8, 4, *[2**16] * 4)),
+        "idx-a_billion": ("idx", struct.pack(">4B1I", 0, 0, 8, 1, 10**9) + bytes(9)),
+        "norb-empty": ("norb", b""),
+        "norb-cut_in_the_header": ("norb", NORB[:10]),
+        "norb-a_byte_short": ("norb", NORB[:-1]),
+        "norb-a_byte_more": ("norb", NORB + b"\0"),
+        "norb-of_floats": ("norb", struct.pack("<I", 0x1E3D4C51) + NORB[4:]),
+        "norb-9_dimensions": ("norb", NORB[:4] + struct.pack("<I", 9) + NORB[8:]),
+        "norb-cut_in_8_dimensions": ("norb", NORB[:4] + struct.pack("<I", 8) + NORB[8:22]),
+        "norb-trillions": ("norb", NORB[:4] + struct.pack("<4I", 3, *[2**32 - 1] * 3)),
+        "norb-2_to_the_64": ("norb", NORB[:4] + struct.pack("<5I", 4, *[2**16] * 4)),
+        "norb-a_billion": ("norb", NORB[:4] + struct.pack("<4I", 1, 10**9 // 4, 1, 1) + bytes(9)),
+    },
+)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_headers_that_claim_other_sizes(tmp_path, kind, content, suffix):
+    content = gzip.compress(content) if suffix else content
+    refused(reading(tmp_path, kind, content, suffix), error=ValueError)
+
+
+def members(path, change):
+    """Rewrite a zip's members: change(name, content) -> content."""
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    packed(path, *((name, change(name, data)) for name, data in content.items()))
+
+
+def in_member(member, content):
+    """Put content in place of a member of the official dSprites file."""
+    return lambda path: members(path, lambda name, data: content if name == member else data)
+
+
+@pytest.fixture(scope="module")
+def official(tmp_path_factory):
+    """The official form of a grid of two black images."""
+    config = dsprites.OfficialConfig(name="two", strides=(3, 6, 40, 32, 16))
+    path = tmp_path_factory.mktemp("official") / dsprites.FILE
+    np.savez_compressed(
+        path,
+        imgs=np.zeros((2, 64, 64), np.uint8),
+        latents_classes=np.insert(config.labels(), 0, 0, axis=1),
+        latents_values=np.insert(config.values(), 0, 1.0, axis=1),
+    )
+    dsprites.check_file(path, config)
+    return path, config
+
+
+@cases(
+    "damage",
+    {
+        **{name: FILES[name] for name in ("empty", "half", "zeros", "noise")},
+        "classes_of_a_trillion": in_member("latents_classes.npy", npy((HUGE, 6))),
+        "classes_of_a_billion": in_member("latents_classes.npy", npy((10**9, 6))),
+        "classes_of_minus_one": in_member("latents_classes.npy", npy((-1, 6))),
+        "classes_without_numbers": in_member("latents_classes.npy", npy((2, 6))),
+        "values_pickled": in_member("latents_values.npy", npy((2, 6), "|O") + pickle.dumps([0])),
+        "values_nan": in_member(
+            "latents_values.npy", npy((2, 6), "<f8") + np.full(12, np.nan).tobytes()
+        ),
+        "images_of_a_trillion": in_member("imgs.npy", npy((HUGE, 64, 64), "|u1")),
+        "images_cut_off": in_member("imgs.npy", npy((2, 64, 64), "|u1") + bytes(5000)),
+        "images_in_another_order": in_member("imgs.npy", npy((2, 64, 64), "|u1", True)),
+        "images_without_magic": in_member("imgs.npy", b"NUMPY" * 50),
+        "header_with_code": in_member(
+            "imgs.npy", b"\x93NUMPY\x01\x00\x18\x00__import__('os').abort()"
+        ),
+        "header_deep": in_member("imgs.npy", b"\x93NUMPY\x01\x00\x40\x1f" + b"(" * 8000),
+    },
+)
+def test_a_damaged_official_dsprites(official, tmp_path, damage):
+    path = shutil.copy(official[0], tmp_path / dsprites.FILE)
+    damage(path)
+    refused(
+        lambda: dsprites.check_file(path, official[1]),
+        f"{path} is not the official dSprites file",
+        "run the same command again",
+    )
+
+
+@cases("seed", {f"bit_{seed}": seed for seed in range(8)})
+def test_a_bit_of_the_official_dsprites(official, tmp_path, seed):
+    path = shutil.copy(official[0], tmp_path / dsprites.FILE)
+    path.write_bytes(flip(path.read_bytes(), seed))
+    refused_or(None, lambda: dsprites.check_file(path, official[1]), path)
+
+
+def rows_of(name, root):
+    """Images and labels of the training images, read from the files without being prepared."""
+    cls, config = catalogue.builder(catalogue.ENTRIES[name])
+    rows = cls(config=config, data_dir=root).read(root)["train"][1]
+    images, labels = zip(*rows, strict=True)
+    return np.stack(images), np.array(labels)
+
+
+WRITERS = {
+    "celeba": lambda root: test_sources.write_celeba(root, count=2)[0],
+    "chairs3d": test_sources.write_chairs,
+    "shapes3d": lambda root: test_sources.write_shapes(root)[0],
+    "faces3d": lambda root: write_faces(root),
+}
+
+
+def write_faces(root):
+    path = test_sources.manual(root, "faces3d", faces3d.FILE.name)
+    renders = np.arange(24, dtype=np.uint8)[:, None, None] + np.zeros((64, 64), np.uint8)
+    path.write_bytes(test_sources.torch_bytes(renders, False))
+    return path
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """Of each data set its file and what is read from it."""
+    found, root = {}, tmp_path_factory.mktemp("sound")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(faces3d, "GRID", (3, 2, 2, 2))
+        for name, write in WRITERS.items():
+            found[name] = write(root), rows_of(name, root)
+    return found
+
+
+def copied(sound, name, root, monkeypatch):
+    monkeypatch.setattr(faces3d, "GRID", (3, 2, 2, 2))
+    path = test_sources.manual(root, name, sound[name][0].name)
+    shutil.copy(sound[name][0], path)
+    return path
+
+
+@cases(
+    ("name", "damage"),
+    {
+        f"{name}-{how}": (name, damage)
+        for name in WRITERS
+        for how, damage in FILES.items()
+        if how not in ("a_bit", "folder")
+    },
+)
+def test_a_damaged_file_of_a_data_set(sound, tmp_path, monkeypatch, name, damage):
+    path = copied(sound, name, tmp_path, monkeypatch)
+    damage(path)
+    refused_or(sound[name][1], lambda: rows_of(name, tmp_path), path, "same command again")
+
+
+@cases(
+    ("name", "seed"),
+    {
+        f"{name}-bit_{seed}": (name, seed)
+        for name in ("celeba", "chairs3d", "faces3d")  # HDF5 files need have no checksum
+        for seed in range(6)
+    },
+)
+def test_a_bit_of_a_data_set(sound, tmp_path, monkeypatch, name, seed):
+    path = copied(sound, name, tmp_path, monkeypatch)
+    path.write_bytes(flip(path.read_bytes(), seed))
+    refused_or(sound[name][1], lambda: rows_of(name, tmp_path), path, "same command again")
+
+
+@cases("name", {name: name for name in WRITERS})
+def test_a_folder_in_place_of_a_data_file_is_no_file(sound, tmp_path, monkeypatch, name):
+    to_folder(copied(sound, name, tmp_path, monkeypatch))
+    refused(lambda: rows_of(name, tmp_path), "is missing", "same command again")
+
+
+def jpeg(side=(178, 218)):
+    out = io.BytesIO()
+    Image.new("RGB", side).save(out, "jpeg")
+    return out.getvalue()
+
+
+@cases(
+    "content",
+    {
+        "bomb": [("a.jpg", jpeg() + bytes(50_000_000))],
+        "no_picture": [("a.jpg", b"JPEG")],
+        "text": [("readme.txt", b"")],
+        "postscript": [("a.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 178 218\n")],
+        "folder": [("a.jpg/", b"")],
+        "cut_picture": [("a.jpg", jpeg()[:400])],
+        "huge_picture": [("a.jpg", jpeg().replace(b"\0\xda\0\xb2", b"\xff\xff\xff\xff"))],
+    },
+)
+def test_a_zip_of_other_things_than_faces(tmp_path, content):
+    path = test_sources.manual(tmp_path, "celeba", "img_align_celeba.zip")
+    packed(path, *content)
+    refused(lambda: rows_of("celeba", tmp_path), path, "same command again")
+
+
+NAMES_OUTSIDE = ("../../escaped.jpg", "/tmp/../escaped.jpg", "a\\..\\escaped.jpg")
+
+
+@cases("name", dict(zip(("parent", "root", "backslash"), NAMES_OUTSIDE, strict=True)))
+def test_members_never_leave_their_archive(tmp_path, name):
+    path = test_sources.manual(tmp_path, "celeba", "img_align_celeba.zip")
+    packed(path, (name, jpeg()))
+    before = sorted(tmp_path.rglob("*"))
+    images, _ = rows_of("celeba", tmp_path)
+    np.testing.assert_array_equal(images, np.zeros((1, 64, 64, 3)))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def chair(name="x/renders/image_001_p020_t011_r096.png", content=b"", **facts):
+    """A tar of one member."""
+    out, info = io.BytesIO(), tarfile.TarInfo(name)
+    info.size = len(content)
+    for key, value in facts.items():
+        setattr(info, key, value)
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+@cases(
+    "content",
+    {
+        "no_picture": chair(content=b"PNG"),
+        "other_name": chair("x/renders/image_001.png"),
+        "elevation_of_many_digits": chair(f"x/renders/image_001_p{'9' * 5000}_t011_r096.png"),
+        "link_to_itself": chair(type=tarfile.SYMTYPE, linkname="image_001_p020_t011_r096.png"),
+        "link_outside": chair(type=tarfile.SYMTYPE, linkname="../../../../../etc/hostname"),
+        "hard_link_outside": chair(type=tarfile.LNKTYPE, linkname="/etc/hostname"),
+        "device": chair(type=tarfile.CHRTYPE),
+        "pipe": chair(type=tarfile.FIFOTYPE),
+        "empty": chair()[:0],
+    },
+)
+def test_a_tar_of_other_things_than_chairs(tmp_path, content):
+    path = test_sources.manual(tmp_path, "chairs3d", "rendered_chairs.tar")
+    path.write_bytes(content)
+    refused(lambda: rows_of("chairs3d", tmp_path), path, "same command again")
+
+
+def damaged_header(content, position):
+    """A bit of the third member's header; tarfile itself ends there and says nothing."""
+    headers = [i for i in range(0, len(content), 512) if content[i:].startswith(b"rendered")]
+    place = headers[2] + position
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+@cases(
+    "damage",
+    {
+        "bit_of_a_name": lambda content: damaged_header(content, 30),
+        "bit_of_a_size": lambda content: damaged_header(content, 130),
+        "bit_of_a_checksum": lambda content: damaged_header(content, 150),
+        "no_end": lambda content: content.rstrip(b"\0") + bytes(-len(content.rstrip(b"\0")) % 512),
+    },
+)
+def test_a_tar_that_seems_to_end_early(sound, tmp_path, monkeypatch, damage):
+    path = copied(sound, "chairs3d", tmp_path, monkeypatch)
+    rewriting(damage)(path)
+    refused(lambda: rows_of("chairs3d", tmp_path), path, "cut off or damaged")
+
+
+def in_hdf5(change):
+    def damage(path):
+        with h5py.File(path, "a") as file:
+            change(file)
+
+    return damage
+
+
+def labels_of(file, **dataset):
+    del file["labels"]
+    file.create_dataset("labels", **dataset)
+
+
+@cases(
+    "damage",
+    {
+        "no_labels": in_hdf5(lambda file: file.pop("labels")),
+        "no_images": in_hdf5(lambda file: file.pop("images")),
+        "labels_nan": in_hdf5(lambda file: labels_of(file, data=np.full((8, 6), np.nan))),
+        "labels_of_a_trillion": in_hdf5(
+            lambda file: labels_of(file, shape=(HUGE, 6), chunks=(8, 6), dtype="f8")
+        ),
+        "labels_in_words": in_hdf5(
+            lambda file: labels_of(file, data=np.full((8, 6), b"red", dtype="S3"))
+        ),
+        "labels_of_one": in_hdf5(lambda file: labels_of(file, data=1.0)),
+        "labels_a_group": in_hdf5(lambda file: (file.pop("labels"), file.create_group("labels"))),
+        "images_of_bits": in_hdf5(
+            lambda file: (file.pop("images"), file.create_dataset("images", data=np.zeros((8, 64))))
+        ),
+    },
+)
+def test_an_hdf5_of_other_things_than_shapes(sound, tmp_path, monkeypatch, damage):
+    path = copied(sound, "shapes3d", tmp_path, monkeypatch)
+    damage(path)
+    refused(lambda: rows_of("shapes3d", tmp_path), path, "same command again")
