@@ -48,6 +48,11 @@ TOGETHER = {
 }
 
 
+def pytest_collection_modifyitems(items):
+    """The groups first: they take longest, and the rest fills the other worker's time."""
+    items.sort(key=lambda item: item.path.name not in TOGETHER)
+
+
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist there is no such hook
 def pytest_xdist_make_scheduler(config, log):
     """Tests go to whichever worker is free, those of a group of TOGETHER to one and the same.

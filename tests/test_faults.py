@@ -81,6 +81,9 @@ def fill(folder):
                 return
 
 
+CONFIG = conftest.small_config(**{"cascade.weight": 0.0})  # compiles in half the time
+
+
 @pytest.fixture(scope="module")
 def left_alone(tmp_path_factory):
     """The final state of a run that nothing happened to."""
@@ -88,9 +91,7 @@ def left_alone(tmp_path_factory):
         dataset = conftest.noise_dataset(256, 16)
         patch.setattr(pipeline, "load", lambda name, size, data_dir: dataset)
         patch.setattr(train.evaluate, "evaluate_run", lambda *args: {})
-        return train.train_and_evaluate(
-            conftest.small_config(), tmp_path_factory.mktemp("runs") / "alone"
-        )
+        return train.train_and_evaluate(CONFIG, tmp_path_factory.mktemp("runs") / "alone")
 
 
 @pytest.mark.parametrize("refusal", ["full", "read-only"])
@@ -109,12 +110,12 @@ def test_a_disk_that_refuses_while_a_run_trains(small_disk, left_alone, monkeypa
         patch.setattr(pipeline, "prefetch", prefetch)
         reason = {"full": "No space left on device", "read-only": "Read-only file system"}
         with pytest.raises(UserError, match=f"can't write .*{reason[refusal]}.* run the same com"):
-            train.train_and_evaluate(conftest.small_config(), small_disk / "run")
+            train.train_and_evaluate(CONFIG, small_disk / "run")
     if refusal == "full":
         (small_disk / "filler").unlink()
     else:
         subprocess.run(["umount", str(saved)], check=True)
-    resumed = train.train_and_evaluate(conftest.small_config(), small_disk / "run")
+    resumed = train.train_and_evaluate(CONFIG, small_disk / "run")
     conftest.assert_trees_equal(resumed, left_alone)
     steps = [x["step"] for x in writers.read_metrics(small_disk / "run/metrics.jsonl")]
     assert steps == [5, 10, 15, 20]
@@ -139,9 +140,9 @@ def test_a_clock_that_jumps(tmp_path, left_alone, monkeypatch):
     ten_years = 3.15e8
     monkeypatch.setattr(time, "time", lambda: real() + rng.uniform(-ten_years, ten_years))
     with conftest.terminated_at(monkeypatch, 13), pytest.raises(command_line.Stopped):
-        train.train_and_evaluate(conftest.small_config(), tmp_path)
+        train.train_and_evaluate(CONFIG, tmp_path)
     for path in [tmp_path, *tmp_path.rglob("*")]:
         moment = real() + (ten_years if "10" in path.parts else -ten_years)
         os.utime(path, (moment, moment))  # the older checkpoint looks like the newer one
-    resumed = train.train_and_evaluate(conftest.small_config(), tmp_path)
+    resumed = train.train_and_evaluate(CONFIG, tmp_path)
     conftest.assert_trees_equal(resumed, left_alone)

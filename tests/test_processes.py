@@ -23,7 +23,7 @@ from cvae_jax.writers import read_metrics
 @contextlib.contextmanager
 def started(workdir, data_dir, num_processes, restarts=0):
     """(launcher, or of one process the run itself; the file of what it says), ended at the end."""
-    line = soak.command(workdir, flags(data_dir), num_processes, restarts)
+    line = soak.command(workdir, flags(data_dir, **TERMS), num_processes, restarts)
     said = workdir.with_name(f"said_{num_processes}_{time.monotonic_ns()}")
     with said.open("w") as stderr:
         process = subprocess.Popen(line, env=environment(data_dir), stderr=stderr)
@@ -56,6 +56,9 @@ def member(workdir, index):
     return pid
 
 
+TERMS = {"eval.metrics": "terms"}
+
+
 def curve(workdir):
     return {line["step"]: line["loss"] for line in read_metrics(workdir / "metrics.jsonl")}
 
@@ -65,7 +68,6 @@ def assert_same_run(a, b):
     assert curve(a).keys() == curve(b).keys()
     np.testing.assert_allclose([*curve(a).values()], [*curve(b).values()], rtol=1e-4)
     scores = [read_json(run / "results.json")["scores"] for run in (a, b)]
-    assert scores[0].keys() == scores[1].keys()
     for name in ("recon", "kl", "elbo"):
         assert scores[0][name]["value"] == pytest.approx(scores[1][name]["value"], rel=1e-2)
 
@@ -90,6 +92,7 @@ def test_one_of_two_dies_and_all_go_on(whole_run, data_dir, tmp_path):
     assert [*curve(workdir)] == sorted(curve(workdir))  # one process writes
 
 
+@pytest.mark.slow
 def test_another_number_of_processes_goes_on(whole_run, data_dir, tmp_path):
     """One process, stopped; two, one of which gets a SIGTERM, upon which both save; one again."""
     workdir = tmp_path / "run"

@@ -53,7 +53,9 @@ def assert_replicas_equal(state):
             np.testing.assert_array_equal(first, other)
 
 
-@pytest.mark.parametrize("kwargs", KWARGS)
+@pytest.mark.parametrize(
+    "kwargs", [*(pytest.param(k, marks=pytest.mark.slow) for k in KWARGS[:-1]), KWARGS[-1]]
+)
 def test_device_count_changes_nothing_in_float32(images, optimizers, kwargs):
     objective = conftest.small_cascade(**kwargs)
     start = conftest.create(objective, optimizers, images)

@@ -240,7 +240,7 @@ def test_scores_that_are_there_are_not_made_again(tmp_path, monkeypatch, caplog)
         return results
 
     monkeypatch.setattr(evaluate, "evaluate_run", score)
-    config = conftest.small_config(num_steps=10, **{"eval.every": 5})
+    config = conftest.small_config(num_steps=10, **{"eval.every": 5, "cascade.weight": 0.0})
     train.train_and_evaluate(config, tmp_path)
     assert made == [5, 10]
     with caplog.at_level(logging.INFO, logger="cvae_jax"):
