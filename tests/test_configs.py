@@ -16,7 +16,8 @@ def variants():
         text = path.read_text()
         for variant in ("", "quick", "official", "infogan"):
             if not variant or f'variant == "{variant}"' in text:
-                yield path, variant
+                slow = [pytest.mark.slow] if variant == "infogan" else []
+                yield pytest.param(path, variant, marks=slow)
 
 
 @pytest.mark.parametrize(("path", "variant"), list(variants()), ids=lambda x: getattr(x, "stem", x))

@@ -133,6 +133,8 @@ QUICK = "--config=configs/dsprites.py:quick"
             ((QUICK, "--config.data.nothing.more=3"), "has no field nothing"),
             ((QUICK, "--config.objective.factor_vae.second_batch=perhaps"), "second_batch"),
             ((QUICK, "--config"), "Missing value for flag --config"),
+            ((QUICK, "--config.num_steps=many"), "num_steps=many: invalid"),
+            ((QUICK, "rubbish"), "unexpected argument 'rubbish'"),
         )
     },
 )

@@ -89,12 +89,8 @@ def test_sigterm_saves_and_leaves(data_dir, tmp_path, whole_run):
 ERRORS = [
     (("--config.batch_size=17",), "batch_size 17 does not divide by 2 devices"),
     (("--config.cascade.structure=towr",), "unknown structure 'towr'"),
-    (("--config.cascade.structure=1>2 2>1",), "cycle: 1>2>1"),
     (("--config.cascade.wieght=1",), 'Did you mean "weight"'),
-    (("--config.num_steps=many",), "num_steps"),
     (("--config.data.name=dsprite",), "did you mean 'dsprites'"),
-    (("--config.data.size=24",), "data.size is 24"),
-    (("rubbish",), "unexpected argument 'rubbish'"),
     (("--wrokdir=x",), "wrokdir"),
     (("--workdir=/proc/nothing",), "can't write --workdir /proc/nothing"),
 ]

@@ -167,6 +167,7 @@ def test_table_and_prepare(tmp_path, capsys):
         datasets_program.main(["datasets", data_dir, "prepare", "heads3"])
 
 
+@pytest.mark.slow
 def test_train_evaluate_and_encode_unlabelled_grey_images(tmp_path, capsys):
     """From a folder to codes in a file: no factor score, no IoU, everything else."""
     folder = tmp_path / "pictures"

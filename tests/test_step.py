@@ -71,6 +71,7 @@ def test_device_count_changes_nothing_in_float32(images, optimizers, kwargs):
     assert curves[0][-1] < curves[0][0]
 
 
+@pytest.mark.slow
 def test_device_count_changes_nothing_in_float64(images, optimizers):
     with jax.enable_x64(True):
         objective = conftest.small_cascade(structure="1>2 1>3 3>4", critic_input="joint")
