@@ -96,6 +96,7 @@ def test_the_loss_falls_by_the_weighted_bound_and_gains_a_scorer_for_each_compos
         assert any(np.any(g) for g in jax.tree.leaves(gradient[part]))
 
 
+@pytest.mark.slow
 def test_devices_share_their_negatives(images):
     """Two devices, by vmap: the mean of loss and gradient is that of one."""
     objective = cvae_jax.edge_reward(conftest.small_cascade(), structures.parse("1>3 2>3", 4), 3.0)

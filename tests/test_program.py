@@ -77,6 +77,7 @@ def test_five_steps_a_call_on_images_that_lie_there(tmp_path, monkeypatch, resid
     train.train_and_evaluate(one, tmp_path / "cut")  # the number may change within a run
 
 
+@pytest.mark.slow
 def test_five_steps_a_call_of_two_seeds(tmp_path, monkeypatch, resident):
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
     fields = {"num_steps": 10, "num_seeds": 2, "cascade.weight": 0.0}
