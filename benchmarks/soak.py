@@ -170,8 +170,10 @@ def mend(workdir, flags) -> None:
 
 
 def draw(kills, seed) -> list[str]:
-    """How so many lives end."""
-    return random.Random(seed).choices(KINDS, k=kills)
+    """How so many lives end: each kind as often as the others, in any order."""
+    kinds = [KINDS[i % len(KINDS)] for i in range(kills)]
+    random.Random(seed).shuffle(kinds)
+    return kinds
 
 
 def soak(workdir, flags, *, kinds, seed, processes=1, num_steps, stderr=None):
