@@ -116,19 +116,25 @@ def require_same(a, b) -> None:
 
 
 def await_moment(process, workdir, kind, rng, stride) -> None:
-    """Return when the life is to end, or has ended."""
+    """Return when the life is to end.
+
+    Raises:
+      AssertionError: it ended by itself, or the moment does not come.
+    """
     begun, deadline = saved_step(workdir), time.monotonic() + _PATIENCE
-    if kind == "start-up":
-        deadline = time.monotonic() + rng.uniform(0, 6)
-    target = begun + rng.uniform(0, 2 * stride)
-    while process.poll() is None and time.monotonic() < deadline:
+    begin_by, target = time.monotonic() + rng.uniform(0, 6), begun + rng.uniform(0, 2 * stride)
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"it ended with code {process.returncode}, step {begun} on"
         now = saved_step(workdir)
+        if kind == "start-up" and time.monotonic() > begin_by:
+            return
         if kind == "saving" and now > begun and [*Path(workdir).glob("checkpoints/*tmp*")]:
             return
         if kind not in ("start-up", "saving") and now > max(begun, target):
             time.sleep(rng.uniform(0, 0.1))
             return
         time.sleep(0.001)
+    raise AssertionError(f"no moment of kind {kind} within {_PATIENCE} s")
 
 
 def end_life(process, workdir, kind, rng) -> None:
@@ -136,17 +142,17 @@ def end_life(process, workdir, kind, rng) -> None:
     pids = [*members(workdir)]
     if kind == "stopped":
         process.send_signal(signal.SIGTERM)
+    elif len(pids) > 1 and rng.random() < 0.5:
+        os.kill(rng.choice(pids), signal.SIGKILL)  # the others must end by themselves
     else:
-        if len(pids) > 1 and rng.random() < 0.5:
-            pids = [rng.choice(pids)]  # the others must end by themselves
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-    process.wait(timeout=_PATIENCE)
+        os.killpg(process.pid, signal.SIGKILL)
+    code = process.wait(timeout=_PATIENCE)
     while members(workdir):  # of a launcher that was quicker
         time.sleep(0.1)
+    if kind == "stopped":
+        assert code == 128 + signal.SIGTERM, f"code {code} after SIGTERM"
+    else:
+        assert code, "it ended as if nothing had happened"
 
 
 def tear(workdir) -> None:
@@ -165,7 +171,7 @@ def mend(workdir, flags) -> None:
     assert done.returncode == 2, done.stderr
     assert "is damaged" in error, error
     folder = Path(error.rsplit("rm -r ", 1)[1])
-    assert Path(workdir).absolute() in folder.absolute().parents, error
+    assert Path(workdir).absolute() in (folder.absolute(), *folder.absolute().parents), error
     shutil.rmtree(folder)
 
 
@@ -197,10 +203,14 @@ def soak(workdir, flags, *, kinds, seed, processes=1, num_steps, stderr=None):
 
     for kind in kinds:
         process = start()
-        await_moment(process, workdir, kind, rng, num_steps / len(kinds))
-        end_life(process, workdir, kind, rng)
+        try:
+            await_moment(process, workdir, kind, rng, num_steps / len(kinds))
+            end_life(process, workdir, kind, rng)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
         require_readable(workdir)
-        if kind == "torn" and saved_step(workdir):
+        if kind == "torn":
             tear(workdir)
             mend(workdir, flags)
             require_readable(workdir)

@@ -6,6 +6,7 @@ A checkpoint counts once its list is there; the list is the last thing that a sa
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -129,6 +130,14 @@ def _require_space(folder: Path, size: int) -> None:
         raise OSError(f"No space left on device: {size:,} bytes needed, {free:,} free")
 
 
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
 def save(manager, state: TrainState) -> None:
     """Save the state as its step's checkpoint, unless that step is saved.
 
@@ -146,7 +155,10 @@ def save(manager, state: TrainState) -> None:
         manager.save(step, args=ocp.args.StandardSave(arrays), force=True)
         part = folder / (_LIST + ".tmp")
         part.write_text(json.dumps(hashes(folder), indent=1))
+        for path in (*folder.rglob("*"), folder):  # on the disk before the list makes it count
+            _sync(path)
         part.rename(folder / _LIST)
+        _sync(folder)
     except Exception as error:  # OSError, or tensorstore's ValueError with the cause in its text
         kept = f"the checkpoint of step {steps[-1]} is intact" if steps else "none was saved"
         raise UserError(

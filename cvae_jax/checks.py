@@ -63,7 +63,7 @@ _NOT_NEGATIVE = (
 # More is a slip: it would fill the memory, or the start would take hours, before anything is told.
 _AT_MOST = {
     "seed": 2**32 - 1,  # a key keeps 32 bits
-    "num_seeds": 1_000,
+    "num_seeds": 64,
     "batch_size": 1_000_000,
     "steps_per_call": 10_000,
     "data.size": pipeline.LARGEST,

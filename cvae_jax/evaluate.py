@@ -31,7 +31,7 @@ from cvae_jax.errors import UserError
 from cvae_jax.scores import registry
 from cvae_jax.scores.subject import FEW, Subject, entry
 from cvae_jax.structure_scores import CODES, JOINT_ROWS, structure_scores
-from cvae_jax.workdir import read_json, write_json
+from cvae_jax.workdir import read_results, write_json
 
 log = logging.getLogger("cvae_jax.evaluate")  # not __main__, which nobody listens to
 
@@ -65,9 +65,7 @@ def _structure_entries(structure, seed) -> dict:
 
 def _scores(path, step) -> dict | None:
     """The content of a results.json of this step; None: it is of another."""
-    old = read_json(path)
-    if not isinstance(old, dict) or not isinstance(old.get("scores"), dict) or "step" not in old:
-        raise UserError(f"{path} is damaged: remove it, and name all metrics that it had")
+    old = read_results(path)
     return old if old["step"] == step else None
 
 
@@ -134,7 +132,7 @@ def evaluate_run(
     results |= {
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONS}
         | {"python": platform.python_version()},
-        "device": f"{len(devices)} x {devices[0].device_kind}",
+        "device": f"{len(processes.devices())} x {devices[0].device_kind}",
         "evaluation_seconds": round(time.perf_counter() - start, 1),
     }
     write_json(path, results)

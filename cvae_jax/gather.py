@@ -14,7 +14,7 @@ import numpy as np
 
 from cvae_jax import command_line
 from cvae_jax.errors import UserError
-from cvae_jax.workdir import CONFIG, FREE, flat, read_config, read_json
+from cvae_jax.workdir import CONFIG, FREE, flat, read_config, read_results
 
 log = logging.getLogger("cvae_jax.gather")  # not __main__, which nobody listens to
 
@@ -47,7 +47,7 @@ def gather(folders) -> tuple[list[Row], list[Path]]:
     for path in runs_under(folders):
         config, results = read_config(path), None
         if (path / "results.json").exists():
-            results = read_json(path / "results.json")
+            results = read_results(path / "results.json")
         if results is None or results["step"] < config.num_steps:
             unfinished.append(path)
             continue
@@ -98,7 +98,11 @@ def table(rows: list[Row], scores) -> str:
 def write_csv(path, rows: list[Row]) -> None:
     """Every score of every row: fields, score, number of seeds, mean, std, values, definition."""
     fields = [*dict.fromkeys(name for row in rows for name in row.fields)]
-    with open(path, "w", newline="") as file:
+    try:
+        file = open(path, "w", newline="")
+    except OSError as error:
+        raise UserError(f"can't write {path}: {error.strerror}; name another --out") from None
+    with file:
         writer = csv.writer(file)
         writer.writerow([*fields, "score", "seeds", "mean", "std", "values", "definition"])
         for row in rows:

@@ -20,8 +20,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "coordinator_address",
     None,
-    "host:port of process 0, where several processes share a run and neither srun, mpirun nor a "
-    "TPU pod starts them: launch/README.md",
+    "host:port of process 0, where several processes share a run and neither srun, Open MPI 4 nor "
+    "a TPU pod starts them: launch/README.md",
     flag_values=FLAGS,
 )
 flags.DEFINE_integer("num_processes", 0, "All processes of the run.", flag_values=FLAGS)

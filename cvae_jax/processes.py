@@ -8,6 +8,7 @@ of this does nothing.
 import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -17,7 +18,7 @@ import jax
 import numpy as np
 
 from cvae_jax.command_line import Stopped
-from cvae_jax.errors import UserError
+from cvae_jax.errors import DISK, UserError
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +28,24 @@ PEER_LOST = 75  # exit code, sysexits.h's "try again"; JAX's own end after a hea
 _TEXT = 2048  # bytes of a message from one process to the others
 
 
+def _number(variable: str) -> int:
+    text = os.environ.get(variable, "")
+    return int(text) if text.isdigit() else 0
+
+
 def detected() -> bool:
-    """Whether srun, mpirun or a TPU pod started this process as one of several."""
-    sizes = (os.environ.get(name, "") for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"))
-    several = any(size.isdigit() and int(size) > 1 for size in sizes)
-    return several or "," in os.environ.get("TPU_WORKER_HOSTNAMES", "")
+    """Whether srun, Open MPI 4's mpirun or a TPU pod started this process as one of several."""
+    tasks = _number("SLURM_STEP_NUM_TASKS")
+    if "OMPI_MCA_orte_hnp_uri" in os.environ:  # by which JAX knows it; Open MPI 5 has it no more
+        tasks = max(tasks, _number("OMPI_COMM_WORLD_SIZE"))
+    return tasks > 1 or "," in os.environ.get("TPU_WORKER_HOSTNAMES", "")
+
+
+def _own_devices() -> dict:
+    """Of a SLURM task that is alone on its node: all its GPUs, where JAX would take one."""
+    alone = _number("SLURM_STEP_NUM_TASKS") == _number("SLURM_STEP_NUM_NODES")
+    gpus = _number("SLURM_GPUS_ON_NODE")
+    return {"local_device_ids": list(range(gpus))} if alone and gpus else {}
 
 
 def join(coordinator: str = "", num_processes: int = 0, process_id: int = -1, found=False) -> None:
@@ -57,22 +71,30 @@ def join(coordinator: str = "", num_processes: int = 0, process_id: int = -1, fo
             "num_processes": num_processes,
             "process_id": process_id,
         }
+    elif num_processes or process_id >= 0:
+        raise UserError("--num_processes and --process_id need --coordinator_address=host:port")
     elif found or detected():
-        where = {}
+        where = _own_devices()
     else:
         return
     try:
         jax.distributed.initialize(**where, heartbeat_timeout_seconds=HEARTBEAT)
     except Exception as error:  # RuntimeError, ValueError, or the service's own
-        reason = str(error).splitlines()[0]
+        reason = _first_line(error)
         raise UserError(
             f"the processes could not meet ({reason}): start all of them, with the same "
             "--coordinator_address, a host and a free port of process 0's machine"
         ) from error
+    # JAX's own handler would swallow it for as long as ours is not set, in training.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     index, host = jax.process_index(), socket.gethostname()
     log.info("process %d of %d on %s", index, jax.process_count(), host)
     if index:
         logging.getLogger("cvae_jax").setLevel(logging.ERROR)  # process 0 speaks for all
+
+
+def _first_line(error) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def count() -> int:
@@ -112,12 +134,12 @@ def any_of(flag: bool) -> bool:
 
 @contextlib.contextmanager
 def together():
-    """A UserError that the block raises in one process is raised in all of them."""
+    """A UserError that the block raises in one process, or a disk's refusal, is raised in all."""
     error = None
     try:
         yield
-    except UserError as found:
-        if count() == 1:
+    except (UserError, OSError) as found:
+        if count() == 1 or (isinstance(found, OSError) and found.errno not in DISK):
             raise
         error = found
     if count() > 1:
@@ -180,8 +202,8 @@ def ended_together():
         yield
     except Exception as error:
         if count() == 1 or isinstance(error, (UserError, Stopped)):
-            raise
-        reason = str(error).splitlines()[0][:200]
+            raise  # by all of them: see `together`
+        reason = _first_line(error)[:200]
         if "Gloo" not in reason and "UNAVAILABLE" not in reason:
             traceback.print_exc()
             sys.stderr.flush()

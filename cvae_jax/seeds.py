@@ -32,7 +32,7 @@ class Run(NamedTuple):
     def diverged(self) -> dict | None:
         """The step and the terms that were not finite; None: the run is sound."""
         path = self.workdir / _DIVERGED
-        return read_json(path) if path.exists() else None
+        return read_json(path) if self.manager is not None and path.exists() else None
 
     def diverge(self, reason: str) -> None:
         """From here on the run is left out."""

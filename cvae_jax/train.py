@@ -76,15 +76,16 @@ def train_and_evaluate(config, workdir):
       Stopped: SIGINT or SIGTERM; the state is saved.
     """
     devices = jax.local_devices()
+    processes.require_same("config", _digest(str(config).encode()))
     checks.check(config, len(processes.devices()), processes.count())
-    processes.require_same("config", hashlib.sha256(str(config).encode()).hexdigest())
     with seeds.open_runs(workdir, config) as runs:
         with processes.together():
             dataset = pipeline.load(config.data.name, config.data.size, config.data.dir)
+        processes.require_same("data set", _content(dataset))
         info = build.DataInfo(dataset.size, dataset.channels, len(dataset.factors))
         objective = build.objective(config, info)
         optimizers = build.optimizers(config)
-        example = dataset.images(np.arange(config.batch_size))
+        example = dataset.images(np.arange(config.batch_size) % len(dataset.pixels))
         # jitted: initialisation op by op compiles a hundred small programs
         create = jax.jit(lambda rng: create_train_state(rng, objective, optimizers, example))
         states = [create(jax.random.key(run.config.seed)) for run in runs]
@@ -107,6 +108,17 @@ def train_and_evaluate(config, workdir):
         write_json(Path(workdir) / "results.json", together)
         log.info("all seeds: %s", evaluate.table(together))
     return states
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _content(dataset) -> str:
+    """A data set in few words: what it is, its labels, and a hundred of its images."""
+    some = np.asarray(dataset.pixels[:: max(1, len(dataset.pixels) // 100)])
+    arrays = [_digest(np.ascontiguousarray(x).tobytes()) for x in (dataset.factors, some)]
+    return f"{dataset.source} {dataset.pixels.shape} {dataset.factor_names} {arrays}"
 
 
 def _begin(config, runs, states, info):
@@ -191,9 +203,12 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
         train_step, config, states, dataset, objective, optimizers
     )
     writers, hidden = {}, True
-    if processes.first():
-        writers = {i: MetricsWriter(r.workdir, start) for i, r in enumerate(runs) if not r.diverged}
-        hidden = None  # a bar where there is a terminal
+    with processes.together():
+        if processes.first():
+            writers = {
+                i: MetricsWriter(r.workdir, start) for i, r in enumerate(runs) if not r.diverged
+            }
+            hidden = None  # a bar where there is a terminal
     bar = tqdm(total=config.num_steps, initial=start, unit="step", disable=hidden, **_BAR)
     window, window_start, counted = [], time.perf_counter(), start
     told, lost_before = 0.0, set()
@@ -221,10 +236,11 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
                 by_run = _sound(runs, functools.partial(_means, fetched, done))
                 now = time.perf_counter()
                 rate = (done - counted) / (now - window_start)
-                for i, means in by_run.items():
-                    means["steps_per_second"] = rate
-                    if i in writers:
-                        writers[i].write(done, means)
+                with processes.together():
+                    for i, means in by_run.items():
+                        means["steps_per_second"] = rate
+                        if i in writers:
+                            writers[i].write(done, means)
                 means = jax.tree.map(lambda *x: np.mean(x, axis=0), *by_run.values())
                 bar.set_postfix_str(watching.terms(means), refresh=False)
                 if bar.disable and (last or now - told > _TELL_EVERY):

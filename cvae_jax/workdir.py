@@ -45,6 +45,20 @@ def read_json(path: Path):
         raise damaged(path, error) from None
 
 
+def read_results(path: Path) -> dict:
+    """The content of a results.json.
+
+    Raises:
+      UserError: it is not as an evaluation writes it.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict) or not isinstance(found.get("scores"), dict):
+        found = {}
+    if type(found.get("step")) is not int:
+        raise UserError(f"{path} is damaged: remove it, and name all metrics that it had")
+    return found
+
+
 def damaged(path: Path, problem) -> UserError:
     """What to raise for a file of a run that is not as a run writes it."""
     return UserError(f"{path} is damaged ({problem}); restore it from a copy")

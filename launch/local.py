@@ -19,7 +19,8 @@ import subprocess
 import sys
 import time
 
-_REMEDY_IS_OURS = (0, 2, 128 + signal.SIGINT)  # done, an error that told its remedy, Ctrl-C
+# done, an error that told its remedy, Ctrl-C, SIGTERM: starting again is the user's
+_REMEDY_IS_OURS = (0, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 _PATIENCE = 45  # seconds in which the others notice that one is gone, or that they save
 
 
@@ -68,10 +69,7 @@ def attend(processes, stopping) -> int:
 
 def run(arguments, num_processes, gpus, stopping) -> int:
     """One start of all processes."""
-    processes = [
-        subprocess.Popen(command, env=os.environ | variables)
-        for variables, command in commands(arguments, num_processes, free_port(), gpus)
-    ]
+    processes = []
 
     def pass_on(number, frame):
         del frame
@@ -83,6 +81,10 @@ def run(arguments, num_processes, gpus, stopping) -> int:
     signal.signal(signal.SIGTERM, pass_on)
     # A terminal sends Ctrl-C to all of them itself.
     signal.signal(signal.SIGINT, lambda number, frame: stopping.append(number))
+    for variables, command in commands(arguments, num_processes, free_port(), gpus):
+        processes.append(subprocess.Popen(command, env=os.environ | variables))
+    if stopping:  # it came while they were started
+        pass_on(stopping[-1], None)
     return attend(processes, stopping)
 
 

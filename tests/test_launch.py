@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -35,7 +36,8 @@ def run(tmp_path, *command, **variables):
 
 
 def calls(tmp_path):
-    return (tmp_path / "calls").read_text().splitlines()
+    lines = (tmp_path / "calls").read_text().splitlines()
+    return [line for line in lines if line.startswith(("gcloud compute", "srun", "scontrol"))]
 
 
 def test_local_shows_what_it_would_do(tmp_path):
@@ -60,10 +62,20 @@ def test_slurm_queues_again_what_a_restart_mends(tmp_path, stand_in, code, queue
     stand_in("srun", f"exit {code}")
     stand_in("scontrol")
     line = ("bash", "launch/slurm.sbatch", "--config=configs/dsprites.py")
-    done = run(tmp_path, *line, SLURM_JOB_ID="7", PYTHON="python")
+    done = run(tmp_path, *line, SLURM_JOB_ID="7", PYTHON="python", SLURM_RESTART_COUNT="19")
     start = "srun --kill-on-bad-exit=0 python -m cvae_jax.main --config=configs/dsprites.py"
     assert calls(tmp_path) == [start] + ["scontrol requeue 7"] * queued_again
     assert done.returncode == (0 if queued_again else code)
+
+
+def test_slurm_does_not_queue_again_for_ever(tmp_path, stand_in):
+    stand_in("srun", "exit 1")
+    stand_in("scontrol")
+    line = ("bash", "launch/slurm.sbatch", "--config=configs/dsprites.py")
+    done = run(tmp_path, *line, SLURM_JOB_ID="7", SLURM_RESTART_COUNT="20")
+    assert done.returncode == 1
+    assert "after 20 restarts" in done.stderr
+    assert len(calls(tmp_path)) == 1
 
 
 def test_a_line_of_a_sweep(tmp_path):
@@ -82,6 +94,8 @@ def test_a_line_of_a_sweep(tmp_path):
     done = task(7)
     assert done.returncode == 2
     assert done.stderr == "launch/sweep.txt has no line 7\n"
+    (tmp_path / "sweep").write_text("--workdir='x y --config.seed=1\n")
+    assert task(1, tmp_path / "sweep").returncode == 2  # a quote that does not end
     (tmp_path / "sweep").write_text("--workdir=$(touch /tmp/x) `id`\n")  # nothing of it is run
     assert shlex.split(task(1, tmp_path / "sweep").stdout)[5:-1] == [
         "--workdir=$(touch",
@@ -91,13 +105,14 @@ def test_a_line_of_a_sweep(tmp_path):
 
 
 def test_a_pod_that_is_preempted_is_made_anew(tmp_path, stand_in):
-    """The slice is not there, then ready, trains, is preempted, is made anew and ends its run."""
+    """No slice is free, then one trains, is preempted, is made anew and ends its run."""
     stand_in(
         "gcloud",
         f"""
 count=$(grep -c "multihost" {tmp_path}/calls)
 case "$*" in
   *describe*) [ "$count" = 0 ] && exit 1; echo PREEMPTED ;;
+  *create*) [ $(grep -c " create " {tmp_path}/calls) != 1 ] ;;
   *multihost*) [ "$count" = 2 ] || exit 255 ;;
 esac""",
     )
@@ -111,7 +126,13 @@ esac""",
         for x in calls(tmp_path)
     ]
     start = ["create", "scp", "ssh", "ssh", "ssh"]
-    assert verbs == ["describe", *start, "describe", "delete", *start, "delete"]
+    tried = ["describe", "create"]
+    assert verbs == [*tried, "describe", *start, "describe", "delete", *start, "delete"]
+    # gcloud matches the pattern from a path's beginning
+    (pattern,) = set(re.findall(r"--exclude='(.*?)'", (tmp_path / "calls").read_text()))
+    assert re.match(pattern, "checkpoints/10/sha256.json")
+    assert re.match(pattern, "sha256.json")
+    assert not re.match(pattern, "checkpoints/10/default/manifest.ocdbt")
     trained = [x for x in calls(tmp_path) if "multihost" in x]
     assert "--worker=all" in trained[0]
     assert (

@@ -64,7 +64,8 @@ def test_evaluate_prints_its_table(whole_run, data_dir):
     assert f"mig {entry['value']:>36.4f} +- {entry['std']:.4f}" in done.stderr
 
 
-def test_sigterm_saves_and_leaves(data_dir, tmp_path, whole_run):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_leaves(data_dir, tmp_path, number):
     workdir = tmp_path / "stopped"
     process = subprocess.Popen(
         small(workdir, data_dir, num_steps=100_000, checkpoint_every=100_000),
@@ -79,9 +80,9 @@ def test_sigterm_saves_and_leaves(data_dir, tmp_path, whole_run):
     ):
         assert time.monotonic() - start < 120
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     _, output = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.returncode == 128 + number
     assert "stopped and saved" in output
     assert saved_step(workdir) > 0
 

@@ -1,6 +1,7 @@
 """Several processes, one run: real processes on this machine, joined by gloo."""
 
 import contextlib
+import importlib.util
 import os
 import re
 import signal
@@ -54,6 +55,14 @@ def member(workdir, index):
     """The number of the process that is so in the run."""
     (pid,) = [p for p, line in soak.members(workdir).items() if f"--process_id={index}" in line]
     return pid
+
+
+def launcher():
+    """launch/local.py, which is no module of a package."""
+    spec = importlib.util.spec_from_file_location("local", "launch/local.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 TERMS = {"eval.metrics": "terms"}
@@ -125,26 +134,51 @@ def test_four_processes(whole_run, data_dir, tmp_path):
 
 
 def test_what_does_not_fit_is_refused_by_all(data_dir, tmp_path):
-    """A batch that does not divide, another config, another run in the folder: no process waits."""
+    """Of one process alone, or of all: none waits for another that has gone."""
     with pytest.raises(UserError, match="num_seeds is 2 and 2 processes share the run"):
         checks.check(conftest.small_config(num_seeds=2), 2, 2)
     with pytest.raises(UserError, match="--process_id from 0 to one below it, not 2 and 2"):
         processes.join("127.0.0.1:1", 2, 2)
+    with pytest.raises(UserError, match="need --coordinator_address"):
+        processes.join("", 2, 0)
     # the run's folder, which process 0 alone sees, is in use
     with open_workdir(tmp_path / "run", conftest.small_config()):
         with started(tmp_path / "run", data_dir, 2, restarts=1) as (process, said):
-            assert process.wait() == 2
+            assert process.wait(60) == 2
     assert said.read_text().count("error: another run is at work in") == 2
     assert "started again" not in said.read_text()
+
+
+@pytest.mark.slow
+def test_an_error_of_one_process_ends_all(data_dir, tmp_path):
+    """Another batch size in process 1; curves that process 0 finds damaged."""
+    workdir, local = tmp_path / "run", launcher()
+    port = local.free_port()
+    members = []
+    for index in range(2):
+        options = [*flags(data_dir, batch_size=16 + index), f"--workdir={workdir}"]
+        line = [*local.commands(options, 2, port, gpus=False)][index][1]
+        with (tmp_path / f"said_{index}").open("w") as stderr:
+            members.append(subprocess.Popen(line, env=environment(data_dir), stderr=stderr))
+    for index, process in enumerate(members):
+        assert process.wait(60) == 2
+        said = (tmp_path / f"said_{index}").read_text()
+        assert "error: process 1 has another config than process 0: start all alike" in said
+    to_its_end(workdir, data_dir, 1)
+    (workdir / "metrics.jsonl").write_text("nothing\n")
+    with started(workdir, data_dir, 2, restarts=1) as (process, said):
+        assert process.wait(60) == 2
+    assert said.read_text().count("metrics.jsonl, line 1 is damaged: remove this line") == 2
 
 
 def test_who_shares_a_run(monkeypatch):
     for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "TPU_WORKER_HOSTNAMES"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMPI_MCA_orte_hnp_uri", "1;tcp://10.0.0.1:1")
     assert not processes.detected()
     for name, one, several in (
         ("SLURM_STEP_NUM_TASKS", "1", "2"),
-        ("OMPI_COMM_WORLD_SIZE", "1", "8"),
+        ("OMPI_COMM_WORLD_SIZE", "1", "8"),  # of Open MPI 4, which sets the other as well
         ("TPU_WORKER_HOSTNAMES", "localhost", "10.0.0.1,10.0.0.2"),
     ):
         monkeypatch.setenv(name, one)

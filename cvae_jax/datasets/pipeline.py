@@ -92,7 +92,7 @@ def prefetch(fetch: Callable, items: Iterable) -> Iterator:
             yield coming.result()
 
 
-@functools.lru_cache(maxsize=64)  # two epochs of up to 32 seeds
+@functools.lru_cache(maxsize=128)  # two epochs of up to 64 seeds
 def _permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch])))
     return rng.permutation(num_examples)  # int64 [N]
