@@ -122,7 +122,7 @@ def await_moment(process, workdir, kind, rng, stride) -> None:
       AssertionError: it ended by itself, or the moment does not come.
     """
     begun, deadline = saved_step(workdir), time.monotonic() + _PATIENCE
-    begin_by, target = time.monotonic() + rng.uniform(0, 6), begun + rng.uniform(0, 2 * stride)
+    begin_by, target = time.monotonic() + rng.uniform(0, 4), begun + rng.uniform(0, stride)
     while time.monotonic() < deadline:
         assert process.poll() is None, f"it ended with code {process.returncode}, step {begun} on"
         now = saved_step(workdir)
@@ -225,7 +225,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", default="dsprites_small")
     args = parser.parse_args()

@@ -30,7 +30,7 @@ def test_three_ends(surroundings, whole_run, data_dir, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kills", "processes", "steps"), [(50, 1, 1000), (10, 2, 300)])
+@pytest.mark.parametrize(("kills", "processes", "steps"), [(50, 1, 3000), (10, 2, 500)])
 def test_many_ends(surroundings, data_dir, tmp_path, kills, processes, steps):
     options = flags(data_dir, num_steps=steps, checkpoint_every=10, log_every=5)
     alone, soaked = tmp_path / "alone", tmp_path / "soaked"
