@@ -32,10 +32,9 @@ import jax
 import numpy as np
 from absl import logging as absl_logging
 
-from cvae_jax import build, checkpoints, loading
+from cvae_jax import loading
 from cvae_jax.errors import UserError
-from cvae_jax.step import create_train_state
-from cvae_jax.workdir import CONFIG, read_config, read_json
+from cvae_jax.workdir import CONFIG, read_config
 from cvae_jax.writers import read_metrics
 
 KINDS = ("start-up", "training", "saving", "torn", "stopped")
@@ -95,14 +94,7 @@ def require_readable(workdir) -> None:
 
 def final_state(workdir):
     """The state of a run's last checkpoint."""
-    config = read_config(workdir)
-    info = build.DataInfo(**read_json(Path(workdir) / "data.json"))
-    objective, optimizers = build.objective(config, info), build.optimizers(config)
-    images = np.zeros((config.batch_size, info.size, info.size, info.channels), np.float32)
-    create = jax.jit(lambda key: create_train_state(key, objective, optimizers, images))
-    like = create(jax.random.key(0))
-    with checkpoints.open_checkpoints(workdir, read_only=True) as manager:
-        return checkpoints.restore(manager, like)
+    return loading.restore(workdir)[-1]
 
 
 def require_same(a, b) -> None:

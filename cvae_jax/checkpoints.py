@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from cvae_jax.errors import UserError
+from cvae_jax.errors import UserError, first_line
 from cvae_jax.step import TrainState
 
 _KEPT = 3
@@ -23,7 +23,7 @@ _LIST = "sha256.json"
 
 
 def _first_line(error):
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+    return first_line(error)[:160]
 
 
 def hashes(folder: Path) -> dict[str, str]:

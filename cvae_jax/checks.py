@@ -14,6 +14,7 @@ from cvae_jax.objectives.cascade import CRITIC_INPUTS
 from cvae_jax.objectives.decomposition import ESTIMATORS
 from cvae_jax.objectives.infogan import LOSSES
 from cvae_jax.scores.registry import METRICS, named
+from cvae_jax.workdir import flat
 
 _OPTIMIZERS = ("model", "cascade", "factor", "image")
 
@@ -90,14 +91,6 @@ def _field(config, name):
     return config
 
 
-def _leaves(config, prefix=""):
-    for key, value in config.items():
-        if isinstance(value, ml_collections.ConfigDict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
 def _shown(value) -> str:
     """A value in few words, on one line."""
     if isinstance(value, int) and value.bit_length() > 100:
@@ -108,7 +101,7 @@ def _shown(value) -> str:
 
 def _check_types(config) -> None:
     """Refuse a field that is missing, not of its default's type, or too large to be meant."""
-    for name, default in _leaves(defaults.get_config()):
+    for name, default in flat(defaults.get_config().to_dict()):
         value, kind = _field(config, name), type(default)
         if type(value) is not kind and (kind, type(value)) != (float, int):
             raise UserError(f"config.{name} is {_shown(value)}; it must be {_KINDS[kind]}")

@@ -8,3 +8,8 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 
 class UserError(ValueError):
     """Raised with one line: what is wrong, and what to do. `main` prints it and exits with 2."""
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, in one line; of one that says nothing its name."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -39,7 +39,12 @@ def _data_info(path, size):
     return info
 
 
-def _restore(workdir):
+def restore(workdir):
+    """(config, DataInfo, objective, state) of a run's last checkpoint, on the first local device.
+
+    Raises:
+      UserError: see `load`.
+    """
     path = Path(workdir)
     config = read_config(path)
     try:
@@ -80,7 +85,7 @@ def load(workdir) -> Model:
     Raises:
       UserError: it is not a run's folder, holds no checkpoint, or the checkpoint is damaged.
     """
-    config, info, objective, state = _restore(workdir)
+    config, info, objective, state = restore(workdir)
     params = state.params
     encode = jax.jit(lambda params, images: objective.encode(params, as_float(images)))
     decode = jax.jit(lambda params, z: objective.decode(params, z))
@@ -102,7 +107,7 @@ def params_like(workdir, params: Players) -> Players:
     Raises:
       UserError: a parameter is missing or has another shape; it is named.
     """
-    loaded = _restore(workdir)[-1].params
+    loaded = restore(workdir)[-1].params
     found = {jax.tree_util.keystr(k): x for k, x in jax.tree_util.tree_leaves_with_path(loaded)}
 
     def pick(path, leaf):

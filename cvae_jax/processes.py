@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from cvae_jax.command_line import Stopped
-from cvae_jax.errors import DISK, UserError
+from cvae_jax.errors import DISK, UserError, first_line
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def join(coordinator: str = "", num_processes: int = 0, process_id: int = -1, fo
     try:
         jax.distributed.initialize(**where, heartbeat_timeout_seconds=HEARTBEAT)
     except Exception as error:  # RuntimeError, ValueError, or the service's own
-        reason = _first_line(error)
+        reason = first_line(error)
         raise UserError(
             f"the processes could not meet ({reason}): start all of them, with the same "
             "--coordinator_address, a host and a free port of process 0's machine"
@@ -91,10 +91,6 @@ def join(coordinator: str = "", num_processes: int = 0, process_id: int = -1, fo
     log.info("process %d of %d on %s", index, jax.process_count(), host)
     if index:
         logging.getLogger("cvae_jax").setLevel(logging.ERROR)  # process 0 speaks for all
-
-
-def _first_line(error) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def count() -> int:
@@ -203,7 +199,7 @@ def ended_together():
     except Exception as error:
         if count() == 1 or isinstance(error, (UserError, Stopped)):
             raise  # by all of them: see `together`
-        reason = _first_line(error)[:200]
+        reason = first_line(error)[:200]
         if "Gloo" not in reason and "UNAVAILABLE" not in reason:
             traceback.print_exc()
             sys.stderr.flush()

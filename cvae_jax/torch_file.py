@@ -9,6 +9,8 @@ import zipfile
 
 import numpy as np
 
+from cvae_jax.errors import first_line
+
 _MAGIC = 0x1950A86A20F9469CFC6C  # first pickle of files from before PyTorch 1.6
 _DTYPES = {
     "DoubleStorage": np.float64,
@@ -36,7 +38,7 @@ def read(path: pathlib.Path):
     except Exception as e:  # a damaged pickle may raise anything, MemoryError among it
         if isinstance(e, OSError) and e.errno:  # the disk's fault, not the file's
             raise
-        reason = (str(e).splitlines() or [type(e).__name__])[0]
+        reason = first_line(e)
         raise ValueError(f"no file of tensors: {reason}") from e
 
 

@@ -107,24 +107,24 @@ def read_config(path, variant="") -> ml_collections.ConfigDict:
     return module.get_config(variant)
 
 
+SMALL = {
+    "batch_size": 16,
+    "num_steps": 20,
+    "log_every": 5,
+    "checkpoint_every": 10,
+    "data.size": 16,
+    "objective.latents": 4,
+    "cascade.critic_layers": 2,
+    "cascade.critic_width": 32,
+    "eval.num_images": 100,
+    "eval.metrics": "mig,factor_score,reconstruction,terms",
+}
+
+
 def small_config(**overrides) -> ml_collections.ConfigDict:
     """configs/dsprites.py:quick, cut down to seconds; overrides by dotted names."""
     config = read_config("configs/dsprites.py", "quick")
-    config.update_from_flattened_dict(
-        {
-            "batch_size": 16,
-            "num_steps": 20,
-            "log_every": 5,
-            "checkpoint_every": 10,
-            "data.size": 16,
-            "objective.latents": 4,
-            "cascade.critic_layers": 2,
-            "cascade.critic_width": 32,
-            "eval.num_images": 100,
-            "eval.metrics": "mig,factor_score,reconstruction,terms",
-            **overrides,
-        }
-    )
+    config.update_from_flattened_dict(SMALL | overrides)
     return config
 
 

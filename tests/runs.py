@@ -9,18 +9,7 @@ import pytest
 
 from benchmarks import soak
 
-SMALL = {
-    "batch_size": 16,
-    "num_steps": 60,
-    "log_every": 7,
-    "checkpoint_every": 6,
-    "data.size": 16,
-    "objective.latents": 4,
-    "cascade.critic_layers": 2,
-    "cascade.critic_width": 32,
-    "eval.num_images": 100,
-    "eval.metrics": "mig,factor_score,reconstruction,terms",
-}
+SMALL = conftest.SMALL | {"num_steps": 60, "log_every": 7, "checkpoint_every": 6}
 
 
 @pytest.fixture(scope="session")

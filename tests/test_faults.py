@@ -9,7 +9,6 @@ import jax
 import numpy as np
 import pytest
 import test_train
-from test_train import tiny_data  # noqa: F401  a fixture
 
 from cvae_jax import checkpoints, command_line, train, writers
 from cvae_jax.datasets import pipeline
@@ -81,6 +80,8 @@ def fill(folder):
                 return
 
 
+# the same tiny data, and no evaluation
+tiny_data = test_train.tiny_data
 CONFIG = conftest.small_config(**{"cascade.weight": 0.0})  # compiles in half the time
 
 

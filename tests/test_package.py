@@ -38,7 +38,7 @@ MAY = {
     "objectives": ("objectives", "distributions", "gan_networks", "networks", "structures"),
     "metrics": ("metrics", "objectives.density_ratio"),
     "datasets": ("datasets", "errors", "command_line", "torch_file"),
-    "torch_file": (),
+    "torch_file": ("errors",),
 }
 
 

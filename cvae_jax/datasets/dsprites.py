@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 
 from cvae_jax.datasets import sources, sprites
 from cvae_jax.datasets.image_builder import ImageBuilder
-from cvae_jax.errors import UserError
+from cvae_jax.errors import UserError, first_line
 
 FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 URL = f"https://github.com/google-deepmind/dsprites-dataset/raw/master/{FILE}"
@@ -151,7 +151,7 @@ def check_file(path: pathlib.Path, config: GridConfig) -> None:
     except Exception as error:  # zipfile, zlib and npy headers raise a dozen kinds
         if isinstance(error, OSError) and error.errno:  # the disk's fault, not the file's
             raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise UserError(
             f"{path} is not the official dSprites file ({reason}): delete it, fetch {URL} in its"
             " place, and run the same command again"

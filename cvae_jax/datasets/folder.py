@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from cvae_jax.datasets import working_copy
 from cvae_jax.datasets.resizing import opened, square
-from cvae_jax.errors import UserError
+from cvae_jax.errors import UserError, first_line
 
 LABELS = "factors.csv"  # first column: the file's path in the folder; one column a factor
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -72,7 +72,7 @@ def _opened(file):
         with file.open("rb") as stream:
             yield opened(stream)
     except Exception as error:  # each format raises its own
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise UserError(
             f"{file} is no picture that can be read ({reason}): mend or remove it"
         ) from error

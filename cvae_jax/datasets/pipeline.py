@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cvae_jax.datasets import catalogue, digits, working_copy
-from cvae_jax.errors import UserError
+from cvae_jax.errors import UserError, first_line
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ def _keeping(name, root, make):
         return make()
     # A full or forbidden disk: OSError from Python, RuntimeError from array_record.
     except (OSError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise UserError(
             f"cannot keep data set {name} in {root} ({reason}): "
             "name another folder with --config.data.dir=..."

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from cvae_jax.errors import UserError
+from cvae_jax.errors import UserError, first_line
 
 _CHUNK = 1 << 20
 _LARGEST = 1 << 30  # bytes of an array that is read whole; SmallNORB's has 448 million
@@ -173,7 +173,7 @@ def refusing(path: pathlib.Path, what: str, rows: Iterator) -> Iterator:
 
 
 def _refusal(path, what, error):
-    reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+    reason = first_line(error)
     return UserError(
         f"{path} is not {what} ({reason}): put a good one in its place and run the same command "
         "again"

@@ -7,7 +7,7 @@ from PIL import Image
 
 from cvae_jax.datasets import working_copy
 from cvae_jax.datasets.resizing import square
-from cvae_jax.errors import UserError
+from cvae_jax.errors import UserError, first_line
 
 _CHUNK = 256
 
@@ -30,12 +30,12 @@ def load(name: str, size: int, root: pathlib.Path, split: str = "train"):
     try:
         builder = tfds.builder(name, data_dir=root)
     except Exception as error:  # DatasetNotFoundError, or the builder's own
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise UserError(f"config.data.name tfds:{name}: {reason}") from error
     try:
         records = builder.as_data_source(split=split)
     except Exception as error:  # not prepared, prepared as tfrecord, no such split
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise UserError(
             f"tfds:{name} can't be read from {root} ({reason}); prepare it once, where TensorFlow "
             f"is installed: tfds build {name} --data_dir={root} --file_format=array_record"

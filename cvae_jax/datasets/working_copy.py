@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import tqdm
 
-from cvae_jax.errors import DISK, UserError
+from cvae_jax.errors import DISK, UserError, first_line
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def prepared(
             ) as error:  # RuntimeError, ParseError, zlib.error...: tfds promises none
                 if isinstance(error, OSError) and error.errno in DISK:
                     raise
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                reason = first_line(error)
                 log.warning(
                     "records of %s in %s are damaged (%s): prepared again", name, folder, reason
                 )
