@@ -35,7 +35,7 @@ from cvae_jax.objectives.base import Players
 # compiler_options of what runs for long: there optimisation is worth its time
 FULL = {"xla_backend_optimization_level": 3}
 
-pytest_plugins = ["runs", "damage"]
+pytest_plugins = ["whole_runs", "damage"]
 
 # Their tests share a fixture that takes a while: one worker runs all of a group.
 TOGETHER = {

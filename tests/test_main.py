@@ -11,7 +11,7 @@ import conftest
 import numpy as np
 import pytest
 from PIL import Image
-from runs import command, environment, run_small, small
+from whole_runs import command, environment, run_small, small
 
 from benchmarks.soak import final_state, saved_step
 from cvae_jax import loading

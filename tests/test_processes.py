@@ -12,7 +12,7 @@ import conftest
 import jax
 import numpy as np
 import pytest
-from runs import SMALL, environment, flags
+from whole_runs import SMALL, environment, flags
 
 from benchmarks import soak
 from cvae_jax import checks, processes

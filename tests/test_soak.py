@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from runs import SMALL, environment, flags
+from whole_runs import SMALL, environment, flags
 
 from benchmarks import soak
 from cvae_jax.errors import UserError
