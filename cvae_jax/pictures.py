@@ -89,13 +89,20 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
     grid = np.tile(typical, (latents, _STEPS, 1))  # [d, steps, d]
     grid[np.arange(latents), :, np.arange(latents)] = values
     moved = np.asarray(decode(params, grid.reshape(-1, latents).astype(np.float32)))
+    moved = moved.reshape(latents, _STEPS, *moved.shape[1:])  # [d, steps, H, W, C]
     some = pick[:_CODES]
+    labels = _labels(mean[some], logvar[some], dataset.factors[some], dataset.factor_names)
+    as_bytes = np.round(255 * np.clip(moved, 0, 1)).astype(np.uint8)
+    # what the picture shows, for other pictures
+    np.savez_compressed(
+        folder / "traversals.npz", images=as_bytes, values=values, labels=np.array(labels)
+    )
     paths.append(
         plots.traversals(
             folder / "traversals.png",
-            moved.reshape(latents, _STEPS, *moved.shape[1:]),
+            moved,
             values,
-            _labels(mean[some], logvar[some], dataset.factors[some], dataset.factor_names),
+            labels,
             title="Latent traversals: one code moved, the others those of a typical image",
             subtitle=where,
         )

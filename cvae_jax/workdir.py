@@ -89,11 +89,22 @@ def read_config(workdir) -> ml_collections.ConfigDict:
     return config
 
 
-def _refuse_other_config(path, config):
-    old, new = dict(flat(read_config(path).to_dict())), dict(flat(config))
+def differences(old, new) -> str:
+    """How config new differs from config old, in words; "": in nothing that makes another run.
+
+    Args:
+      old: a nested dict; fields that it lacks have their defaults.
+      new: another.
+    """
+    old = dict(flat(defaults.get_config().to_dict())) | dict(flat(old))
+    new = dict(flat(new))
     names = [n for n in sorted({*old, *new}) if n not in FREE and old.get(n) != new.get(n)]
-    if names:
-        changes = ", ".join(f"{n} {old.get(n)!r} -> {new.get(n)!r}" for n in names)
+    return ", ".join(f"{n} {old.get(n)!r} -> {new.get(n)!r}" for n in names)
+
+
+def _refuse_other_config(path, config):
+    changes = differences(read_config(path).to_dict(), config)
+    if changes:
         raise UserError(
             f"{path} holds a run of another config ({changes}); choose another --workdir, "
             f"with --config.init_from={path} to start from its weights"

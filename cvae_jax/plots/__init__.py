@@ -3,6 +3,18 @@
 from cvae_jax.plots.graph import structure
 from cvae_jax.plots.heat import effects
 from cvae_jax.plots.images import reconstructions, samples, traversals
+from cvae_jax.plots.points import pairs, points
+from cvae_jax.plots.side_by_side import methods
 from cvae_jax.plots.training import curves
 
-__all__ = ["curves", "effects", "reconstructions", "samples", "structure", "traversals"]
+__all__ = [
+    "curves",
+    "effects",
+    "methods",
+    "pairs",
+    "points",
+    "reconstructions",
+    "samples",
+    "structure",
+    "traversals",
+]

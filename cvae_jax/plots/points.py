@@ -1,0 +1,110 @@
+"""Scores over seeds: a dot a seed, a line the mean."""
+
+import numpy as np
+
+from cvae_jax.plots import page
+
+_ROW = 0.34  # inches a method
+
+
+def points(path, panels, *, score, title, subtitle):
+    """Draws a panel a data set, in it a row a method: its values as dots, their mean as a line.
+
+    Args:
+      path: file to write.
+      panels: data set -> {method: values}; a method without values has an empty row.
+      score: what is drawn, the name of the axis.
+      title: a few words.
+      subtitle: small and grey.
+
+    Returns:
+      The path.
+    """
+    rows = {data: [*methods.items()] for data, methods in panels.items()}
+    figure, axes = _panels(rows, score, title, subtitle)
+    for data, ax in axes.items():
+        for y, (_, values) in enumerate(rows[data]):
+            if values:
+                _dots(ax, values, y, page.ACCENT)
+    return page.save(figure, path)
+
+
+def pairs(path, panels, *, score, title, subtitle):
+    """Draws for each method its seeds without (grey) and with (coloured) a change, joined.
+
+    Args:
+      path: file to write.
+      panels: method -> ({seed: value} without, {seed: value} with).
+      score: what is drawn, the name of the axis.
+      title: a few words.
+      subtitle: small and grey.
+
+    Returns:
+      The path.
+    """
+    rows = {
+        method: [("without", plain), ("with", changed)]
+        for method, (plain, changed) in panels.items()
+    }
+    figure, axes = _panels(rows, score, title, subtitle)
+    for method, ax in axes.items():
+        (_, plain), (_, changed) = rows[method]
+        for seed in sorted(set(plain) & set(changed)):
+            line = [plain[seed], changed[seed]]
+            ax.plot(line, [0, 1], color=page.PALE, lw=1, zorder=1)
+        for y, (by_seed, color) in enumerate(((plain, page.GREY), (changed, page.ACCENT))):
+            if by_seed:
+                _dots(ax, [*by_seed.values()], y, color)
+    return page.save(figure, path)
+
+
+def _dots(ax, values, y, color):
+    mean = np.mean(values)
+    ax.plot([mean, mean], [y - 0.32, y + 0.32], color=color, lw=2.2, zorder=3)
+    ax.scatter(values, np.full(len(values), y), s=26, color=color, alpha=0.55, lw=0, zorder=2)
+    ax.annotate(
+        f"{mean:.3f}",
+        (1.01, y),
+        xycoords=("axes fraction", "data"),
+        size=9,
+        color=page.INK,
+        va="center",
+    )
+
+
+def _panels(rows, score, title, subtitle):
+    """A figure with axes for each panel, one under the other, that share the score's axis."""
+    from matplotlib.figure import Figure
+
+    gap, foot = 0.42, 0.5
+    heights = [len(panel) * _ROW for panel in rows.values()]
+    height = page.HEADER + sum(heights) + gap * len(heights) + foot
+    figure = Figure(figsize=(page.WIDTH, height), dpi=page.DPI)
+    page.head(figure, title, subtitle)
+    words = [label for panel in rows.values() for label, _ in panel]
+    left = (0.3 + max(page.text_width(word, 9.5) for word in words)) / page.WIDTH
+    values = [
+        value
+        for panel in rows.values()
+        for _, found in panel
+        for value in (found.values() if isinstance(found, dict) else found)
+    ]
+    low, high = min(0.0, *values), 1.05 * max(0.0, *values)
+    axes, top = {}, height - page.HEADER
+    for (name, panel), tall in zip(rows.items(), heights, strict=True):
+        top -= gap
+        box = (left, (top - tall) / height, 0.93 - left, tall / height)
+        ax = axes[name] = figure.add_axes(box)
+        ax.set_title(name, size=10, color=page.INK, loc="left", pad=5)
+        ax.set_xlim(low, high)
+        ax.set_ylim(len(panel) - 0.5, -0.5)
+        ax.set_yticks(range(len(panel)), [label for label, _ in panel], size=9.5, color=page.INK)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.spines[["left", "bottom"]].set_color(page.FAINT)
+        ax.tick_params(axis="x", labelsize=8.5, labelcolor=page.GREY, color=page.FAINT, length=3)
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="x", color=page.FAINT, lw=0.5)
+        ax.set_axisbelow(True)
+        top -= tall
+    ax.set_xlabel(score, size=9.5, color=page.GREY)
+    return figure, axes

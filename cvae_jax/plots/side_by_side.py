@@ -1,0 +1,63 @@
+"""Traversals of several methods side by side, as in the paper's Fig. 5."""
+
+import math
+
+import numpy as np
+
+from cvae_jax.plots import page
+
+_COLUMNS = 2  # methods in a row
+_LABEL, _HEAD, _FOOT = 0.95, 0.42, 0.1  # inches of a block, beside its images
+
+
+def methods(path, columns, *, most, title, subtitle):
+    """Draws a block a method: of its latents those that hold most, moved from left to right.
+
+    Args:
+      path: file to write.
+      columns: method -> {"images": floats in [0, 1] [d, steps, H, W, 1 or 3], "labels": d strings
+        as "z_1  KL 2.31  scale", two spaces between their fields}.
+      most: latents of each method, those of the largest KL.
+      title: a few words.
+      subtitle: small and grey.
+
+    Returns:
+      The path.
+    """
+    from matplotlib.figure import Figure
+
+    blocks = math.ceil(len(columns) / _COLUMNS)
+    wide = (page.WIDTH - page.MARGIN) / _COLUMNS
+    steps, height, width = next(iter(columns.values()))["images"].shape[1:4]
+    tile = (wide - _LABEL - page.RIGHT) / steps  # inches
+    row = tile * height / width
+    tall = _HEAD + min(most, max(len(c["labels"]) for c in columns.values())) * row + _FOOT
+    inches = page.HEADER + blocks * tall
+    figure = Figure(figsize=(page.WIDTH, inches), dpi=page.DPI)
+    page.head(figure, title, subtitle)
+    for place, (name, found) in enumerate(columns.items()):
+        down, across = divmod(place, _COLUMNS)
+        left, top = page.MARGIN + across * wide, inches - page.HEADER - down * tall
+        x, y = left / page.WIDTH, (top - 0.24) / inches
+        figure.text(x, y, name, size=11, weight="bold", color=page.INK)
+        for i, latent in enumerate(_strongest(found["labels"])[:most]):
+            images = np.clip(np.asarray(found["images"][latent], np.float32), 0, 1)
+            strip = np.concatenate([*np.broadcast_to(images, (*images.shape[:3], 3))], axis=1)
+            bottom = top - _HEAD - (i + 1) * row
+            box = (left + _LABEL, bottom, steps * tile, row * 0.94)
+            box = np.array(box) / (page.WIDTH, inches, page.WIDTH, inches)
+            axes = figure.add_axes(box)
+            axes.axis("off")
+            axes.imshow(strip, aspect="auto", interpolation="nearest")
+            code, _, word = [*found["labels"][latent].split("  "), ""][:3]
+            middle = (bottom + row * 0.47) / inches
+            text = {"size": 9, "va": "center_baseline"}
+            figure.text(x, middle, code, color=page.INK, **text)
+            figure.text(x + 0.3 / page.WIDTH, middle, word, color=page.GREY, **text)
+    return page.save(figure, path)
+
+
+def _strongest(labels):
+    """Latents by the KL in their labels, largest first."""
+    kl = [float(label.split("KL")[1].split()[0]) for label in labels]
+    return sorted(range(len(kl)), key=lambda i: -kl[i])

@@ -1,0 +1,125 @@
+"""What the paper shows: each table and figure, the runs that it takes, the numbers it gives.
+
+All numbers are from Lin, Yuan, Peng & Tzeng, CIKM '22 (doi:10.1145/3511808.3557254).
+"""
+
+from typing import NamedTuple
+
+OURS = "vae+independent"
+FOUR = ("beta_vae", "factor_vae", "beta_tcvae", OURS)
+NAMES = {
+    "vae": "VAE",
+    "beta_vae": "beta-VAE",
+    "factor_vae": "FactorVAE",
+    "beta_tcvae": "beta-TCVAE",
+    "infogan": "InfoGAN",
+}
+
+
+class Experiment(NamedTuple):
+    """A table or figure."""
+
+    title: str
+    runs: tuple  # (data, method) in the order they are shown
+    kind: str  # how it is shown, see `show`
+    scores: tuple = ()  # of results.json
+
+
+_TABLE1_DATA = ("mnist", "fashion_mnist", "faces3d", "chairs3d", "dsprites", "celeba", "heads3d")
+_BASES = ("infogan", "beta_vae", "factor_vae", "beta_tcvae")
+
+EXPERIMENTS = {
+    "table1": Experiment(
+        "Table 1: quality of samples",
+        tuple((data, method) for data in _TABLE1_DATA for method in FOUR),
+        "quality",
+    ),
+    "figure4": Experiment("Fig. 4: first-order features", (("celeba", OURS),), "structures"),
+    "figure5": Experiment(
+        "Fig. 5: latent traversals by method", tuple(("dsprites", m) for m in FOUR), "methods"
+    ),
+    "figure6": Experiment(
+        "Fig. 6: disentanglement",
+        tuple((data, m) for data in ("dsprites", "heads3d", "faces3d") for m in FOUR),
+        "scores",
+        ("mig", "mig_chen", "factor_score"),
+    ),
+    "figure7": Experiment(
+        "Fig. 7: a feature decomposed",
+        (
+            ("celeba", "vae+decompose2"),
+            ("dsprites", "vae+decompose3"),
+            ("dsprites", "vae+decompose2"),  # ours, as CelebA has to be put there by hand
+        ),
+        "structures",
+    ),
+    "figure8": Experiment(
+        "Fig. 8: a feature synthesised",
+        (
+            ("celeba", "vae+compose2"),
+            ("dsprites", "vae+compose3"),
+            ("dsprites", "vae+compose2"),
+        ),
+        "structures",
+    ),
+    "figure9": Experiment(
+        "Fig. 9: a third-order feature", (("dsprites", "vae+tower"),), "structures"
+    ),
+    "figure10": Experiment(
+        "Fig. 10: InfoGAN, first-order features",
+        (("fashion_mnist", "infogan+independent"),),
+        "structures",
+    ),
+    "figure11": Experiment(
+        "Fig. 11: InfoGAN, a feature synthesised", (("mnist", "infogan+compose2"),), "structures"
+    ),
+    "figure12": Experiment(
+        "Fig. 12: each method without and with the regulariser",
+        tuple(("dsprites", m) for base in _BASES for m in (base, f"{base}+independent")),
+        "pairs",
+        ("mig", "mig_chen", "factor_score"),
+    ),
+}
+
+
+def _rows(text):
+    """{method: {data: "mean +- std"}} of a table's lines."""
+    data = ("mnist", "fashion_mnist", "faces3d", "chairs3d", "dsprites", "celeba")
+    return {
+        method: {
+            name: f"{mean} +- {std}"
+            for name, mean, std in zip(data, cells[::2], cells[1::2], strict=True)
+        }
+        for method, cells in zip(FOUR, map(str.split, text.strip().splitlines()), strict=True)
+    }
+
+
+TABLE1 = {
+    "is": _rows("""
+        2.00 .04 2.34 .06 1.65 .03 2.37 .07 1.24 .02 1.71 .03
+        2.01 .04 2.51 .04 1.75 .04 2.67 .09 1.36 .03 1.73 .05
+        2.02 .04 2.28 .06 1.79 .05 2.63 .13 1.53 .07 1.63 .04
+        2.05 .04 2.99 .09 1.83 .05 3.23 .10 1.64 .06 2.50 .09"""),
+    "fid": _rows("""
+        39.4 .17 74.5 .15 91.4 .68 86.1 .70 121.9 .12 119.4 .80
+        26.8 .15 50.8 .09 61.9 .15 72.6 .58 76.9 .52 113.7 .53
+        44.4 .14 82.6 .24 67.1 .72 74.7 .61 83.9 .68 111.6 .93
+        26.9 .14 46.2 .09 52.4 .54 67.6 .69 64.7 .09 97.0 .54"""),
+}
+# Of its own method; of the others Fig. 6 has bars without numbers.
+FIGURE6 = {
+    ("dsprites", OURS): {"mig": 0.484, "factor_score": 0.744},
+    ("faces3d", OURS): {"mig": 0.621, "factor_score": 0.861},
+}
+# What the regulariser adds to each method's MIG, as a share of it.
+FIGURE12 = {"infogan": 0.261, "beta_vae": 0.480, "factor_vae": 0.305, "beta_tcvae": 0.306}
+
+
+def shown(method: str) -> str:
+    """A method's name in a table: vae+tower is "cascade VAE, tower"."""
+    base, _, structure = method.partition("+")
+    name = NAMES[base]
+    if not structure:
+        return name
+    name = "cascade VAE" if base == "vae" else f"{name} + cascade"
+    return name if structure == "independent" else f"{name}, {structure}"

@@ -1,0 +1,118 @@
+"""A run of the paper's experiments: its config, its command, its record under results/.
+
+A record is one JSON file, written when the run has ended: results.json of the run, its config, its
+command, its curves thinned, the seconds it took. Beside it lie the images of its traversals. Once
+it is there the run counts as done, wherever the run's own folder is.
+"""
+
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import ml_collections
+
+from cvae_jax.errors import UserError
+from cvae_jax.workdir import differences, read_json, read_results, write_json
+from cvae_jax.writers import read_metrics
+
+CONFIG = Path("configs/paper.py")
+_CURVE_POINTS = 60
+
+
+class Run(NamedTuple):
+    """One training of one seed."""
+
+    scale: str
+    data: str
+    method: str
+    seed: int
+    changes: tuple = ()  # (field, value) on top of the variant's config
+
+    @property
+    def key(self) -> Path:
+        """Where it is found under a folder of runs or of records."""
+        changes = ",".join(f"{field.split('.')[-1]}={value}" for field, value in self.changes)
+        return Path(self.scale, self.data, self.method, changes, f"seed_{self.seed}")
+
+    @property
+    def command(self) -> list[str]:
+        """The arguments of `python` that make it, but for its --workdir."""
+        changes = (("seed", self.seed), *self.changes)
+        return [
+            *("-m", "cvae_jax.main", f"--config={CONFIG}:{self.scale},{self.data},{self.method}"),
+            *(f"--config.{field}={value}" for field, value in changes),
+        ]
+
+
+def config(run: Run) -> ml_collections.ConfigDict:
+    """Its config.
+
+    Raises:
+      UserError: configs/paper.py is not here.
+    """
+    if not CONFIG.is_file():
+        raise UserError(f"there is no {CONFIG} here; start in the repository's folder")
+    spec = importlib.util.spec_from_file_location("paper_config", CONFIG)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = module.get_config(f"{run.scale},{run.data},{run.method}")
+    found.update_from_flattened_dict({"seed": run.seed, **dict(run.changes)})
+    return found
+
+
+def read_record(results: Path, run: Run) -> dict | None:
+    """A run's record; None: it has not ended.
+
+    Raises:
+      UserError: it is damaged, or of another config than configs/paper.py now has.
+    """
+    path = results / run.key.with_suffix(".json")
+    if not path.exists():
+        return None
+    record = read_results(path)
+    changes = differences(record.get("config", {}), json.loads(config(run).to_json_best_effort()))
+    if changes:
+        raise UserError(
+            f"{path} is of another config ({changes}): remove it to make it anew, or put "
+            f"{CONFIG} back"
+        )
+    return record
+
+
+def write_record(results: Path, run: Run, workdir: Path) -> dict:
+    """Records a run that has ended in workdir; returns the record."""
+    lines = read_metrics(workdir / "metrics.jsonl")
+    steps = [line["step"] for line in lines]
+    lasted = [b - a for a, b in zip([0, *steps], steps, strict=False)]
+    seconds = sum(n / line["steps_per_second"] for n, line in zip(lasted, lines, strict=True))
+    kept = lines[:: -(-len(lines) // _CURVE_POINTS)]
+    if kept[-1:] != lines[-1:]:
+        kept.append(lines[-1])
+    names = [name for name in lines[0] if name != "steps_per_second"] if lines else []
+    record = read_results(workdir / "results.json") | {
+        "config": read_json(workdir / "config.json"),
+        "command": " ".join(["python", *run.command]),
+        "training_seconds": round(seconds),
+        "curves": {name: [_short(line.get(name)) for line in kept] for name in names},
+    }
+    path = results / run.key.with_suffix(".json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if run.scale != "tuning":  # whose pictures nobody draws
+        shutil.copyfile(workdir / "plots" / "traversals.npz", path.with_suffix(".npz"))
+    write_json(path, record)
+    return record
+
+
+def _short(value):
+    """A number, or a list of numbers, with five digits."""
+    if isinstance(value, list):
+        return [_short(x) for x in value]
+    return value if value is None or isinstance(value, int) else float(f"{value:.5g}")
+
+
+def program(run: Run, workdir: Path) -> list[str]:
+    """The command line that trains it in workdir."""
+    return [sys.executable, *run.command, f"--workdir={workdir}"]

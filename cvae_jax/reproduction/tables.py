@@ -1,0 +1,196 @@
+"""The paper's tables and its figures' numbers as Markdown: ours, over seeds, beside its own."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from cvae_jax.reproduction import paper
+
+# Of the kinds whose scores are always the same.
+SCORES = {
+    "quality": ("is", "fid", "is_classifier", "fid_classifier"),
+    "structures": ("ancestor_share", "forbidden_dependence", "composition", "mig"),
+    "methods": ("mig", "mig_chen", "factor_score"),
+}
+
+
+class Found(NamedTuple):
+    """What there is of an experiment."""
+
+    records: dict  # (data, method, changes) -> {seed: record}
+    reasons: dict  # (data, method, changes) -> why there is none, or not of all seeds
+
+    def values(self, what, score) -> dict:
+        """{seed: value} of a score."""
+        having = self.records.get(what, {}).items()
+        return {
+            seed: record["scores"][score]["value"]
+            for seed, record in having
+            if score in record["scores"]
+        }
+
+
+def mean_std(values) -> str:
+    """Values over seeds as a cell."""
+    values = [*values]
+    if not values:
+        return "-"
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    return f"{np.mean(values):.3f} +- {np.std(values, ddof=1):.3f}"
+
+
+def paired_difference(without: dict, with_: dict, level=0.95):
+    """(mean of with - without over the seeds of both, half the width of its interval, seeds).
+
+    The interval is Student's t over paired differences; NaN where there are fewer than two.
+
+    Args:
+      without: {seed: value}.
+      with_: the same.
+      level: of the interval.
+    """
+    seeds = sorted(set(without) & set(with_))
+    differences = np.array([with_[s] - without[s] for s in seeds])
+    n = len(differences)
+    if not n:
+        return np.nan, np.nan, 0
+    if n == 1:
+        return differences[0], np.nan, 1
+    spread = differences.std(ddof=1) / np.sqrt(n)
+    return differences.mean(), stats.t.ppf((1 + level) / 2, n - 1) * spread, n
+
+
+def _table(head, rows) -> list[str]:
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    return lines + [f"| {' | '.join(row)} |" for row in rows]
+
+
+def _not_run(found, what):
+    return f"not run: {found.reasons[what]}"
+
+
+def _seeds(found, what):
+    return str(len(found.records.get(what, ())))
+
+
+def quality(experiment, found: Found) -> list[str]:
+    """IS and FID, by Inception where its weights are there, and by the data's own classifier."""
+    head = ("data", "method", "IS", "paper's", "FID", "paper's", "IS, classifier")
+    rows = []
+    for data, method in experiment.runs:
+        what = (data, method, ())
+        told = [paper.TABLE1[score][method].get(data, "-") for score in ("is", "fid")]
+        name = [data, paper.shown(method)]
+        if not found.records.get(what):
+            reason = _not_run(found, what)
+            rows.append([*name, reason, told[0], "", told[1], "", "", "0"])
+            continue
+        ours = {s: mean_std(found.values(what, s).values()) for s in SCORES["quality"]}
+        for score in ("is", "fid"):
+            if ours[score] == "-":
+                ours[score] = "needs Inception's weights: docs/metrics.md"
+        row = [ours["is"], told[0], ours["fid"], told[1]]
+        own = [ours["is_classifier"], ours["fid_classifier"]]
+        rows.append([*name, *row, *own, _seeds(found, what)])
+    return _table((*head, "FID, classifier", "seeds"), rows)
+
+
+def scores(experiment, found: Found) -> list[str]:
+    """The experiment's scores of every method, beside the paper's where it has a number."""
+    head, shown = ["data", "method"], experiment.scores or SCORES["methods"]
+    for score in shown:
+        head += [score, "paper's"] if _published(experiment, score) else [score]
+    rows = []
+    for data, method in experiment.runs:
+        what = (data, method, ())
+        row = [data, paper.shown(method)]
+        for score in shown:
+            ours = mean_std(found.values(what, score).values())
+            row.append(ours if found.records.get(what) else _not_run(found, what))
+            if _published(experiment, score):
+                value = paper.FIGURE6.get((data, method), {}).get(score)
+                row.append(str(value) if value else "-")
+        rows.append([*row, _seeds(found, what)])
+    return _table((*head, "seeds"), rows)
+
+
+def _published(experiment, score):
+    return any(score in paper.FIGURE6.get(run, {}) for run in experiment.runs)
+
+
+def pairs(experiment, found: Found) -> list[str]:
+    """Without and with the regulariser, and the difference over paired seeds with its interval."""
+    head = ("score", "method", "without", "with", "difference, 95 % interval", "gain")
+    rows = []
+    for score in experiment.scores:
+        for (data, base), (_, with_) in zip(
+            experiment.runs[::2], experiment.runs[1::2], strict=True
+        ):
+            plain, ours = (data, base, ()), (data, with_, ())
+            values = [found.values(what, score) for what in (plain, ours)]
+            mean, half, n = paired_difference(*values)
+            row = [score, paper.shown(base)]
+            row += [
+                mean_std(v.values()) if found.records.get(what) else _not_run(found, what)
+                for v, what in zip(values, (plain, ours), strict=True)
+            ]
+            shared = [values[0][s] for s in set(values[0]) & set(values[1])]
+            gain = f"{100 * mean / np.mean(shared):+.0f} %" if n else "-"
+            interval = f"{mean:+.3f}" + (f" +- {half:.3f}" if n > 1 else "") if n else "-"
+            told = f"{100 * paper.FIGURE12[base]:+.1f} %" if score.startswith("mig") else "-"
+            rows.append([*row, interval, gain, told, str(n)])
+    return _table((*head, "paper's (MIG)", "paired seeds"), rows)
+
+
+def structures(experiment, found: Found) -> list[str]:
+    """What each structure did, and what a run without a regulariser does by itself."""
+    shown = SCORES["structures"]
+    head = ("data", "method", *(s.replace("_", " ") for s in shown), "seeds")
+    rows = []
+    for data, method in experiment.runs:
+        what = (data, method, ())
+        row = [mean_std(found.values(what, s).values()) for s in shown]
+        if not found.records.get(what):
+            row = [_not_run(found, what), *[""] * (len(row) - 1)]
+        rows.append([data, paper.shown(method), *row, _seeds(found, what)])
+    return _table(head, rows)
+
+
+def tuning(experiment, found: Found) -> list[str]:
+    """Every setting that was tried; the best of each method by the first score is marked."""
+    head = ("method", "setting", *experiment.scores, "best")
+    tried = [*found.reasons, *found.records]
+    rows = []
+    for what in dict.fromkeys(tried):
+        values = [found.values(what, s) for s in experiment.scores]
+        row = [mean_std(v.values()) for v in values]
+        if not found.records.get(what):
+            row = [_not_run(found, what), *[""] * (len(row) - 1)]
+        setting = ", ".join(f"{field} {value}" for field, value in what[2])
+        mark = "best" if what == best(found, what[1], experiment.scores[0]) else ""
+        rows.append([paper.shown(what[1]), setting, *row, mark])
+    rows.sort(key=lambda row: row[0])
+    return _table(head, rows)
+
+
+def best(found: Found, method: str, score: str):
+    """The (data, method, changes) of the best setting of a method; None: none has ended."""
+    means = {
+        what: np.mean([*found.values(what, score).values()])
+        for what in found.records
+        if what[1] == method and found.values(what, score)
+    }
+    return max(means, key=means.get) if means else None
+
+
+SHOWN: dict[str, Callable] = {
+    "quality": quality,
+    "scores": scores,
+    "methods": scores,
+    "pairs": pairs,
+    "structures": structures,
+    "tuning": tuning,
+}
