@@ -56,6 +56,8 @@ def get_config(variant: str = "half,dsprites,vae+independent"):
         config.optim.factor.learning_rate = 1e-5  # FactorVAE's paper
     if scale != "paper":
         _smaller(config)
+    if base == "infogan":
+        _infogan(config, scale)
     if scale == "tuning":
         config.num_steps = 15_000
         config.eval.metrics = "mig,mig_chen,factor_score,reconstruction,terms"
@@ -75,3 +77,12 @@ def _smaller(config):
         player.critic_layers, player.critic_width = 4, 512
     for player in (config.optim.model, config.optim.cascade, config.optim.factor):
         player.learning_rate = 5e-4
+
+
+def _infogan(config, scale):
+    """Five codes, as dSprites has factors, and a generator as fast as its discriminator."""
+    config.objective.latents = 5
+    config.optim.model.learning_rate = 4e-4
+    config.optim.model.b1 = 0.5
+    if scale != "paper":
+        config.objective.infogan.networks = "strided"

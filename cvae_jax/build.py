@@ -55,7 +55,7 @@ def _base(config, info: DataInfo) -> Objective:
     fields = config.objective[name] if name != "vae" else None
     if name == "infogan":
         gan = gan_networks.infogan_networks(
-            info.size, info.channels, latents, fields.categories, _dtype(config)
+            info.size, info.channels, latents, fields.categories, _dtype(config), fields.networks
         )
         noise = optax.linear_schedule(
             fields.image_noise, fields.image_noise_end, fields.image_noise_steps

@@ -9,6 +9,7 @@ from cvae_jax import defaults, distributions
 from cvae_jax.build import COMPUTE_DTYPES, METHODS, structure
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
+from cvae_jax.gan_networks import NETWORKS
 from cvae_jax.objectives.bayesian_joint import rows_needed
 from cvae_jax.objectives.cascade import CRITIC_INPUTS
 from cvae_jax.objectives.decomposition import ESTIMATORS
@@ -162,6 +163,7 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
     estimator, loss = config.objective.beta_tcvae.estimator, config.objective.infogan.loss
     one_of("config.objective.beta_tcvae.estimator", estimator, ESTIMATORS)
     one_of("config.objective.infogan.loss", loss, LOSSES)
+    one_of("config.objective.infogan.networks", config.objective.infogan.networks, NETWORKS)
     metrics(named(config.eval.metrics))
     one_of("config.cascade.critic_input", config.cascade.critic_input, CRITIC_INPUTS)
     network = structure(config)

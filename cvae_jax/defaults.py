@@ -50,6 +50,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.objective.infogan = ml_collections.ConfigDict(  # codes are objective.latents
         {"categories": 0, "noise": 62, "info_weight": 1.0, "loss": "least_squares"}
     )  # or cross_entropy, the original's
+    # "": the original's at 28x28, the authors' at 32x32 and 64x64; or "strided", much faster ones
+    config.objective.infogan.networks = ""
     # of the continuous codes' information beside the category's
     config.objective.infogan.continuous_weight = 1.0
     config.objective.infogan.packed = 2  # images that the discriminator judges together

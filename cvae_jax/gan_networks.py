@@ -109,10 +109,45 @@ class LeastSquaresBody(nn.Module):
         return at_least_float32(x)
 
 
+class StridedGenerator(nn.Module):
+    """32x32 or 64x64: dense 128, dense 4x4x64, then doubled by transposed convolutions."""
+
+    size: int
+    channels: int
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, inputs):
+        x = nn.leaky_relu(_normal(nn.Dense(128, dtype=self.dtype)(inputs)), 0.2)
+        x = nn.Dense(4 * 4 * 64, dtype=self.dtype)(x).reshape(-1, 4, 4, 64)
+        x = nn.leaky_relu(_normal(x), 0.2)
+        for features in (64, 32, 32)[-(self.size.bit_length() - 4) :]:
+            x = nn.leaky_relu(_normal(StridedConvTranspose(features, self.dtype)(x)), 0.2)
+        return nn.sigmoid(StridedConvTranspose(self.channels, self.dtype)(x))
+
+
+class StridedBody(nn.Module):
+    """32x32 or 64x64: strided convolutions of 32, 32, 64 and 64 channels, dense 128, outputs."""
+
+    outputs: int
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, images):
+        x = images
+        for features in (32, 32, 64, 64):
+            x = nn.leaky_relu(StridedConv(features, self.dtype)(x), 0.2)
+        x = nn.leaky_relu(nn.Dense(128, dtype=self.dtype)(x.reshape(len(x), -1)), 0.2)
+        return at_least_float32(nn.Dense(self.outputs, dtype=self.dtype)(x))
+
+
+NETWORKS = ("", "strided")
+
+
 def infogan_networks(
-    size: int, channels: int, latents: int, categories: int, dtype=None
+    size: int, channels: int, latents: int, categories: int, dtype=None, networks: str = ""
 ) -> GanNetworks:
-    """The original's networks for 28x28, the least-squares ones for 32x32 and 64x64.
+    """Generator, recogniser and discriminator for images of a size.
 
     Args:
       size: side of the square images in pixels.
@@ -120,11 +155,25 @@ def infogan_networks(
       latents: d, the number of continuous codes.
       categories: of the categorical code; 0: none.
       dtype: that the layers compute in; None: that of parameters and inputs.
+      networks: "": the original's for 28x28, the authors' least-squares ones for 32x32 and 64x64;
+        "strided": for 32x32 and 64x64, with the encoder's strided convolutions throughout, as those
+        that FactorVAE's paper (arXiv:1802.05983) compares with on dSprites; a twentieth of the
+        arithmetic.
 
     Raises:
-      ValueError: another size.
+      ValueError: another size, or other networks.
     """
     outputs = 2 * latents + categories
+    if networks not in NETWORKS:
+        raise ValueError(f"networks {networks!r} are not one of {', '.join(map(repr, NETWORKS))}")
+    if networks == "strided" and size in (32, 64):
+        return GanNetworks(
+            StridedGenerator(size, channels, dtype),
+            StridedBody(outputs, dtype),
+            StridedBody(1, dtype),
+        )
+    if networks:
+        raise ValueError(f"image size {size} is none of 32 and 64, which strided networks take")
     if size == 28:
         # The original's recogniser shares D's 1024 and adds 128. With a body of its own 128 do, and
         # a step takes a quarter less.

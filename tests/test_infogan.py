@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import cvae_jax
-from cvae_jax.gan_networks import infogan_networks
+from cvae_jax.gan_networks import NETWORKS, infogan_networks
 
 
 def make(loss="least_squares", categories=3, size=32, **kwargs):
@@ -91,9 +91,12 @@ def test_the_generator_is_fixed_until_a_key_is_given(ready):
     assert still[0].max() <= 1
 
 
-@pytest.mark.parametrize("size", [28, 32, 64])
-def test_networks_of_every_size(size):
-    objective = make(size=size, categories=10)
+@pytest.mark.parametrize(
+    ("size", "which"), [(28, ""), *((s, w) for s in (32, 64) for w in NETWORKS)]
+)
+def test_networks_of_every_size(size, which):
+    networks = infogan_networks(size, 1, 2, 10, networks=which)
+    objective = cvae_jax.infogan(networks, latents=2, categories=10, noise=4)
     images = jnp.zeros((4, size, size, 1))
     params = jax.eval_shape(objective.init, jax.random.key(0), images)
     mean, logvar = jax.eval_shape(objective.encode, params, images)
@@ -101,6 +104,10 @@ def test_networks_of_every_size(size):
     assert jax.eval_shape(objective.decode, params, mean).shape == (4, size, size, 1)
     with pytest.raises(ValueError, match="size 48 is none of 28, 32 and 64"):
         infogan_networks(48, 1, 2, 0)
+    with pytest.raises(ValueError, match="size 28 is none of 32 and 64, which strided"):
+        infogan_networks(28, 1, 2, 0, networks="strided")
+    with pytest.raises(ValueError, match="networks 'nets' are not one of '', 'strided'"):
+        infogan_networks(32, 1, 2, 0, networks="nets")
 
 
 def test_devices_share_their_batch(ready):
