@@ -76,7 +76,7 @@ def _panels(rows, score, title, subtitle):
     """A figure with axes for each panel, one under the other, that share the score's axis."""
     from matplotlib.figure import Figure
 
-    gap, foot = 0.42, 0.5
+    gap, foot = 0.36, 0.5
     heights = [len(panel) * _ROW for panel in rows.values()]
     height = page.HEADER + sum(heights) + gap * len(heights) + foot
     figure = Figure(figsize=(page.WIDTH, height), dpi=page.DPI)
@@ -106,5 +106,7 @@ def _panels(rows, score, title, subtitle):
         ax.grid(axis="x", color=page.FAINT, lw=0.5)
         ax.set_axisbelow(True)
         top -= tall
+    for above in [*axes.values()][:-1]:  # they share the axis of the last
+        above.tick_params(labelbottom=False)
     ax.set_xlabel(score, size=9.5, color=page.GREY)
     return figure, axes

@@ -81,8 +81,8 @@ def _draw_scores(name, scale, experiment, found, folder):
                     folder / f"{name}_{score}.png",
                     panels,
                     score=score,
-                    title=f"{experiment.title}: {score}",
-                    subtitle=f"scale {scale}; a dot a seed, a line their mean",
+                    title=experiment.title,
+                    subtitle=f"{score}, scale {scale}; a dot a seed, a line their mean",
                 )
             )
     return paths
@@ -102,8 +102,8 @@ def _draw_pairs(name, scale, experiment, found, folder):
                     folder / f"{name}_{score}.png",
                     panels,
                     score=score,
-                    title=f"{experiment.title}: {score}",
-                    subtitle=f"scale {scale}; a line joins the two runs of a seed",
+                    title=experiment.title,
+                    subtitle=f"{score}, scale {scale}; a line joins the two runs of a seed",
                 )
             )
     return paths
