@@ -13,6 +13,7 @@ from cvae_jax import defaults
 from cvae_jax.errors import UserError
 
 CONFIG = "config.json"
+WEIGHTS = "weights.npz"  # of an exported model
 # Where the data lie and how steps are handed to the device: matters of the machine.
 FREE = ("data.dir", "steps_per_call")
 
