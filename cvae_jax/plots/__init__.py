@@ -1,8 +1,17 @@
-"""Pictures as functions of arrays: each draws one PNG file and returns its path."""
+"""Pictures as functions of arrays: each draws one file and returns its path."""
 
+from cvae_jax.plots.animation import animated_traversals
 from cvae_jax.plots.graph import structure
 from cvae_jax.plots.heat import effects
 from cvae_jax.plots.images import reconstructions, samples, traversals
 from cvae_jax.plots.training import curves
 
-__all__ = ["curves", "effects", "reconstructions", "samples", "structure", "traversals"]
+__all__ = [
+    "animated_traversals",
+    "curves",
+    "effects",
+    "reconstructions",
+    "samples",
+    "structure",
+    "traversals",
+]
