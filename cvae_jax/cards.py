@@ -1,5 +1,6 @@
 """The card of an exported model: what it is, what it scored, how it was made, what it can't do."""
 
+import importlib.metadata
 import shlex
 
 import jax
@@ -47,7 +48,10 @@ def scores(results: dict | None, step: int) -> list[str]:
         spread = f" ± {score['std']:.4f}" if "std" in score else ""
         what = score["definition"].replace("|", "\\|")
         lines.append(f"| {name} | {score['value']:.4f}{spread} | {what} | {score['samples']:,} |")
-    return [*lines, "", f"On the training data, {results['data']['source']}; random parts by seed."]
+    note = (
+        f"On the training data, {results['data']['source']}. Formulas: docs/metrics.md of cvae_jax."
+    )
+    return [*lines, "", note]
 
 
 def _limits(config, entry) -> list[str]:
@@ -58,7 +62,7 @@ def _limits(config, entry) -> list[str]:
         "makes of others, also if they look alike, means nothing.",
         f"Nothing makes each of its {latents} latents mean one factor: the scores above say how "
         "far they do. Their order says nothing, and those with a KL near 0 are unused.",
-        "It is for research on representations, and decides nothing about people or things.",
+        "It is for research on representations, not for decisions about people or things.",
     ]
     if rendered:
         lines.insert(1, "The data are rendered, not photographed: nothing is known of photographs.")
@@ -68,7 +72,9 @@ def _limits(config, entry) -> list[str]:
     if config.objective.name == "infogan":
         lines.append("decode fixes the generator's noise and its category: one image for each z.")
     else:
-        lines.append("decode gives means of pixels, blurred where the model is unsure, no samples.")
+        lines.append(
+            "decode gives each pixel's mean, no sample: blurred where the model is unsure."
+        )
     if config.init_from:
         lines.append("It began from another run's weights, which the command needs as well.")
     return [f"* {line}" for line in lines]
@@ -97,6 +103,7 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
     entry = catalogue.ENTRIES.get(config.data.name)
     own = config.objective.get(config.objective.name)
     fields = ", ".join(f"{k} {v}" for k, v in own.items()) if own else ""
+    likelihood = f"{config.objective.likelihood}, pixel weight {config.objective.pixel_weight}"
     cascade, structure = "none", "none"
     if config.cascade.weight:
         cascade = f"weight {config.cascade.weight}, critic sees {config.cascade.critic_input}"
@@ -109,6 +116,7 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
     shape = f"{config.data.size}, {config.data.size}, {info['channels']}"
     facts = {
         "method": _METHODS[config.objective.name] + (f"; {fields}" if fields else ""),
+        **({} if config.objective.name == "infogan" else {"likelihood": likelihood}),
         "cascade": cascade,
         "structure": structure,
         "latents": config.objective.latents,
@@ -116,6 +124,7 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
         "images": f"{info['num_examples']:,}, {config.data.size}x{config.data.size}, {kind}",
         "trained": f"{step:,} of {config.num_steps:,} steps, batch {config.batch_size}, "
         f"seed {config.seed}",
+        "made with": f"cvae_jax {importlib.metadata.version('cvae_jax')}, JAX {jax.__version__}",
     }
     return "\n".join(
         [
@@ -152,9 +161,8 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
             "reconstructions = decode(mean)",
             "```",
             "",
-            f"The programs were written by JAX {jax.__version__}, which promises that later "
-            "versions read them for six months; weights.npz lasts. A program runs: load only one "
-            "whose writer you trust. weights.npz is data.",
+            "JAX promises that versions of six months later read the programs; weights.npz lasts. "
+            "A program runs: load only one whose writer you trust. weights.npz is data.",
             "",
             "## Scores",
             "",
