@@ -76,8 +76,8 @@ def folder(name) -> Path:
         return MODELS / name
     near = difflib.get_close_matches(str(name), names, 1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    shipped = f"models that ship: {', '.join(names)}" if names else "no models ship"
-    raise UserError(f"there is no folder {name}, of a run or an exported model; {hint}{shipped}")
+    shipped = f"; {hint}models that ship: {', '.join(names)}" if names else ""
+    raise UserError(f"there is no folder {name} of a run or an exported model{shipped}")
 
 
 def restore(workdir):

@@ -245,7 +245,7 @@ def test_a_model_that_ships_is_loaded_by_name(exported, monkeypatch):
     refused(lambda: cvae_jax.load("tinny"), "did you mean 'tiny'? models that ship: tiny")
     refused(lambda: evaluate.main(["evaluate", "--workdir=tiny"]), f"copy {exported}")
     monkeypatch.setattr(loading, "MODELS", exported / "none")
-    refused(lambda: cvae_jax.load("tiny"), "there is no folder tiny", "no models ship")
+    refused(lambda: cvae_jax.load("tiny"), "there is no folder tiny of a run or an exported model")
 
 
 def test_programs_of_the_package_take_an_export(run, exported, copy, tmp_path, monkeypatch, caplog):
