@@ -132,13 +132,13 @@ def objective(config, data_info: DataInfo) -> Objective:
 def optimizers(config) -> Players:
     """Adam for the model, and for each critic an Adam with rate and betas of its own."""
     critic = optax.partition(
-        {name: _adam(config, name) for name in _critics(config)},
+        {name: _adam(config, name) for name in critics(config)},
         lambda params: {name: name for name in params},
     )
     return Players(model=_adam(config, "model"), critic=critic)
 
 
-def _critics(config) -> list[str]:
+def critics(config) -> list[str]:
     """The names of the method's critics."""
     own = {"factor_vae": ["factor"], "infogan": ["image"]}.get(config.objective.name, [])
     return own + (["cascade"] if config.cascade.weight else [])

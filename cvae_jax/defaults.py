@@ -18,6 +18,8 @@ def get_config() -> ml_collections.ConfigDict:
     # Steps that the device takes without coming back, a divisor of log_every, checkpoint_every and
     # eval.every; 0: 1 on a CPU, up to 50 elsewhere
     config.steps_per_call = 0
+    # Weights & Biases' project to log to as well (pip install wandb); "": none
+    config.wandb = ""
     config.init_from = ""  # another run's --workdir: start from its weights
 
     config.data = ml_collections.ConfigDict()

@@ -39,7 +39,9 @@ def save(path: Path, dataset, mean, logvar) -> None:
 def main(argv) -> None:
     """Encode as the command line asks."""
     parser = argparse.ArgumentParser(prog="python -m cvae_jax.encode", description=__doc__)
-    parser.add_argument("--workdir", required=True, help="a trained run")
+    parser.add_argument(
+        "--workdir", required=True, help="a trained run, or a model as load takes it"
+    )
     parser.add_argument("--data", default="", help="a data set or folder:PATH; default: the run's")
     parser.add_argument("--data_dir", default="", help="where data are kept; see config.data.dir")
     parser.add_argument("--split", default="train", help="of the data set")
@@ -61,7 +63,7 @@ def main(argv) -> None:
     dataset = pipeline.load(args.data or model.config.data.name, size, args.data_dir, args.split)
     if dataset.channels != model.channels:
         raise UserError(
-            f"the run was trained on images of {model.channels} channel(s) and {dataset.source} "
+            f"the model was trained on images of {model.channels} channel(s) and {dataset.source} "
             f"has {dataset.channels}; encode images of the same kind"
         )
     devices = jax.local_devices()

@@ -159,7 +159,7 @@ def main(argv) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m cvae_jax.evaluate", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--workdir", required=True, help="a trained run")
+    parser.add_argument("--workdir", required=True, help="a trained run or exported model")
     parser.add_argument(
         "--metrics",
         default="",
@@ -179,6 +179,9 @@ def main(argv) -> None:
     if args.num_samples < 100:
         raise UserError(f"--num_samples is {args.num_samples}: it must be at least 100")
     model = loading.load(args.workdir)
+    if not Path(args.workdir).exists():
+        ships = loading.folder(args.workdir)
+        raise UserError(f"results are written beside the model: copy {ships} and name the copy")
     config = model.config
     if args.data_dir:
         config.data.dir = args.data_dir

@@ -14,7 +14,7 @@ import numpy as np
 
 from cvae_jax import command_line
 from cvae_jax.errors import UserError
-from cvae_jax.workdir import CONFIG, FREE, flat, read_config, read_results
+from cvae_jax.workdir import CONFIG, FREE, WEIGHTS, flat, read_config, read_results
 
 log = logging.getLogger("cvae_jax.gather")  # not __main__, which nobody listens to
 
@@ -32,8 +32,9 @@ class Row(NamedTuple):
 
 
 def runs_under(folders) -> list[Path]:
-    """The folders of runs in folders; of many seeds at once each seed's."""
+    """The folders of runs in folders; of many seeds at once each seed's; no exported models."""
     found = sorted({path.parent for folder in folders for path in Path(folder).rglob(CONFIG)})
+    found = [path for path in found if not (path / WEIGHTS).exists()]
     return [path for path in found if read_config(path).num_seeds == 1]
 
 

@@ -1,16 +1,19 @@
-"""A trained run, loaded to encode and decode."""
+"""A trained run or an exported model, loaded to encode and decode."""
 
+import difflib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from cvae_jax import build, checkpoints, checks
+from cvae_jax import build, checkpoints, checks, weights
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.step import as_float, create_train_state
-from cvae_jax.workdir import CONFIG, damaged, read_config, read_json
+from cvae_jax.workdir import CONFIG, WEIGHTS, damaged, read_config, read_json
+
+MODELS = Path(__file__).parent / "models"  # those that ship, NAME/ as `export` writes it
 
 
 class Model(NamedTuple):
@@ -21,7 +24,7 @@ class Model(NamedTuple):
     config: Any
     channels: int  # of its images
     objective: Objective
-    params: Players
+    params: Players  # of an exported model without critics
     step: int  # steps it was trained for
 
 
@@ -39,13 +42,8 @@ def _data_info(path, size):
     return info
 
 
-def restore(workdir):
-    """(config, DataInfo, objective, state) of a run's last checkpoint, on the first local device.
-
-    Raises:
-      UserError: see `load`.
-    """
-    path = Path(workdir)
+def _described(path: Path):
+    """(config, DataInfo, objective) of a run's or exported model's folder."""
     config = read_config(path)
     try:
         checks.check(config, 1)
@@ -57,13 +55,43 @@ def restore(workdir):
             f"seed_{config.seed + config.num_seeds - 1}"
         )
     info = _data_info(path / "data.json", config.data.size)
-    objective = build.objective(config, info)
+    return config, info, build.objective(config, info)
+
+
+def is_exported(path: Path) -> bool:
+    """Whether a folder is an exported model's, not a run's."""
+    return (path / WEIGHTS).exists()
+
+
+def folder(name) -> Path:
+    """The folder that `load` reads: a path, else that of the shipped model of this name.
+
+    Raises:
+      UserError: there is neither; it names the models that ship.
+    """
+    path, names = Path(name), sorted(p.name for p in MODELS.glob("*") if is_exported(p))
+    if path.exists():
+        return path
+    if str(name) in names:
+        return MODELS / name
+    near = difflib.get_close_matches(str(name), names, 1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    shipped = f"; {hint}models that ship: {', '.join(names)}" if names else ""
+    raise UserError(f"there is no folder {name} of a run or an exported model{shipped}")
+
+
+def restore(workdir):
+    """(config, DataInfo, objective, state) of a run's last checkpoint, on the first local device.
+
+    Raises:
+      UserError: see `load`.
+    """
+    path = Path(workdir)
+    config, info, objective = _described(path)
     optimizers = build.optimizers(config)
-    shape = (config.batch_size, info.size, info.size, info.channels)
     state = jax.eval_shape(
         lambda rng, images: create_train_state(rng, objective, optimizers, images),
-        jax.random.key(0),
-        jax.ShapeDtypeStruct(shape, jax.numpy.float32),
+        *_example(config, info),
     )
     one_device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     state = jax.tree.map(
@@ -76,17 +104,35 @@ def restore(workdir):
     return config, info, objective, restored
 
 
-def load(workdir) -> Model:
-    """The model of a run's last checkpoint.
+def _trained(path: Path):
+    """(config, DataInfo, objective, params, step) of a run or an exported model."""
+    if not is_exported(path):
+        *described, state = restore(path)
+        return *described, state.params, int(state.step)
+    config, info, objective = _described(path)
+    like = jax.eval_shape(objective.init, *_example(config, info))
+    model, step = weights.read(path / WEIGHTS, like.model)
+    model = jax.device_put(model, jax.local_devices()[0])
+    return config, info, objective, Players(model=model, critic={}), step
+
+
+def _example(config, info):
+    """What parameters are initialised from: a key, and the shape of a batch."""
+    shape = (config.batch_size, info.size, info.size, info.channels)
+    return jax.random.key(0), jax.ShapeDtypeStruct(shape, jax.numpy.float32)
+
+
+def load(name) -> Model:
+    """The model of a run's last checkpoint, or one that was exported.
 
     Args:
-      workdir: the run's folder.
+      name: a run's --workdir, a folder that `python -m cvae_jax.export` wrote, or the name of a
+        model that ships with the package.
 
     Raises:
-      UserError: it is not a run's folder, holds no checkpoint, or the checkpoint is damaged.
+      UserError: there is none, it holds no checkpoint, or a file of it is damaged.
     """
-    config, info, objective, state = restore(workdir)
-    params = state.params
+    config, info, objective, params, step = _trained(folder(name))
     encode = jax.jit(lambda params, images: objective.encode(params, as_float(images)))
     decode = jax.jit(lambda params, z: objective.decode(params, z))
 
@@ -97,25 +143,28 @@ def load(workdir) -> Model:
         channels=info.channels,
         objective=objective,
         params=params,
-        step=int(state.step),
+        step=step,
     )
 
 
 def params_like(workdir, params: Players) -> Players:
-    """Another run's weights for `params`.
+    """Another run's or exported model's weights for `params`, which keep their own critics there.
 
     Raises:
       UserError: a parameter is missing or has another shape; it is named.
     """
-    loaded = restore(workdir)[-1].params
+    path = folder(workdir)
+    *_, loaded, _ = _trained(path)
+    if is_exported(path):
+        loaded = loaded._replace(critic=params.critic)
     found = {jax.tree_util.keystr(k): x for k, x in jax.tree_util.tree_leaves_with_path(loaded)}
 
-    def pick(path, leaf):
-        name = jax.tree_util.keystr(path)
+    def pick(keys, leaf):
+        name = jax.tree_util.keystr(keys)
         if name not in found or found[name].shape != leaf.shape:
             theirs = f"has shape {found[name].shape}" if name in found else "is missing"
             raise UserError(
-                f"config.init_from {workdir}: {name} {theirs}, this run's has {leaf.shape}; the "
+                f"config.init_from {path}: {name} {theirs}, this run's has {leaf.shape}; the "
                 "data size, objective and cascade of both configs must agree"
             )
         return found[name]

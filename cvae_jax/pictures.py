@@ -8,13 +8,14 @@ from cvae_jax.distributions import kl_to_standard_normal
 from cvae_jax.writers import read_metrics
 
 _STEPS = 11  # images a traversal row
+_HALF = 21  # frames from one end of an animated traversal to the other
+_CELLS = 20  # latents that are animated at most
 _CODES = 10_000  # codes that the labels of the traversals are computed from
 _CURVES = ("recon", "kl", "elbo", "mi", "tc", "generator_loss")
 
 
-def _labels(mean, logvar, factors, factor_names):
-    """A label for each latent: its KL and, of labelled data, the factor it knows most about."""
-    kl = np.asarray(kl_to_standard_normal(mean, logvar)).mean(axis=0)  # [d]
+def _labels(mean, kl, factors, factor_names):
+    """A label for each latent: its KL [d] and, of labelled data, the factor it knows most about."""
     if not factor_names:
         return [f"$z_{{{j + 1}}}$  KL {kl[j]:.2f}" for j in range(len(kl))]
     entropies = [np.unique(f, return_counts=True)[1] / len(f) for f in factors.T]
@@ -34,6 +35,24 @@ def _rows(scores):
     if not np.isnan(composition).all():
         rows["composition: factor\ninformation shared with\nthe poorest parent"] = composition
     return rows
+
+
+def moved(decode, start, order, values):
+    """Images as one latent at a time takes each value, the others those of a start.
+
+    Args:
+      decode: z [n, d] -> images [n, H, W, C].
+      start: codes [d].
+      order: the latents that are moved, [k].
+      values: [steps].
+
+    Returns:
+      Images [k, steps, H, W, C].
+    """
+    grid = np.tile(start, (len(order), len(values), 1)).astype(np.float32)  # [k, steps, d]
+    grid[np.arange(len(order)), :, order] = values
+    images = np.asarray(decode(grid.reshape(-1, len(start))))
+    return images.reshape(len(order), len(values), *images.shape[1:])
 
 
 def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, scores):
@@ -58,7 +77,6 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
     decode = jax.jit(lambda params, z: objective.decode(params, z))
     pick = np.random.default_rng(config.seed).permutation(len(mean))
     where = f"{dataset.source}, {dataset.size}x{dataset.size}, step {step:,}"
-    latents = mean.shape[1]
 
     few = pick[:20]
     images = dataset.images(few) / 255.0
@@ -83,28 +101,41 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
         )
     )
 
-    values = np.linspace(-1, 1, _STEPS) * config.eval.traversal_range
-    # From the middle of the codes: at their rim every move leads to where no image is.
-    typical = mean[pick[np.argmin(np.sum(mean[pick[:_CODES]] ** 2, axis=1))]]
-    grid = np.tile(typical, (latents, _STEPS, 1))  # [d, steps, d]
-    grid[np.arange(latents), :, np.arange(latents)] = values
-    moved = np.asarray(decode(params, grid.reshape(-1, latents).astype(np.float32)))
-    moved = moved.reshape(latents, _STEPS, *moved.shape[1:])  # [d, steps, H, W, C]
+    values = np.linspace(-1, 1, _STEPS)
+    swing = np.sin(np.linspace(-0.5, 0.5, _HALF) * np.pi)  # slow at the ends, as a pendulum is
+    moves = config.eval.traversal_range * np.concatenate([values, swing])
     some = pick[:_CODES]
-    labels = _labels(mean[some], logvar[some], dataset.factors[some], dataset.factor_names)
-    as_bytes = np.round(255 * np.clip(moved, 0, 1)).astype(np.uint8)
-    # what the picture shows, for other pictures
+    kl = np.asarray(kl_to_standard_normal(mean[some], logvar[some])).mean(axis=0)  # [d]
+    order = np.argsort(-kl, kind="stable")  # the most active first
+    # From the middle of the codes: at their rim every move leads to where no image is.
+    typical = mean[some[np.argmin(np.sum(mean[some] ** 2, axis=1))]]
+    rows = moved(lambda z: decode(params, z), typical, order, moves)
+    labels = _labels(mean[some], kl, dataset.factors[some], dataset.factor_names)
+    labels = [labels[j] for j in order]
+    # What the picture shows, for other pictures.
     np.savez_compressed(
-        folder / "traversals.npz", images=as_bytes, values=values, labels=np.array(labels)
+        folder / "traversals.npz",
+        images=np.round(255 * np.clip(rows[:, :_STEPS], 0, 1)).astype(np.uint8),
+        values=moves[:_STEPS],
+        latents=order,
+        labels=np.array(labels),
     )
     paths.append(
         plots.traversals(
             folder / "traversals.png",
-            moved,
-            values,
+            rows[:, :_STEPS],
+            moves[:_STEPS],
             labels,
             title="Latent traversals: one code moved, the others those of a typical image",
             subtitle=where,
+        )
+    )
+    there = rows[:_CELLS, _STEPS:]
+    paths.append(
+        plots.animated_traversals(
+            folder / "traversals.gif",
+            np.concatenate([there, there[:, -2:0:-1]], axis=1),  # and back
+            labels[:_CELLS],
         )
     )
 

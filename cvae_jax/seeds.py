@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cvae_jax import checkpoints, parallel, processes
+from cvae_jax import checkpoints, parallel, processes, tracking
 from cvae_jax.errors import UserError
 from cvae_jax.step import TrainState
 from cvae_jax.workdir import open_workdir, read_json, write_json
@@ -27,6 +27,7 @@ class Run(NamedTuple):
     config: Any
     workdir: Path
     manager: Any  # of its checkpoints; None in all processes but the first, who don't touch them
+    board: Any = None  # on Weights & Biases, see `tracking.tracked`
 
     @property
     def diverged(self) -> dict | None:
@@ -47,7 +48,7 @@ def open_runs(workdir, config):
       A list of `Run`.
 
     Raises:
-      UserError: see `workdir.open_workdir` and `checkpoints.open_checkpoints`.
+      UserError: see `workdir.open_workdir`, `checkpoints.open_checkpoints`, `tracking.tracked`.
     """
     with contextlib.ExitStack() as stack:
         with processes.together():
@@ -60,17 +61,20 @@ def open_runs(workdir, config):
 
 def _open(stack, workdir, config):
     path = stack.enter_context(open_workdir(workdir, config))
-    folders = {path: config}
+    folders, group = {path: config}, None
     if config.num_seeds > 1:
-        folders = {}
+        folders, group = {}, path.absolute().name
         for seed in range(config.seed, config.seed + config.num_seeds):
             one = config.copy_and_resolve_references()
             one.update(seed=seed, num_seeds=1)
             folders[stack.enter_context(open_workdir(path / f"seed_{seed}", one))] = one
-    return [
-        Run(one, folder, stack.enter_context(checkpoints.open_checkpoints(folder)))
-        for folder, one in folders.items()
-    ]
+    runs = []
+    for folder, one in folders.items():
+        manager = stack.enter_context(checkpoints.open_checkpoints(folder))
+        runs.append(
+            Run(one, folder, manager, stack.enter_context(tracking.tracked(one, folder, group)))
+        )
+    return runs
 
 
 def restore(runs: list[Run], states: list[TrainState]) -> tuple[list[TrainState], int]:

@@ -22,6 +22,7 @@ from cvae_jax import (
     processes,
     program,
     seeds,
+    tracking,
     watching,
 )
 from cvae_jax.command_line import Stopped
@@ -29,7 +30,7 @@ from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.step import create_train_state, train_step
 from cvae_jax.workdir import write_json
-from cvae_jax.writers import MetricsWriter
+from cvae_jax.writers import MetricsWriter, scalars
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +151,7 @@ def _evaluate(runs, states, step, objective, dataset):
                 found = evaluate.evaluate_run(
                     run.config, run.workdir, step, objective, state.params, dataset
                 )
+            tracking.log_scores(run.board, found)
             results.append(found)
     return results
 
@@ -241,6 +243,7 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
                         means["steps_per_second"] = rate
                         if i in writers:
                             writers[i].write(done, means)
+                            tracking.log_metrics(runs[i].board, done, scalars(means))
                 means = jax.tree.map(lambda *x: np.mean(x, axis=0), *by_run.values())
                 bar.set_postfix_str(watching.terms(means), refresh=False)
                 if bar.disable and (last or now - told > _TELL_EVERY):

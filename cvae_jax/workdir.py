@@ -13,8 +13,9 @@ from cvae_jax import defaults
 from cvae_jax.errors import UserError
 
 CONFIG = "config.json"
-# Where the data lie and how steps are handed to the device: matters of the machine.
-FREE = ("data.dir", "steps_per_call")
+WEIGHTS = "weights.npz"  # of an exported model
+# Where the data lie, how steps are handed to the device, who is told: matters of the machine.
+FREE = ("data.dir", "steps_per_call", "wandb")
 
 
 def write_json(path: Path, content) -> None:

@@ -38,6 +38,16 @@ def _parsed(line: bytes, where: str) -> dict:
     raise UserError(f"{where} is damaged: remove this line, which only the curves need")
 
 
+def scalars(metrics: dict) -> dict:
+    """Metrics as numbers by name; those of a short vector are name/1, name/2, ..."""
+    found = {}
+    for name, value in metrics.items():
+        values = np.atleast_1d(value).tolist()
+        numbered = {f"{name}/{i}": x for i, x in enumerate(values, 1)}
+        found |= numbered if np.ndim(value) else {name: values[0]}
+    return found
+
+
 class MetricsWriter:
     """Appends metrics; at a resume, the lines past the step that is resumed are dropped."""
 
@@ -72,10 +82,8 @@ class MetricsWriter:
             self._file.write(json.dumps({"step": step, **metrics}) + "\n")
             self._file.flush()
         if self._board:
-            for name, value in metrics.items():
-                values = enumerate(value, 1) if isinstance(value, list) else [("", value)]
-                for i, x in values:
-                    self._board.add_scalar(f"{name}/{i}" if i else name, x, step)
+            for name, value in scalars(metrics).items():
+                self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Close the files."""

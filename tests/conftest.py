@@ -44,6 +44,7 @@ TOGETHER = {
     "test_reproduce.py": "runs",
     "test_soak.py": "runs",
     "test_evaluate.py": "evaluate",
+    "test_export.py": "export",
     "test_notebook.py": "notebook",
     "test_sample_quality.py": "sample quality",
 }

@@ -31,6 +31,8 @@ MAY = {
     "conv": (),
     "scalar_mlp": (),
     "plots": ("plots",),
+    "tracking": ("errors", "workdir"),
+    "weights": ("errors", "workdir"),
     "writers": ("errors",),
     "networks": ("conv", "scalar_mlp"),
     "gan_networks": ("networks",),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvae_jax import plots
-from cvae_jax.plots import graph, page, training
+from cvae_jax import pictures, plots
+from cvae_jax.plots import animation, graph, page, training
 
 HEAD = {"title": "A title", "subtitle": "a source"}
 CHAIN = [(("z", 0),), (("z", 1), ("z_hat", 0)), (("z", 2), ("z_hat", 1), ("z_hat", 0))]
@@ -83,6 +83,47 @@ def test_traversals_run_from_left_to_right_with_a_latent_a_row(path):
     assert (pixels[-50:] != 255).any()  # the values
     with pytest.raises(ValueError, match="1 labels and 3 values do not fit"):
         plots.traversals(path, images, [-2, 0, 2], labels[:1], **HEAD)
+
+
+def test_animated_traversals_show_a_latent_a_cell_and_its_label(path):
+    still, moving = flat(RED, RED, RED, RED), flat(LIME, BLUE, TEAL, BLUE)
+    labels = ["$z_{12}$  KL 2.31  x position", "$z_{1}$  KL 0.02  unused"]
+    path = path.with_suffix(".gif")
+    assert plots.animated_traversals(path, np.stack([still, moving]), labels) == path
+    with Image.open(path) as gif:
+        assert (gif.n_frames, gif.info["loop"], gif.info["duration"]) == (4, 0, 70)
+        frames = []
+        for k in range(4):
+            gif.seek(k)
+            frames.append(np.asarray(gif.convert("RGB")).astype(int))
+    for pixels, color in zip(frames, (LIME, BLUE, TEAL, BLUE), strict=True):
+        (y0, x0), (y1, x1) = centers(pixels, RED), centers(pixels, color)
+        assert y0 == y1
+        assert x1 - x0 == 128 + 8
+        assert (pixels[-30:, :128] != 255).any()  # the label
+        assert (pixels[[0, -1]] == 255).all()
+        assert (pixels[:, [0, -1]] == 255).all()
+    with pytest.raises(ValueError, match="1 labels do not fit"):
+        plots.animated_traversals(path, np.stack([still, moving]), labels[:1])
+
+
+def test_animated_traversals_of_colourful_images_stay_small(path):
+    noise = np.random.default_rng(0).random((2, 12, 32, 32, 3))
+    labels = ["$z_{1}$", "$z_{2}$"]
+    sizes = []
+    for limit in (10**7, 140_000):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(animation, "_BYTES", limit)
+            sizes.append(plots.animated_traversals(path, noise, labels).stat().st_size)
+    assert sizes[1] < 140_000 < sizes[0]
+
+
+def test_one_latent_moves_at_a_time():
+    decode = lambda z: np.stack([z, 10 * z], axis=1)[..., None]  # its "images" are [2, d, 1]
+    images = pictures.moved(decode, np.array([1.0, 2.0, 3.0]), [2, 0], [-5.0, 0.0])
+    assert images.shape == (2, 2, 2, 3, 1)
+    expected = [[[1, 2, -5], [1, 2, 0]], [[-5, 2, 3], [0, 2, 3]]]
+    np.testing.assert_array_equal(images[:, :, 0, :, 0], expected)
 
 
 @pytest.mark.parametrize("shape", [(4, 8, 8), (4, 8, 8, 2), (0, 8, 8, 1)])

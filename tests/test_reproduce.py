@@ -234,16 +234,18 @@ def test_ours_beside_the_papers(tmp_path, name):
 
 
 def test_methods_side_by_side(tmp_path):
-    """The codes that hold most come first, in the place that the picture has for them."""
+    """Each method's codes in the place that the picture has for them."""
     experiment = paper.EXPERIMENTS["figure5"]
     found = found_of(experiment, {run: [0.1] for run in experiment.runs})
     for i, run in enumerate(experiment.runs):
         images = np.zeros((3, 11, 8, 8, 1), np.uint8)
-        images[1] = 255 if i == 0 else 0
+        images[0] = 255 if i == 0 else 0
         path = tmp_path / runs.Run("half", *run, 0).key.with_suffix(".npz")
         path.parent.mkdir(parents=True)
-        labels = np.array([f"$z_{{{j + 1}}}$  KL {kl:.2f}  x" for j, kl in enumerate((0, 2, 1))])
-        np.savez(path, images=images, values=np.linspace(-2, 2, 11), labels=labels)
+        labels = np.array([f"$z_{{{j + 1}}}$  KL {kl:.2f}  x" for j, kl in enumerate((2, 1, 0))])
+        np.savez(
+            path, images=images, values=np.linspace(-2, 2, 11), labels=labels, latents=[0, 1, 2]
+        )
     picture = show.write("figure5", "half", found, tmp_path)[1]
     with Image.open(picture) as image:
         pixels = np.asarray(image.convert("L")).astype(int)

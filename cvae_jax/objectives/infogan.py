@@ -104,7 +104,7 @@ def infogan(
         return recognise(params, images)[:2]
 
     def decode(params, z, rng=None):
-        n = len(z)
+        n = z.shape[0]  # which an exported program leaves open
         if rng is None:
             return generate(params, z, jnp.zeros(n, int), jnp.zeros((n, noise)))
         return generate(params, z, *rest(rng if rng.ndim else jax.random.split(rng, n)))

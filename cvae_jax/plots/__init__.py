@@ -1,5 +1,6 @@
-"""Pictures as functions of arrays: each draws one PNG file and returns its path."""
+"""Pictures as functions of arrays: each draws one file and returns its path."""
 
+from cvae_jax.plots.animation import animated_traversals
 from cvae_jax.plots.graph import structure
 from cvae_jax.plots.heat import effects
 from cvae_jax.plots.images import reconstructions, samples, traversals
@@ -8,6 +9,7 @@ from cvae_jax.plots.side_by_side import methods
 from cvae_jax.plots.training import curves
 
 __all__ = [
+    "animated_traversals",
     "curves",
     "effects",
     "methods",

@@ -25,7 +25,7 @@ def reconstructions(path, images, reconstructions, *, title, subtitle):
     Raises:
       ValueError: if the arrays are not images or their shapes differ.
     """
-    data, models = _rgb(images), _rgb(reconstructions)
+    data, models = rgb(images), rgb(reconstructions)
     if data.shape != models.shape:
         raise ValueError(f"images {data.shape} and reconstructions {models.shape} differ in shape")
     pairs = math.ceil(len(data) / 10)
@@ -55,7 +55,7 @@ def samples(path, images, *, title, subtitle):
     Raises:
       ValueError: if the array is not images.
     """
-    images = _rgb(images)
+    images = rgb(images)
     rows = _rows(images, math.ceil(math.sqrt(len(images))))
     return page.save(_mosaic(rows, title, subtitle)[0], path)
 
@@ -82,7 +82,7 @@ def traversals(path, images, values, labels, *, title, subtitle):
         raise ValueError(
             f"{len(labels)} labels and {len(values)} values do not fit traversals {images.shape}"
         )
-    rows = _rgb(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:4], 3)
+    rows = rgb(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:4], 3)
     fields = [label.split("  ") for label in labels]
     columns = [[f[c].strip() for f in fields if c < len(f)] for c in range(max(map(len, fields)))]
     widths = [max(page.text_width(text, 9.5) for text in column) + 0.16 for column in columns]
@@ -103,7 +103,7 @@ def traversals(path, images, values, labels, *, title, subtitle):
     return page.save(figure, path)
 
 
-def _rgb(images):
+def rgb(images):
     """Clips images [n, H, W, 1 or 3] in [0, 1] to uint8 [n, H, W, 3]."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):

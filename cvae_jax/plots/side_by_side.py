@@ -16,8 +16,8 @@ def methods(path, columns, *, most, title, subtitle):
     Args:
       path: file to write.
       columns: method -> {"images": floats in [0, 1] [d, steps, H, W, 1 or 3], "labels": d strings
-        as "z_1  KL 2.31  scale", two spaces between their fields}.
-      most: latents of each method, those of the largest KL.
+        as "z_1  KL 2.31  scale", two spaces between their fields}, the most active latent first.
+      most: latents of each method, the first so many.
       title: a few words.
       subtitle: small and grey.
 
@@ -40,8 +40,8 @@ def methods(path, columns, *, most, title, subtitle):
         left, top = page.MARGIN + across * wide, inches - page.HEADER - down * tall
         x, y = left / page.WIDTH, (top - 0.24) / inches
         figure.text(x, y, name, size=11, weight="bold", color=page.INK)
-        for i, latent in enumerate(_strongest(found["labels"])[:most]):
-            images = np.clip(np.asarray(found["images"][latent], np.float32), 0, 1)
+        for i in range(min(most, len(found["labels"]))):
+            images = np.clip(np.asarray(found["images"][i], np.float32), 0, 1)
             strip = np.concatenate([*np.broadcast_to(images, (*images.shape[:3], 3))], axis=1)
             bottom = top - _HEAD - (i + 1) * row
             box = (left + _LABEL, bottom, steps * tile, row * 0.94)
@@ -49,15 +49,9 @@ def methods(path, columns, *, most, title, subtitle):
             axes = figure.add_axes(box)
             axes.axis("off")
             axes.imshow(strip, aspect="auto", interpolation="nearest")
-            code, _, word = [*found["labels"][latent].split("  "), ""][:3]
+            code, _, word = [*found["labels"][i].split("  "), ""][:3]
             middle = (bottom + row * 0.47) / inches
             text = {"size": 9, "va": "center_baseline"}
             figure.text(x, middle, code, color=page.INK, **text)
             figure.text(x + 0.3 / page.WIDTH, middle, word, color=page.GREY, **text)
     return page.save(figure, path)
-
-
-def _strongest(labels):
-    """Latents by the KL in their labels, largest first."""
-    kl = [float(label.split("KL")[1].split()[0]) for label in labels]
-    return sorted(range(len(kl)), key=lambda i: -kl[i])

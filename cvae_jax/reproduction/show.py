@@ -116,7 +116,10 @@ def _first(found, data, method):
 
 
 def _traversals(folder, scale, data, method, seed):
-    """A recorded run's traversals: images [d, steps, H, W, C], values [steps], labels [d]."""
+    """A recorded run's traversals: images [d, steps, H, W, C], values [steps], latents, labels [d].
+
+    The most active latent comes first.
+    """
     path = (folder.parent / Run(scale, data, method, seed).key).with_suffix(".npz")
     with np.load(path) as arrays:
         found = dict(arrays)
@@ -152,12 +155,13 @@ def _draw_structures(name, scale, experiment, found, folder):
         subtitle = f"{record['data']['source']}, scale {scale}, seed {seed}"
         stem = f"{name}_{data}_{method.replace('+', '_')}"
         moved = _traversals(folder, scale, data, method, seed)
+        by_number = np.argsort(moved["latents"])  # as in the structure
         paths.append(
             plots.traversals(
                 folder / f"{stem}_traversals.png",
-                moved["images"],
+                moved["images"][by_number],
                 moved["values"],
-                moved["labels"],
+                [moved["labels"][i] for i in by_number],
                 title=f"{paper.shown(method)}: latent traversals",
                 subtitle=subtitle,
             )

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from cvae_jax import batches, features, sample_quality
+from cvae_jax import batches, build, features, sample_quality
 from cvae_jax import held_out as likelihoods
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
@@ -53,6 +53,8 @@ def bound(config, objective, params, dataset, rng):
 
 def terms(subject):
     """The objective's own terms on training images."""
+    if build.critics(subject.config) and not subject.params.critic:
+        raise UserError("an exported model has no critics, which they need; evaluate its run")
     rng = jax.random.fold_in(jax.random.key(subject.seed), 1)
     means, samples = bound(subject.config, subject.objective, subject.params, subject.dataset, rng)
     definition = "nats an image, mean over training images"

@@ -1,0 +1,186 @@
+"""The card of an exported model: what it is, what it scored, how it was made, what it can't do."""
+
+import importlib.metadata
+import shlex
+
+import jax
+
+from cvae_jax import build, defaults
+from cvae_jax.datasets import catalogue
+from cvae_jax.workdir import FREE, flat
+
+_METHODS = {
+    "vae": "VAE (Kingma & Welling 2014)",
+    "beta_vae": "beta-VAE (Higgins et al. 2017)",
+    "annealed_vae": "annealed VAE (Burgess et al. 2018)",
+    "factor_vae": "FactorVAE (Kim & Mnih 2018)",
+    "beta_tcvae": "beta-TCVAE (Chen et al. 2018)",
+    "infogan": "InfoGAN (Chen et al. 2016)",
+}
+_OWN = "the package's own"  # licence of data that are rendered here
+
+
+def command(config, name: str) -> str:
+    """The command that trains such a model: every field that is not the default's.
+
+    configs/dsprites.py without a variant is the defaults.
+    """
+    standard = dict(flat(defaults.get_config().to_dict()))
+    fields = [
+        f"--config.{field}={value}"
+        for field, value in flat(config.to_dict())
+        if field not in FREE and value != standard.get(field)
+    ]
+    words = ["--config=configs/dsprites.py", f"--workdir=runs/{name}", *fields]
+    return shlex.join(["python", "-m", "cvae_jax.main", *words])
+
+
+def scores(results: dict | None, step: int) -> list[str]:
+    """Lines of a table; results: the content of a results.json, None: there is none.
+
+    Raises:
+      KeyError, TypeError, ValueError: it is not as an evaluation writes it.
+    """
+    if results is None or results["step"] != step:
+        return ["None: the run has not been evaluated at this step."]
+    lines = ["| score | value | what it is | images |", "|---|---|---|---|"]
+    for name, score in results["scores"].items():
+        spread = f" ± {score['std']:.4f}" if "std" in score else ""
+        what = score["definition"].replace("|", "\\|")
+        lines.append(f"| {name} | {score['value']:.4f}{spread} | {what} | {score['samples']:,} |")
+    note = (
+        f"On the training data, {results['data']['source']}. Formulas: docs/metrics.md of cvae_jax."
+    )
+    return [*lines, "", note]
+
+
+def _limits(config, entry) -> list[str]:
+    size, latents = config.data.size, config.objective.latents
+    rendered = entry is not None and entry.licence == _OWN
+    lines = [
+        f"It knows one data set at {size}x{size} pixels, and images like those alone. What it "
+        "makes of others, also if they look alike, means nothing.",
+        f"Nothing makes each of its {latents} latents mean one factor: the scores above say how "
+        "far they do. Their order says nothing, and those with a KL near 0 are unused.",
+        "It is for research on representations, not for decisions about people or things.",
+    ]
+    if rendered:
+        lines.insert(1, "The data are rendered, not photographed: nothing is known of photographs.")
+    if entry is not None and "binary" in entry.images:
+        grey = "" if size == 64 else f" (at {size}x{size} means of pixels, so grey at edges)"
+        lines.insert(1, f"Images are black and white{grey}.")
+    if config.objective.name == "infogan":
+        lines.append("decode fixes the generator's noise and its category: one image for each z.")
+    else:
+        lines.append(
+            "decode gives each pixel's mean, no sample: blurred where the model is unsure."
+        )
+    if config.init_from:
+        lines.append("It began from another run's weights, which the command needs as well.")
+    return [f"* {line}" for line in lines]
+
+
+def _licence(entry) -> str:
+    if entry is not None and entry.licence == _OWN:
+        return "Apache-2.0, as cvae_jax, which rendered the data."
+    data = entry.licence if entry is not None else "not known to cvae_jax"
+    return (
+        f"Licence of the data: {data}. cvae_jax is Apache-2.0; what may be done with weights "
+        "trained on such data, their licence has to allow."
+    )
+
+
+def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
+    """The card as Markdown.
+
+    Args:
+      name: of the model's folder.
+      config: the run's.
+      info: the content of data.json.
+      step: of the weights.
+      results: see `scores`.
+    """
+    entry = catalogue.ENTRIES.get(config.data.name)
+    own = config.objective.get(config.objective.name)
+    fields = ", ".join(f"{k} {v}" for k, v in own.items()) if own else ""
+    likelihood = f"{config.objective.likelihood}, pixel weight {config.objective.pixel_weight}"
+    cascade, structure = "none", "none"
+    if config.cascade.weight:
+        cascade = f"weight {config.cascade.weight}, critic sees {config.cascade.critic_input}"
+        edges = str(build.structure(config)) or "no edges between latents"
+        named = config.cascade.structure or "independent"
+        structure = named if named == edges else f"{named}: {edges}"
+    evaluated = results is not None and results["step"] == step
+    source = results["data"]["source"] if evaluated else entry.source if entry else "one's own"
+    kind = {1: "grey", 3: "colour"}[info["channels"]]
+    shape = f"{config.data.size}, {config.data.size}, {info['channels']}"
+    facts = {
+        "method": _METHODS[config.objective.name] + (f"; {fields}" if fields else ""),
+        **({} if config.objective.name == "infogan" else {"likelihood": likelihood}),
+        "cascade": cascade,
+        "structure": structure,
+        "latents": config.objective.latents,
+        "data": f"{config.data.name}: {source}",
+        "images": f"{info['num_examples']:,}, {config.data.size}x{config.data.size}, {kind}",
+        "trained": f"{step:,} of {config.num_steps:,} steps, batch {config.batch_size}, "
+        f"seed {config.seed}",
+        "made with": f"cvae_jax {importlib.metadata.version('cvae_jax')}, JAX {jax.__version__}",
+    }
+    return "\n".join(
+        [
+            f"# {name}",
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| {key} | {value} |" for key, value in facts.items()),
+            "",
+            "## Load it",
+            "",
+            "With cvae_jax, by the path of this folder (of a model that ships by its name alone):",
+            "",
+            "```python",
+            "import cvae_jax, numpy as np",
+            f'model = cvae_jax.load("{name}")',
+            f"images = np.zeros((5, {shape}), np.uint8)  # or float32 in [0, 1]",
+            "mean, logvar = model.encode(images)",
+            "reconstructions = model.decode(mean)",
+            "```",
+            "",
+            "With JAX and flatbuffers, by which it reads programs, alone, on CPUs, GPUs and TPUs:",
+            "",
+            "```python",
+            "import pathlib, jax.export, numpy as np",
+            "",
+            "def program(file):",
+            f'    content = pathlib.Path("{name}", file).read_bytes()',
+            "    return jax.export.deserialize(bytearray(content)).call",
+            "",
+            'encode, decode = program("encoder.bin"), program("decoder.bin")',
+            f"images = np.zeros((5, {shape}), np.float32)  # in [0, 1]; any number",
+            "mean, logvar = encode(images)",
+            "reconstructions = decode(mean)",
+            "```",
+            "",
+            "JAX promises that versions of six months later read the programs; weights.npz lasts. "
+            "A program runs: load only one whose writer you trust. weights.npz is data.",
+            "",
+            "## Scores",
+            "",
+            *scores(results, step),
+            "",
+            "## Train it again",
+            "",
+            "```sh",
+            command(config, name),
+            "```",
+            "",
+            "## Limits",
+            "",
+            *_limits(config, entry),
+            "",
+            "## Licence",
+            "",
+            _licence(entry),
+            "",
+        ]
+    )

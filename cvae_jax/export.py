@@ -1,0 +1,135 @@
+"""A trained run as a small folder to pass on: `python -m cvae_jax.export --workdir=runs/dsprites`.
+
+In it: weights.npz, the parameters of encoder and decoder; config.json and data.json, with which
+`cvae_jax.load` builds the model; card.md, which says what it is; encoder.bin and decoder.bin,
+programs that run with JAX alone, on CPUs, GPUs and TPUs.
+"""
+
+import argparse
+import contextlib
+import sys
+import tempfile
+from pathlib import Path
+
+from cvae_jax import command_line
+from cvae_jax.errors import UserError
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+FILES = ("config.json", "data.json", "weights.npz", "card.md", "encoder.bin", "decoder.bin")
+
+
+def programs(model, size: int) -> dict[str, bytes]:
+    """The model's encoder and decoder as serialised programs, by file name.
+
+    Args:
+      model: see `loading.Model`.
+      size: of its images, pixels a side.
+
+    Each is read by `jax.export.deserialize(content).call`, for any batch size B:
+      encoder.bin: images float32 [B, H, W, C] in [0, 1] -> (mean, logvar), each float32 [B, d].
+      decoder.bin: z float32 [B, d] -> images float32 in [0, 1] [B, H, W, C].
+    """
+    import jax
+    from jax import export
+
+    (batch,) = export.symbolic_shape("batch")
+    objective, params = model.objective, model.params._replace(critic={})
+    made = {
+        "encoder.bin": (objective.encode, (batch, size, size, model.channels)),
+        "decoder.bin": (objective.decode, (batch, model.config.objective.latents)),
+    }
+    return {
+        # the parameters become constants of the program
+        name: bytes(
+            export.export(jax.jit(lambda x, f=function: f(params, x)), platforms=PLATFORMS)(
+                jax.ShapeDtypeStruct(shape, jax.numpy.float32)
+            ).serialize()
+        )
+        for name, (function, shape) in made.items()
+    }
+
+
+def _refuse_other_folder(out: Path) -> None:
+    """Only an earlier export may be replaced."""
+    if not out.exists():
+        return
+    found = sorted(path.name for path in out.iterdir()) if out.is_dir() else [out.name]
+    others = [name for name in found if name not in FILES]
+    if others or (found and "weights.npz" not in found):
+        raise UserError(
+            f"--out {out} holds {(others or found)[0]}, which is no exported model's: name a "
+            "folder that is not there yet"
+        )
+
+
+@contextlib.contextmanager
+def _whole_or_not_at_all(out: Path):
+    """A folder that becomes `out` when all of it is written."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as name:
+            part, old = Path(name) / "new", Path(name) / "old"
+            part.mkdir()
+            yield part
+            if out.exists():
+                out.rename(old)
+            part.rename(out)
+    except OSError as error:
+        raise UserError(f"can't write --out {out}: {error.strerror}; name another one") from None
+
+
+def export(workdir, out) -> None:
+    """Write a run's last checkpoint as an exported model.
+
+    Args:
+      workdir: the run's folder.
+      out: the folder to write; an exported model that is there is replaced.
+
+    Raises:
+      UserError: the run can't be loaded, `out` is something else, or it can't be written.
+    """
+    from cvae_jax import cards, defaults, loading, weights
+    from cvae_jax.workdir import FREE, WEIGHTS, damaged, flat, read_json, read_results, write_json
+
+    workdir, out = Path(workdir), Path(out)
+    _refuse_other_folder(out)
+    if loading.is_exported(workdir):
+        raise UserError(f"{workdir} is an exported model: copy it")
+    model = loading.load(workdir)
+    results = None
+    if (workdir / "results.json").exists():
+        results = read_results(workdir / "results.json")
+    try:
+        cards.scores(results, model.step)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(workdir / "results.json", repr(error)) from None
+    config = model.config.copy_and_resolve_references()
+    standard = dict(flat(defaults.get_config().to_dict()))
+    config.update_from_flattened_dict({name: standard[name] for name in FREE})  # one's own matters
+    info = read_json(workdir / "data.json")
+    with _whole_or_not_at_all(out) as part:
+        write_json(part / "config.json", config.to_dict())
+        write_json(part / "data.json", info)
+        weights.save(part / WEIGHTS, model.params.model, model.step)
+        for name, content in programs(model, info["size"]).items():
+            (part / name).write_bytes(content)
+        text = cards.card(out.absolute().name, config, info, model.step, results)
+        (part / "card.md").write_text(text)
+
+
+def main(argv) -> None:
+    """Export as the command line asks."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cvae_jax.export", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--workdir", required=True, help="a trained run")
+    parser.add_argument("--out", default="", help="a folder; default: models/ and the run's name")
+    args = parser.parse_args(argv[1:])
+    out = Path(args.out or Path("models") / Path(args.workdir).absolute().name)
+    export(args.workdir, out)
+    size = sum(path.stat().st_size for path in out.iterdir())
+    print(f"{out}: {size / 1e6:.1f} MB; {out / 'card.md'} says what it is")
+
+
+if __name__ == "__main__":
+    sys.exit(command_line.run(main, sys.argv))
