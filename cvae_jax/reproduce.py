@@ -105,8 +105,9 @@ def _found(planned, records, reasons) -> Found:
     grouped = Found({}, {})
     for run in planned:
         what = (run.data, run.method, run.changes)
+        by_seed = grouped.records.setdefault(what, {})
         if run in records:
-            grouped.records.setdefault(what, {})[run.seed] = records[run]
+            by_seed[run.seed] = records[run]
         else:
             missing = "the same command without --gather makes it"
             grouped.reasons.setdefault(what, reasons.get(run, missing))

@@ -189,7 +189,7 @@ def found_of(experiment, values):
         for run in experiment.runs
     }
     reasons = {what: "needs more" for what, by_seed in records.items() if not by_seed}
-    return tables.Found({what: found for what, found in records.items() if found}, reasons)
+    return tables.Found(records, reasons)
 
 
 def test_figure_12_by_hand(tmp_path):

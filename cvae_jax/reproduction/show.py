@@ -111,7 +111,7 @@ def _draw_pairs(name, scale, experiment, found, folder):
 
 def _first(found, data, method):
     """(record, seed) of the first seed that there is; None: there is none."""
-    records = found.records.get((data, method, ()))
+    records = found.records[data, method, ()]
     return (records[min(records)], min(records)) if records else None
 
 

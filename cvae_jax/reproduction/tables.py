@@ -19,12 +19,12 @@ SCORES = {
 class Found(NamedTuple):
     """What there is of an experiment."""
 
-    records: dict  # (data, method, changes) -> {seed: record}
+    records: dict  # (data, method, changes) -> {seed: record}, in the order of the plan
     reasons: dict  # (data, method, changes) -> why there is none, or not of all seeds
 
     def values(self, what, score) -> dict:
         """{seed: value} of a score."""
-        having = self.records.get(what, {}).items()
+        having = self.records[what].items()
         return {
             seed: record["scores"][score]["value"]
             for seed, record in having
@@ -73,7 +73,7 @@ def _not_run(found, what):
 
 
 def _seeds(found, what):
-    return str(len(found.records.get(what, ())))
+    return str(len(found.records[what]))
 
 
 def quality(experiment, found: Found) -> list[str]:
@@ -84,7 +84,7 @@ def quality(experiment, found: Found) -> list[str]:
         what = (data, method, ())
         told = [paper.TABLE1[score][method].get(data, "-") for score in ("is", "fid")]
         name = [data, paper.shown(method)]
-        if not found.records.get(what):
+        if not found.records[what]:
             reason = _not_run(found, what)
             rows.append([*name, reason, told[0], "", told[1], "", "", "0"])
             continue
@@ -109,7 +109,7 @@ def scores(experiment, found: Found) -> list[str]:
         row = [data, paper.shown(method)]
         for score in shown:
             ours = mean_std(found.values(what, score).values())
-            row.append(ours if found.records.get(what) else _not_run(found, what))
+            row.append(ours if found.records[what] else _not_run(found, what))
             if _published(experiment, score):
                 value = paper.FIGURE6.get((data, method), {}).get(score)
                 row.append(str(value) if value else "-")
@@ -134,7 +134,7 @@ def pairs(experiment, found: Found) -> list[str]:
             mean, half, n = paired_difference(*values)
             row = [score, paper.shown(base)]
             row += [
-                mean_std(v.values()) if found.records.get(what) else _not_run(found, what)
+                mean_std(v.values()) if found.records[what] else _not_run(found, what)
                 for v, what in zip(values, (plain, ours), strict=True)
             ]
             shared = [values[0][s] for s in set(values[0]) & set(values[1])]
@@ -153,7 +153,7 @@ def structures(experiment, found: Found) -> list[str]:
     for data, method in experiment.runs:
         what = (data, method, ())
         row = [mean_std(found.values(what, s).values()) for s in shown]
-        if not found.records.get(what):
+        if not found.records[what]:
             row = [_not_run(found, what), *[""] * (len(row) - 1)]
         rows.append([data, paper.shown(method), *row, _seeds(found, what)])
     return _table(head, rows)
@@ -162,17 +162,15 @@ def structures(experiment, found: Found) -> list[str]:
 def tuning(experiment, found: Found) -> list[str]:
     """Every setting that was tried; the best of each method by the first score is marked."""
     head = ("method", "setting", *experiment.scores, "best")
-    tried = [*found.reasons, *found.records]
     rows = []
-    for what in dict.fromkeys(tried):
+    for what in sorted(found.records, key=lambda what: what[1]):
         values = [found.values(what, s) for s in experiment.scores]
         row = [mean_std(v.values()) for v in values]
-        if not found.records.get(what):
+        if not found.records[what]:
             row = [_not_run(found, what), *[""] * (len(row) - 1)]
         setting = ", ".join(f"{field} {value}" for field, value in what[2])
         mark = "best" if what == best(found, what[1], experiment.scores[0]) else ""
         rows.append([paper.shown(what[1]), setting, *row, mark])
-    rows.sort(key=lambda row: row[0])
     return _table(head, rows)
 
 
