@@ -8,23 +8,38 @@ from cvae_jax.distributions import kl_to_standard_normal
 from cvae_jax.writers import read_metrics
 
 _STEPS = 11  # images a traversal row
-_CODES = 10_000  # codes that the labels of the traversals are computed from
+_USED = 0.05  # nats of KL; a latent with less tells nothing
+CODES = 10_000  # codes that the labels of the traversals are computed from
 _CURVES = ("recon", "kl", "elbo", "mi", "tc", "generator_loss")
+
+
+def what_codes_hold(mean, logvar, factors, factor_names) -> tuple[np.ndarray, list[str]]:
+    """Each latent's KL in nats, [d], and what it tells of.
+
+    That is the factor that it knows most about, as a share of the factor's entropy; "unused" where
+    there is next to no KL, "" where the data have no labels.
+
+    Args:
+      mean: posterior means [n, d].
+      logvar: their log variances [n, d].
+      factors: class labels [n, k].
+      factor_names: k of them; none: the data have no labels.
+    """
+    kl = np.asarray(kl_to_standard_normal(mean, logvar)).mean(axis=0)  # [d]
+    if not factor_names:
+        return kl, ["" if x > _USED else "unused" for x in kl]
+    entropies = [np.unique(f, return_counts=True)[1] / len(f) for f in factors.T]
+    entropies = np.array([-np.sum(p * np.log(p)) for p in entropies])
+    information = metrics.mutual_information(mean, factors) / entropies  # [d, k]
+    best = [factor_names[row.argmax()] for row in information]
+    return kl, [name if x > _USED else "unused" for name, x in zip(best, kl, strict=True)]
 
 
 def _labels(mean, logvar, factors, factor_names):
     """A label for each latent: its KL and, of labelled data, the factor it knows most about."""
-    kl = np.asarray(kl_to_standard_normal(mean, logvar)).mean(axis=0)  # [d]
-    if not factor_names:
-        return [f"$z_{{{j + 1}}}$  KL {kl[j]:.2f}" for j in range(len(kl))]
-    entropies = [np.unique(f, return_counts=True)[1] / len(f) for f in factors.T]
-    entropies = np.array([-np.sum(p * np.log(p)) for p in entropies])
-    information = metrics.mutual_information(mean, factors) / entropies  # [d, k]
-    names = [
-        factor_names[row.argmax()] if kl[j] > 0.05 else "unused"
-        for j, row in enumerate(information)
-    ]
-    return [f"$z_{{{j + 1}}}$  KL {kl[j]:.2f}  {names[j]}" for j in range(len(kl))]
+    kl, names = what_codes_hold(mean, logvar, factors, factor_names)
+    labels = [f"$z_{{{j + 1}}}$  KL {x:.2f}" for j, x in enumerate(kl)]
+    return [f"{a}  {b}" for a, b in zip(labels, names, strict=True)] if factor_names else labels
 
 
 def _rows(scores):
@@ -85,11 +100,11 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
 
     values = np.linspace(-1, 1, _STEPS) * config.eval.traversal_range
     # From the middle of the codes: at their rim every move leads to where no image is.
-    typical = mean[pick[np.argmin(np.sum(mean[pick[:_CODES]] ** 2, axis=1))]]
+    typical = mean[pick[np.argmin(np.sum(mean[pick[:CODES]] ** 2, axis=1))]]
     grid = np.tile(typical, (latents, _STEPS, 1))  # [d, steps, d]
     grid[np.arange(latents), :, np.arange(latents)] = values
     moved = np.asarray(decode(params, grid.reshape(-1, latents).astype(np.float32)))
-    some = pick[:_CODES]
+    some = pick[:CODES]
     paths.append(
         plots.traversals(
             folder / "traversals.png",
