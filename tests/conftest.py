@@ -41,6 +41,7 @@ pytest_plugins = ["whole_runs", "damage"]
 TOGETHER = {
     "test_main.py": "runs",
     "test_processes.py": "runs",
+    "test_report.py": "runs",
     "test_soak.py": "runs",
     "test_evaluate.py": "evaluate",
     "test_notebook.py": "notebook",

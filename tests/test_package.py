@@ -39,6 +39,18 @@ MAY = {
     "metrics": ("metrics", "objectives.density_ratio"),
     "datasets": ("datasets", "errors", "command_line", "torch_file"),
     "torch_file": ("errors",),
+    "report": (
+        "report",
+        "batches",
+        "command_line",
+        "compilation",
+        "datasets",
+        "defaults",
+        "errors",
+        "loading",
+        "pictures",
+        "workdir",
+    ),
 }
 
 

@@ -26,7 +26,7 @@ class Report(NamedTuple):
 def _number(value: float) -> str:
     if not math.isfinite(value):
         return "not finite"
-    decimals = 3 if abs(value) < 10 else 1 if abs(value) < 1000 else 0
+    decimals = 0 if value == round(value) or abs(value) >= 1000 else 1 if abs(value) >= 10 else 3
     return f"{value:,.{decimals}f}".replace("-", "−")
 
 

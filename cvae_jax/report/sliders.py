@@ -35,10 +35,9 @@ class Explorer(NamedTuple):
 def _slider(j: int, latent: Latent, limit: float) -> str:
     name = f"z{j + 1}"
     unused = ' class="unused"' if latent.holds == _UNUSED else ""
-    kl = f"{latent.kl:.2f} nats"
-    what = f"{html.escape(latent.holds)}, {kl}" if latent.holds else kl
     return (
-        f'<li{unused}><label for="{name}"><i>z</i><sub>{j + 1}</sub> <small>{what}</small></label>'
+        f'<li{unused}><label for="{name}"><span><i>z</i><sub>{j + 1}</sub> '
+        f"{html.escape(latent.holds)}</span> <small>{latent.kl:.2f} nats</small></label>"
         f'<input type="range" id="{name}" data-latent="{j}" min="{-limit:g}" max="{limit:g}" '
         f'step="0.05" value="0"><output for="{name}">0.00</output></li>'
     )
@@ -70,10 +69,11 @@ def section(explorer: Explorer | str) -> str:
 <canvas id="picture" width="{explorer.size}" height="{explorer.size}" role="img"
  aria-label="the image that the decoder makes of the codes"></canvas>
 <div>
-<h3 id="starts">Start from an image of the data</h3>
+<h3 id="starts">Start from an image</h3>
 <div class="starts" role="group" aria-labelledby="starts">{starts}</div>
-<div class="actions"><button type="button" id="zero">All zero</button>
-<button type="button" id="draw">Draw at random</button>{_category(explorer.categories)}</div>
+<div class="actions"><button type="button" id="zero">Zero</button>
+<button type="button" id="draw" title="codes drawn from the prior">Random</button>
+{_category(explorer.categories)}</div>
 </div>
 </div>
 <ul class="latents">
