@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import py_mini_racer
 import pytest
+from damage import JSON, cases, refused
 
 from cvae_jax import gan_networks, loading, networks
 from cvae_jax.datasets import pipeline
@@ -458,8 +459,12 @@ def test_several_seeds_have_a_report_each(run, data_dir, tmp_path):
             lambda run: write_json(run / "results.json", {"step": 3, "scores": {}}),
             "is damaged",
         ),
+        (
+            lambda run: write_json(run / "results.json", RESULTS),
+            "cvae_jax.evaluate --workdir=",
+        ),
     ],
-    ids=["no_results", "no_checkpoint", "no_run", "half", "a_score", "no_data"],
+    ids=["no_results", "no_checkpoint", "no_run", "half", "a_score", "no_data", "no_pictures"],
 )
 def test_runs_without_a_report_are_told_what_makes_one(run, change, message):
     change(run)
@@ -468,6 +473,39 @@ def test_runs_without_a_report_are_told_what_makes_one(run, change, message):
     assert "\n" not in str(caught.value)
     assert str(run) in str(caught.value)
     assert not (run / "report.html").exists()
+
+
+@cases("content", JSON)
+def test_damaged_results(tmp_path, content):
+    path = tmp_path / "results.json"
+    path.write_bytes(content)
+    refused(lambda: report._results(path), path, "damaged")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scores": {"mig": SCORE | {"value": "much"}}},
+        {"scores": {"mig": SCORE | {"value": 10**400}}},
+        {"scores": {"mig": SCORE | {"samples": None}}},
+        {"scores": {"mig": SCORE | {"definition": 3}}},
+        {"data": {"name": "a"}},
+        {"data": None},
+        {"versions": []},
+        {"device": 1},
+    ],
+    ids=str,
+)
+def test_results_with_a_wrong_part(tmp_path, change):
+    path = tmp_path / "results.json"
+    write_json(path, RESULTS)
+    assert page.page(made_of(report._results(path)))
+    write_json(path, RESULTS | change)
+    refused(lambda: report._results(path), path, "damaged")
+
+
+def made_of(results):
+    return page.Report("run", "", results, {}, "No sliders.", {}, {})
 
 
 def test_scores_of_another_step_are_told_of(run, data_dir):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from cvae_jax import batches, command_line, compilation, defaults, loading, pictures
 from cvae_jax.datasets import pipeline
-from cvae_jax.errors import UserError
+from cvae_jax.errors import UserError, first_line
 from cvae_jax.report import layers, page, sliders
 from cvae_jax.report.words import PICTURES
 from cvae_jax.workdir import damaged, flat, read_config, read_results, write_text
@@ -25,27 +25,32 @@ _MOST_WEIGHTS = 1_200_000  # 3.2 MB of the page, half of what a page may have
 _NORMAL = 3.0  # sliders of normal codes go at least so far
 
 
-def _results(path: Path) -> dict:
-    """The results.json of a whole evaluation.
+def _no_scores(path: Path) -> UserError:
+    return UserError(
+        f"{path} has no scores and pictures yet: python -m cvae_jax.evaluate --workdir={path} "
+        "makes them, from the run's last checkpoint"
+    )
+
+
+def _results(file: Path) -> dict:
+    """The content of a results.json, as far as a page shows it.
 
     Raises:
-      UserError: there is none, or it is damaged.
+      UserError: it is damaged.
     """
-    file = path / "results.json"
-    if not file.exists():
-        raise UserError(
-            f"{path} has no scores yet: `python -m cvae_jax.evaluate --workdir={path}` makes them "
-            "and the pictures, from the run's last checkpoint"
-        )
     results = read_results(file)
     try:
         for score in results["scores"].values():
-            float(score["value"]), float(score.get("std", 0))
-            str.lower(score["definition"]), int(score["samples"])
-        str.lower(results["data"]["source"]), str.lower(results["data"]["name"])
-        dict.keys(results["versions"]), str.lower(results["device"])
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise damaged(file, f"{type(error).__name__}: {error}") from None
+            for number in (score["value"], score["samples"], score.get("std", 0.0)):
+                if type(number) not in (int, float):
+                    raise TypeError(f"{number!r} is no number")
+                float(number)
+            str.strip(score["definition"])
+        for text in (results["data"]["name"], results["data"]["source"], results["device"]):
+            str.strip(text)
+        dict.items(results["versions"])
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise damaged(file, f"{type(error).__name__}: {first_line(error)}") from None
     return results
 
 
@@ -118,7 +123,11 @@ def _report(path, config, results, notes, explorer) -> page.Report:
 
 def _of_one(path: Path, dataset=None, data_dir="") -> Path:
     """Write the report of a run of one seed."""
-    results, model = _results(path), loading.load(path)
+    if not (path / "results.json").exists():
+        raise _no_scores(path)
+    results, model = _results(path / "results.json"), loading.load(path)
+    if "pictures" not in results:  # scores that were asked for by name, and nothing else
+        raise _no_scores(path)
     config = model.config
     if dataset is None:
         dataset = pipeline.load(config.data.name, config.data.size, data_dir or config.data.dir)
@@ -151,7 +160,7 @@ def write(workdir, data_dir="") -> Path:
         raise UserError(
             f"{path} has no scores of all seeds yet: the command that began it goes on to its end"
         )
-    results = _results(path)
+    results = _results(path / "results.json")
     dataset = pipeline.load(config.data.name, config.data.size, data_dir or config.data.dir)
     seeds, notes = {}, []
     for seed in range(config.seed, config.seed + config.num_seeds):
