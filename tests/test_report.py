@@ -14,13 +14,13 @@ import py_mini_racer
 import pytest
 from damage import JSON, cases, refused
 
-from cvae_jax import gan_networks, loading, networks
+from cvae_jax import build, gan_networks, loading, networks, plots
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.infogan import infogan
 from cvae_jax.objectives.vae import vae
 from cvae_jax.report import __main__ as report
-from cvae_jax.report import layers, markup, page, sliders
+from cvae_jax.report import layers, markup, page, sliders, words
 from cvae_jax.workdir import read_json, write_json
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
@@ -393,6 +393,11 @@ def test_a_large_generator_is_told_of():
     assert sliders.scripts(found) == ""
 
 
+def test_words_are_of_what_there_is():
+    assert set(words.METHODS) == set(build.METHODS)
+    assert all(name in plots.__all__ for name in words.PICTURES)
+
+
 # Runs
 
 
@@ -473,6 +478,12 @@ def test_runs_without_a_report_are_told_what_makes_one(run, change, message):
     assert "\n" not in str(caught.value)
     assert str(run) in str(caught.value)
     assert not (run / "report.html").exists()
+
+
+def test_data_that_are_no_longer_the_runs(run):
+    colours = np.zeros((9, 16, 16, 3), np.uint8)
+    dataset = conftest.in_memory(colours, np.zeros((9, 0), np.int32), ())
+    refused(lambda: report._of_one(run, dataset), run, "1 channel", "has 3")
 
 
 @cases("content", JSON)

@@ -17,7 +17,7 @@ from cvae_jax import batches, command_line, compilation, defaults, loading, pict
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError, first_line
 from cvae_jax.report import layers, page, sliders
-from cvae_jax.report.words import PICTURES
+from cvae_jax.report.words import METHODS, PICTURES
 from cvae_jax.workdir import damaged, flat, read_config, read_results, write_text
 
 _STARTS = 8
@@ -99,7 +99,7 @@ def explorer(model, dataset) -> sliders.Explorer | str:
 
 
 def _method(config) -> str:
-    name = config.objective.name.replace("_", "-")
+    name = METHODS[config.objective.name]
     if not config.cascade.weight:
         return name
     return f"{name} with the cascade, structure {config.cascade.structure or 'independent'}"
@@ -111,7 +111,7 @@ def _report(path, config, results, notes, explorer) -> page.Report:
     drawn = {name: path / "plots" / f"{name}.png" for name in PICTURES}
     return page.Report(
         name=path.resolve().name,
-        subtitle=f"{_method(config)}; {data}, {size}x{size}, step {results['step']:,}",
+        subtitle=f"{_method(config)} · {data}, {size}x{size} · step {results['step']:,}",
         results=results,
         pictures={name: file.read_bytes() for name, file in drawn.items() if file.is_file()},
         explorer=explorer,
@@ -131,6 +131,11 @@ def _of_one(path: Path, dataset=None, data_dir="") -> Path:
     config = model.config
     if dataset is None:
         dataset = pipeline.load(config.data.name, config.data.size, data_dir or config.data.dir)
+    if dataset.channels != model.channels:
+        raise UserError(
+            f"{path} was trained on images of {model.channels} channel(s) and {dataset.source} has "
+            f"{dataset.channels}: put the run's data back"
+        )
     notes = ()
     if model.step != results["step"]:
         notes = (

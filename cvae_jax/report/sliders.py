@@ -39,7 +39,7 @@ def _slider(j: int, latent: Latent, limit: float) -> str:
         f'<li{unused}><label for="{name}"><span><i>z</i><sub>{j + 1}</sub> '
         f"{html.escape(latent.holds)}</span> <small>{latent.kl:.2f} nats</small></label>"
         f'<input type="range" id="{name}" data-latent="{j}" min="{-limit:g}" max="{limit:g}" '
-        f'step="0.05" value="0"><output for="{name}">0.00</output></li>'
+        f'step="0.05" value="0"><output for="{name}" aria-live="off">0.00</output></li>'
     )
 
 
