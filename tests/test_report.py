@@ -166,7 +166,7 @@ def made():
 class Balanced(html.parser.HTMLParser):
     """Fails at a tag that closes another one, and keeps tags and text."""
 
-    EMPTY = ("meta", "link", "input", "img", "br")
+    EMPTY = ("meta", "link", "input", "img", "wbr")
 
     def __init__(self):
         super().__init__()
@@ -444,6 +444,7 @@ def test_several_seeds_have_a_report_each(run, data_dir, tmp_path):
     assert links == ["seed_0/report.html", "seed_1/report.html"]
     assert all('id="weights"' in (both / link).read_text() for link in links)
     assert "Seed 2 has no scores" in parser.text
+    assert "both/seed_0" in parsed((both / links[0]).read_text()).text
     assert 'id="weights"' not in path.read_text()
 
 

@@ -108,9 +108,10 @@ def _method(config) -> str:
 def _report(path, config, results, notes, explorer) -> page.Report:
     data = results["data"]["source"]
     size = config.data.size
+    parts = path.resolve().parts
     drawn = {name: path / "plots" / f"{name}.png" for name in PICTURES}
     return page.Report(
-        name=path.resolve().name,
+        name="/".join(parts[-2:]) if parts[-1] == f"seed_{config.seed}" else parts[-1],
         subtitle=f"{_method(config)} · {data}, {size}x{size} · step {results['step']:,}",
         results=results,
         pictures={name: file.read_bytes() for name, file in drawn.items() if file.is_file()},

@@ -21,9 +21,10 @@ def png(content: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
-def code(text) -> str:
-    """Text as code."""
-    return f"<code>{html.escape(str(text))}</code>"
+def code(text: str) -> str:
+    """Text as code, which may go on in the next line after a point or an underscore."""
+    text = html.escape(text).replace(".", ".<wbr>").replace("_", "_<wbr>")
+    return f"<code>{text}</code>"
 
 
 def section(name: str, heading: str, text: str, body: str) -> str:
