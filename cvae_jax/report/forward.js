@@ -60,8 +60,9 @@ function filled(side, bias) {
   return y;
 }
 
-// Every pixel (i, j) of x is laid, times the kernel's square of taps, over y from (first + stride i,
-// first + stride j) on; what falls beside y is dropped. Tap by tap: one tap's weights stay in cache.
+// Every pixel (i, j) of x is laid, times the kernel's square of taps, over y from row
+// first + stride i and column first + stride j on; what falls beside y is dropped. Tap by tap, as
+// one tap's weights stay in the cache.
 function spread(layer, x, width, stride, first, flipped) {
   const { side, inputs, outputs, bias } = layer;
   const size = stride * side, taps = width * width, y = filled(size, bias);
