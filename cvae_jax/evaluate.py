@@ -139,6 +139,7 @@ def evaluate_run(
     log.info("%s", table(results | {"scores": found}))
     if names is None:
         log.info("pictures: %s", "  ".join(str(path) for path in paths))
+        log.info("a page with sliders: python -m cvae_jax.report --workdir=%s", workdir)
     return results
 
 

@@ -100,7 +100,10 @@ def restore(workdir):
     with checkpoints.open_checkpoints(path, read_only=True) as manager:
         restored = checkpoints.restore(manager, state)
     if restored is None:
-        raise UserError(f"{path} holds no checkpoint yet")
+        raise UserError(
+            f"{path} holds no checkpoint yet: the command that began it, python -m cvae_jax.main "
+            f"--config=... --workdir={path}, goes on to its first"
+        )
     return config, info, objective, restored
 
 

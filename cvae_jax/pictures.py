@@ -10,22 +10,37 @@ from cvae_jax.writers import read_metrics
 _STEPS = 11  # images a traversal row
 _HALF = 21  # frames from one end of an animated traversal to the other
 _CELLS = 20  # latents that are animated at most
-_CODES = 10_000  # codes that the labels of the traversals are computed from
+_USED = 0.05  # nats of KL; a latent with less tells nothing
+CODES = 10_000  # codes that the labels of the traversals are computed from
 _CURVES = ("recon", "kl", "elbo", "mi", "tc", "generator_loss")
 
 
-def _labels(mean, kl, factors, factor_names):
-    """A label for each latent: its KL [d] and, of labelled data, the factor it knows most about."""
+def what_codes_hold(mean, logvar, factors, factor_names) -> tuple[np.ndarray, list[str]]:
+    """Each latent's KL in nats, [d], and what it tells of.
+
+    That is the factor that it knows most about, as a share of the factor's entropy; "unused" where
+    there is next to no KL, "" where the data have no labels.
+
+    Args:
+      mean: posterior means [n, d].
+      logvar: their log variances [n, d].
+      factors: class labels [n, k].
+      factor_names: k of them; none: the data have no labels.
+    """
+    kl = np.asarray(kl_to_standard_normal(mean, logvar)).mean(axis=0)  # [d]
     if not factor_names:
-        return [f"$z_{{{j + 1}}}$  KL {kl[j]:.2f}" for j in range(len(kl))]
+        return kl, ["" if x > _USED else "unused" for x in kl]
     entropies = [np.unique(f, return_counts=True)[1] / len(f) for f in factors.T]
     entropies = np.array([-np.sum(p * np.log(p)) for p in entropies])
     information = metrics.mutual_information(mean, factors) / entropies  # [d, k]
-    names = [
-        factor_names[row.argmax()] if kl[j] > 0.05 else "unused"
-        for j, row in enumerate(information)
-    ]
-    return [f"$z_{{{j + 1}}}$  KL {kl[j]:.2f}  {names[j]}" for j in range(len(kl))]
+    best = [factor_names[row.argmax()] for row in information]
+    return kl, [name if x > _USED else "unused" for name, x in zip(best, kl, strict=True)]
+
+
+def _labels(kl, names):
+    """A label for each latent: its KL and, of labelled data, the factor it knows most about."""
+    labels = [f"$z_{{{j + 1}}}$  KL {x:.2f}" for j, x in enumerate(kl)]
+    return [f"{a}  {b}" if b else a for a, b in zip(labels, names, strict=True)]
 
 
 def _rows(scores):
@@ -104,14 +119,15 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
     values = np.linspace(-1, 1, _STEPS)
     swing = np.sin(np.linspace(-0.5, 0.5, _HALF) * np.pi)  # slow at the ends, as a pendulum is
     moves = config.eval.traversal_range * np.concatenate([values, swing])
-    some = pick[:_CODES]
-    kl = np.asarray(kl_to_standard_normal(mean[some], logvar[some])).mean(axis=0)  # [d]
+    some = pick[:CODES]
+    kl, names = what_codes_hold(
+        mean[some], logvar[some], dataset.factors[some], dataset.factor_names
+    )
     order = np.argsort(-kl, kind="stable")  # the most active first
     # From the middle of the codes: at their rim every move leads to where no image is.
     typical = mean[some[np.argmin(np.sum(mean[some] ** 2, axis=1))]]
     rows = moved(lambda z: decode(params, z), typical, order, moves)
-    labels = _labels(mean[some], kl, dataset.factors[some], dataset.factor_names)
-    labels = [labels[j] for j in order]
+    labels = [_labels(kl, names)[j] for j in order]
     # What the picture shows, for other pictures.
     np.savez_compressed(
         folder / "traversals.npz",

@@ -18,18 +18,23 @@ WEIGHTS = "weights.npz"  # of an exported model
 FREE = ("data.dir", "steps_per_call", "wandb")
 
 
-def write_json(path: Path, content) -> None:
-    """Write content whole or not at all: to a temporary file, then renamed."""
+def write_text(path: Path, text: str) -> Path:
+    """Write text whole or not at all: to a temporary file, then renamed; returns the path."""
     temporary = path.with_name(path.name + ".tmp")
     try:
-        with temporary.open("w") as file:
-            json.dump(content, file, indent=2)
-            file.write("\n")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         raise UserError(f"can't write {path}: {error.strerror}; free space or mend it") from None
+    return path
+
+
+def write_json(path: Path, content) -> None:
+    """Write content as `write_text` does."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_json(path: Path):

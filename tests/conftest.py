@@ -42,6 +42,7 @@ TOGETHER = {
     "test_main.py": "runs",
     "test_processes.py": "runs",
     "test_reproduce.py": "runs",
+    "test_report.py": "runs",
     "test_soak.py": "runs",
     "test_evaluate.py": "evaluate",
     "test_export.py": "export",

@@ -1,6 +1,7 @@
 """What the package promises as a whole: imports, layering, the README."""
 
 import ast
+import configparser
 import os
 import re
 import subprocess
@@ -41,6 +42,18 @@ MAY = {
     "metrics": ("metrics", "objectives.density_ratio"),
     "datasets": ("datasets", "errors", "command_line", "torch_file"),
     "torch_file": ("errors",),
+    "report": (
+        "report",
+        "batches",
+        "command_line",
+        "compilation",
+        "datasets",
+        "defaults",
+        "errors",
+        "loading",
+        "pictures",
+        "workdir",
+    ),
 }
 
 
@@ -124,6 +137,16 @@ print(found.count("/jax/compilation_cache/cache_hits"))
     assert hits[0] == 0
     assert hits[1] > 0
     assert list((tmp_path / "cvae_jax" / "compiled").iterdir())
+
+
+def test_a_wheel_has_every_file():
+    setup = configparser.ConfigParser()
+    setup.read("setup.cfg")
+    data = setup["options.package_data"]
+    for path in ROOT.rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            patterns = data[".".join(path.parent.parts)].split(", ")
+            assert any(path.match(pattern) for pattern in patterns), path
 
 
 def test_public_names_exist():

@@ -1,0 +1,196 @@
+"""A run as one page with sliders: `python -m cvae_jax.report --workdir=runs/dsprites-quick`.
+
+Writes report.html into the run's folder: scores in plain words, pictures, the config, and the
+explorer, in which the decoder itself runs. It opens from the disk, without a network.
+"""
+
+import argparse
+import io
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from PIL import Image
+
+from cvae_jax import batches, command_line, compilation, defaults, loading, pictures
+from cvae_jax.datasets import pipeline
+from cvae_jax.errors import UserError, first_line
+from cvae_jax.report import layers, page, sliders
+from cvae_jax.report.words import METHODS, PICTURES
+from cvae_jax.workdir import damaged, flat, read_config, read_results, write_text
+
+_STARTS = 8
+_MOST_WEIGHTS = 1_200_000  # 3.2 MB of the page, half of what a page may have
+_NORMAL = 3.0  # sliders of normal codes go at least so far
+
+
+def _no_scores(path: Path) -> UserError:
+    return UserError(
+        f"{path} has no scores and pictures yet: python -m cvae_jax.evaluate --workdir={path} "
+        "makes them, from the run's last checkpoint"
+    )
+
+
+def _results(file: Path) -> dict:
+    """The content of a results.json, as far as a page shows it.
+
+    Raises:
+      UserError: it is damaged.
+    """
+    results = read_results(file)
+    try:
+        for score in results["scores"].values():
+            for number in (score["value"], score["samples"], score.get("std", 0.0)):
+                if type(number) not in (int, float):
+                    raise TypeError(f"{number!r} is no number")
+                float(number)
+            str.strip(score["definition"])
+        for text in (results["data"]["name"], results["data"]["source"], results["device"]):
+            str.strip(text)
+        dict.items(results["versions"])
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise damaged(file, f"{type(error).__name__}: {first_line(error)}") from None
+    return results
+
+
+def _png(pixels) -> bytes:
+    """uint8 [H, W, 1 or 3] as a PNG."""
+    file = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def explorer(model, dataset) -> sliders.Explorer | str:
+    """What the sliders of a model need, or why it has none.
+
+    Args:
+      model: a `loading.Model`.
+      dataset: see `datasets.pipeline.Dataset`.
+    """
+    config, size = model.config, dataset.size
+    gan = config.objective.name == "infogan"
+    categories = config.objective.infogan.categories if gan else 0
+    stack = layers.decoder_layers(model.params.model, config.objective.latents + categories, size)
+    count = layers.num_weights(stack)
+    if count > _MOST_WEIGHTS:
+        return (
+            f"This run has no sliders: its generator has {count / 1e6:.1f} million weights, more "
+            f"than the {_MOST_WEIGHTS / 1e6:.1f} million that fit into a page."
+        )
+    # The rows, and the order of them, that the run's pictures have.
+    rows = np.random.default_rng(config.seed).permutation(len(dataset.factors))[: pictures.CODES]
+    some = dataset._replace(factors=dataset.factors[rows], pixels=dataset.pixels[rows])
+    mean, logvar = batches.encode_all(model.objective, model.params, some, jax.local_devices())
+    kl, holds = pictures.what_codes_hold(mean, logvar, some.factors, some.factor_names)
+    codes = mean[:_STARTS].round(3)
+    images = some.images(np.arange(len(codes)))
+    farthest = max(config.eval.traversal_range, 0.0 if gan else _NORMAL, np.abs(codes).max())
+    return sliders.Explorer(
+        plan=layers.plan(stack),
+        weights=layers.weights(stack),
+        size=size,
+        latents=[sliders.Latent(float(x), name) for x, name in zip(kl, holds, strict=True)],
+        limit=float(np.ceil(farthest)),
+        prior="uniform" if gan else "normal",
+        categories=categories,
+        starts=[(_png(x), z.tolist()) for x, z in zip(images, codes.astype(float), strict=True)],
+    )
+
+
+def _method(config) -> str:
+    name = METHODS[config.objective.name]
+    if not config.cascade.weight:
+        return name
+    return f"{name} with the cascade, structure {config.cascade.structure or 'independent'}"
+
+
+def _report(path, config, results, notes, explorer) -> page.Report:
+    data = results["data"]["source"]
+    size = config.data.size
+    parts = path.resolve().parts
+    drawn = {name: path / "plots" / f"{name}.png" for name in PICTURES}
+    return page.Report(
+        name="/".join(parts[-2:]) if parts[-1] == f"seed_{config.seed}" else parts[-1],
+        subtitle=f"{_method(config)} · {data}, {size}x{size} · step {results['step']:,}",
+        results=results,
+        pictures={name: file.read_bytes() for name, file in drawn.items() if file.is_file()},
+        explorer=explorer,
+        config=dict(flat(config.to_dict())),
+        defaults=dict(flat(defaults.get_config().to_dict())),
+        notes=notes,
+    )
+
+
+def _of_one(path: Path, dataset=None, data_dir="") -> Path:
+    """Write the report of a run of one seed."""
+    if not (path / "results.json").exists():
+        raise _no_scores(path)
+    results, model = _results(path / "results.json"), loading.load(path)
+    if "pictures" not in results:  # scores that were asked for by name, and nothing else
+        raise _no_scores(path)
+    config = model.config
+    if dataset is None:
+        dataset = pipeline.load(config.data.name, config.data.size, data_dir or config.data.dir)
+    if dataset.channels != model.channels:
+        raise UserError(
+            f"{path} was trained on images of {model.channels} channel(s) and {dataset.source} has "
+            f"{dataset.channels}: put the run's data back"
+        )
+    notes = ()
+    if model.step != results["step"]:
+        notes = (
+            f"The scores and pictures are of step {results['step']:,}, the sliders of step "
+            f"{model.step:,}: python -m cvae_jax.evaluate --workdir={path} scores the latter.",
+        )
+    report = _report(path, config, results, notes, explorer(model, dataset))
+    return write_text(path / "report.html", page.page(report))
+
+
+def write(workdir, data_dir="") -> Path:
+    """Write a run's report.html, of several seeds one for each and one for all; returns its path.
+
+    Args:
+      workdir: the run's folder.
+      data_dir: where data are kept; "": the run's.
+
+    Raises:
+      UserError: it is not a run's folder, has no checkpoint or no scores yet, a file of it is
+        damaged, or the data are not to be had.
+    """
+    path = Path(workdir)
+    config = read_config(path)
+    if config.num_seeds == 1:
+        return _of_one(path, data_dir=data_dir)
+    if not (path / "results.json").exists():
+        raise UserError(
+            f"{path} has no scores of all seeds yet: the command that began it goes on to its end"
+        )
+    results = _results(path / "results.json")
+    dataset = pipeline.load(config.data.name, config.data.size, data_dir or config.data.dir)
+    seeds, notes = {}, []
+    for seed in range(config.seed, config.seed + config.num_seeds):
+        folder = f"seed_{seed}"
+        if (path / folder / "results.json").exists():
+            _of_one(path / folder, dataset)
+            seeds[f"seed {seed}"] = f"{folder}/report.html"
+        else:
+            notes.append(f"Seed {seed} has no scores: it diverged, or was not evaluated.")
+    report = _report(path, config, results, tuple(notes), "")
+    return write_text(path / "report.html", page.page(report, seeds))
+
+
+def main(argv) -> None:
+    """Write a report as the command line asks."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cvae_jax.report", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--workdir", required=True, help="a trained run")
+    parser.add_argument("--data_dir", default="", help="where data are kept; default: the run's")
+    args = parser.parse_args(argv[1:])
+    compilation.keep_programs()
+    print(write(args.workdir, args.data_dir))
+
+
+if __name__ == "__main__":
+    sys.exit(command_line.run(main, sys.argv))

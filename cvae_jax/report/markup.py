@@ -1,0 +1,45 @@
+"""Pieces of a page. Text is escaped here; what is called body or cell is HTML already."""
+
+import base64
+import html
+import json
+from importlib import resources
+
+
+def read(name: str) -> str:
+    """A file that lies beside this one."""
+    return (resources.files("cvae_jax.report") / name).read_text(encoding="utf-8")
+
+
+def data(content) -> str:
+    """JSON that can't end the script that it stands in."""
+    return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def png(content: bytes) -> str:
+    """An image as an address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+def code(text: str) -> str:
+    """Text as code, which may go on in the next line after a point or an underscore."""
+    text = html.escape(text).replace(".", ".<wbr>").replace("_", "_<wbr>")
+    return f"<code>{text}</code>"
+
+
+def section(name: str, heading: str, text: str, body: str) -> str:
+    """A section with a sentence under its heading."""
+    text = f"\n<p>{html.escape(text)}</p>" if text else ""
+    return f'<section id="{name}">\n<h2>{html.escape(heading)}</h2>{text}\n{body}\n</section>'
+
+
+def table(heads, rows) -> str:
+    """Rows of cells under their heads."""
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def details(summary: str, body: str) -> str:
+    """What opens on request."""
+    return f"<details><summary>{html.escape(summary)}</summary>{body}</details>"

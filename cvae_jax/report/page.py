@@ -1,0 +1,133 @@
+"""The report as one HTML page: facts in, text out. Nothing in it is fetched from elsewhere."""
+
+import html
+import json
+import math
+import string
+from typing import NamedTuple
+
+from cvae_jax.report import markup, sliders
+from cvae_jax.report.words import PICTURES, SCORES
+
+
+class Report(NamedTuple):
+    """What a page tells of a run."""
+
+    name: str
+    subtitle: str
+    results: dict  # the content of results.json
+    pictures: dict[str, bytes]  # names of words.PICTURES -> PNG
+    explorer: sliders.Explorer | str  # or why there is none
+    config: dict  # the fields by their dotted names
+    defaults: dict
+    notes: tuple[str, ...] = ()
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "not finite"
+    decimals = 0 if value == round(value) or abs(value) >= 1000 else 1 if abs(value) >= 10 else 3
+    return f"{value:,.{decimals}f}".replace("-", "−")
+
+
+def _value(score) -> str:
+    spread = f" <small>± {_number(score['std'])}</small>" if "std" in score else ""
+    return f"{_number(score['value'])}{spread}"
+
+
+def _bar(value: float) -> str:
+    share = min(max(value, 0), 1) if math.isfinite(value) else 0
+    return f'<span class="bar" aria-hidden="true"><i style="width:{100 * share:.0f}%"></i></span>'
+
+
+def _row(name, score, sentence, share) -> str:
+    bar = _bar(score["value"]) if share else ""
+    return (
+        f'<tr><th scope="row">{markup.code(name)}</th>'
+        f'<td class="value">{_value(score)}{bar}</td><td>{html.escape(sentence)}</td></tr>'
+    )
+
+
+def _scores(results) -> str:
+    scores, parts = results["scores"], []
+    for heading, words in SCORES.items():
+        rows = "".join(_row(n, scores[n], *of) for n, of in words.items() if n in scores)
+        if rows:
+            parts.append(f"<h3>{html.escape(heading)}</h3>")
+            parts.append(f'<table class="scores"><tbody>{rows}</tbody></table>')
+    every = [
+        (markup.code(name), _value(s), html.escape(s["definition"]), f"{s['samples']:,}")
+        for name, s in scores.items()
+    ]
+    definitions = markup.table(("score", "value", "definition", "images"), every)
+    parts.append(markup.details("Every score with its definition", definitions))
+    return markup.section("scores", "Scores", "", "\n".join(parts))
+
+
+def _pictures(pictures) -> list[str]:
+    sections = []
+    for name, (heading, caption) in PICTURES.items():
+        if name in pictures:
+            alt = html.escape(heading)
+            body = f'<figure><img src="{markup.png(pictures[name])}" alt="{alt}"></figure>'
+            sections.append(markup.section(name, heading, caption, body))
+    return sections
+
+
+def _config(config, defaults) -> str:
+    def fields(names, *columns):
+        return [
+            [markup.code(n), *(markup.code(json.dumps(c.get(n))) for c in columns)] for n in names
+        ]
+
+    changed = [name for name, value in config.items() if defaults.get(name) != value]
+    same = [name for name in config if name not in changed]
+    first = markup.table(("field", "this run", "default"), fields(changed, config, defaults))
+    rest = markup.table(("field", "value"), fields(same, config))
+    body = (first if changed else "") + markup.details("Fields that have their defaults", rest)
+    text = "What differs from the defaults." if changed else "Nothing differs from the defaults."
+    return markup.section("config", "Config", text, body)
+
+
+def _environment(results) -> str:
+    data, versions = results["data"], results["versions"]
+    rows = {
+        "data": f"{data['name']}: {data['source']}",
+        "device of the evaluation": results["device"],
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+    }
+    cells = [(html.escape(a), html.escape(b)) for a, b in rows.items()]
+    return markup.section("environment", "Environment", "", markup.table(("what", "which"), cells))
+
+
+def page(report: Report, seeds: dict[str, str] | None = None) -> str:
+    """The HTML of a run's report.
+
+    Args:
+      report: its facts.
+      seeds: of a run of several seeds, which has no sliders of its own: a seed's name -> the
+        address of that seed's report.
+    """
+    first = sliders.section(report.explorer)
+    if seeds is not None:
+        links = [
+            f'<li><a href="{html.escape(where)}">{html.escape(name)}</a></li>'
+            for name, where in seeds.items()
+        ]
+        text = "Each has a report, and in it sliders, of its own."
+        first = markup.section("seeds", "Seeds", text, f"<ul>{''.join(links)}</ul>")
+    sections = [
+        first,
+        _scores(report.results),
+        *_pictures(report.pictures),
+        _config(report.config, report.defaults),
+        _environment(report.results),
+    ]
+    return string.Template(markup.read("page.html")).substitute(
+        title=html.escape(report.name),
+        subtitle=html.escape(report.subtitle),
+        notes="\n".join(f'<p class="note">{html.escape(note)}</p>' for note in report.notes),
+        css=markup.read("page.css"),
+        sections="\n".join(sections),
+        scripts=sliders.scripts(report.explorer),
+    )

@@ -1,0 +1,101 @@
+"""The explorer's part of the page: a slider for each latent, and what explorer.js reads."""
+
+import html
+from typing import NamedTuple
+
+from cvae_jax.report import markup
+
+_UNUSED = "unused"
+_TEXT = (
+    "Move the sliders: each is one code of the model, and the picture is what its decoder makes of "
+    "them all. Those that say most about an image come first."
+)
+
+
+class Latent(NamedTuple):
+    """What stands beside a slider."""
+
+    kl: float  # nats
+    holds: str  # a factor's name, "" or "unused"
+
+
+class Explorer(NamedTuple):
+    """What the sliders need."""
+
+    plan: list[dict]  # see `layers.plan`
+    weights: str  # see `layers.weights`
+    size: int  # of the images, pixels
+    latents: list[Latent]
+    limit: float  # the sliders go from minus this to this
+    prior: str  # of a code: normal, or uniform from -1 to 1
+    categories: int  # of InfoGAN, besides the codes
+    starts: list[tuple[bytes, list[float]]]  # PNGs of images of the data, and their codes
+
+
+def _slider(j: int, latent: Latent, limit: float) -> str:
+    name = f"z{j + 1}"
+    unused = ' class="unused"' if latent.holds == _UNUSED else ""
+    return (
+        f'<li{unused}><label for="{name}"><span><i>z</i><sub>{j + 1}</sub> '
+        f"{html.escape(latent.holds)}</span> <small>{latent.kl:.2f} nats</small></label>"
+        f'<input type="range" id="{name}" data-latent="{j}" min="{-limit:g}" max="{limit:g}" '
+        f'step="0.05" value="0"><output for="{name}" aria-live="off">0.00</output></li>'
+    )
+
+
+def _start(number: int, png: bytes) -> str:
+    return (
+        '<button type="button" aria-pressed="false" title="start from this image">'
+        f'<img src="{markup.png(png)}" alt="image {number} of the data"></button>'
+    )
+
+
+def _category(count: int) -> str:
+    options = "".join(f"<option>{i}</option>" for i in range(count))
+    return f'<label>category <select id="category">{options}</select></label>' if count else ""
+
+
+def section(explorer: Explorer | str) -> str:
+    """The explorer, or the sentence that says why there is none."""
+    if isinstance(explorer, str):
+        return markup.section("explorer", "Explorer", explorer, "")
+    latents = list(enumerate(explorer.latents))
+    latents.sort(key=lambda x: (x[1].holds == _UNUSED, -x[1].kl))
+    sliders = "\n".join(_slider(j, latent, explorer.limit) for j, latent in latents)
+    starts = "".join(_start(i, png) for i, (png, _) in enumerate(explorer.starts, 1))
+    body = f"""<noscript><p class="note">The sliders need JavaScript.</p></noscript>
+<div class="explorer">
+<div class="stage">
+<canvas id="picture" width="{explorer.size}" height="{explorer.size}" role="img"
+ aria-label="the image that the decoder makes of the codes"></canvas>
+<div>
+<h3 id="starts">Start from an image</h3>
+<div class="starts" role="group" aria-labelledby="starts">{starts}</div>
+<div class="actions"><button type="button" id="zero">Zero</button>
+<button type="button" id="draw" title="codes drawn from the prior">Random</button>
+{_category(explorer.categories)}</div>
+</div>
+</div>
+<ul class="latents">
+{sliders}
+</ul>
+</div>"""
+    return markup.section("explorer", "Explorer", _TEXT, body)
+
+
+def scripts(explorer: Explorer | str) -> str:
+    """What runs the sliders."""
+    if isinstance(explorer, str):
+        return ""
+    model = {
+        "plan": explorer.plan,
+        "size": explorer.size,
+        "prior": explorer.prior,
+        "starts": [codes for _, codes in explorer.starts],
+    }
+    kind = "application/octet-stream;base64"
+    return (
+        f'<script type="application/json" id="model">{markup.data(model)}</script>\n'
+        f'<script type="{kind}" id="weights">{explorer.weights}</script>\n'
+        f"<script>\n{markup.read('forward.js')}\n{markup.read('explorer.js')}</script>"
+    )
