@@ -23,5 +23,5 @@ class FieldComments(griffe.Extension):
         fields = [a for a in cls.attributes.values() if a.annotation and "property" not in a.labels]
         if not cls.docstring or not fields:
             return
-        lines = [f"    {a.name}: {comment(a) or a.annotation}" for a in fields]
+        lines = [f"    {a.name}: {comment(a)}" for a in fields]
         cls.docstring.value += "\n\nAttributes:\n" + "\n".join(lines)

@@ -27,7 +27,7 @@ COMMANDS = [
     if line.startswith("python ")
 ]
 FEWER = {
-    "batch_size": 16,
+    "batch_size": 32,
     "num_steps": 4,
     "log_every": 2,
     "checkpoint_every": 2,
