@@ -18,6 +18,8 @@ ROOT = Path.cwd()
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The folder of the built pages."""
+    for name in ("mkdocs", "material", "mkdocstrings"):  # the extra docs, which is part of test
+        pytest.importorskip(name)
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(folder)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
@@ -68,6 +70,7 @@ def test_links_of_the_repository_lead_somewhere(file):
 
 
 def test_links_for_the_site():
+    pytest.importorskip("mkdocs")
     spec = importlib.util.spec_from_file_location("hooks", "docs/hooks.py")
     hooks = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hooks)
