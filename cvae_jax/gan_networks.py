@@ -17,7 +17,7 @@ from cvae_jax.networks import StridedConv, StridedConvTranspose, at_least_float3
 class GanNetworks(NamedTuple):
     """Networks of a GAN with codes; a recogniser has a body of its own, not the discriminator's."""
 
-    generator: nn.Module  # inputs [B, codes + categories + noise] -> images in [0, 1] [B, H, W, C]
+    generator: nn.Module  # inputs [B, codes + categories + noise] -> images in [0, 1], [B, H, W, C]
     recogniser: nn.Module  # images -> [B, outputs]
     discriminator: nn.Module  # packs of images [B, H, W, packed * C] -> logits [B, 1]
 

@@ -20,7 +20,7 @@ class Model(NamedTuple):
     """A trained model: arrays in, arrays out."""
 
     encode: Callable  # images [B, H, W, C], uint8 or float in [0, 1] -> (mean, logvar), each [B, d]
-    decode: Callable  # z [B, d] -> images in [0, 1] [B, H, W, C]
+    decode: Callable  # z [B, d] -> images in [0, 1], [B, H, W, C]
     config: Any
     channels: int  # of its images
     objective: Objective

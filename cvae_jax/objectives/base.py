@@ -31,7 +31,7 @@ class Objective(NamedTuple):
     prior: Callable
     # (params, images in [0, 1]) -> (mean, logvar), each [B, d]
     encode: Callable
-    # (params, z [B, d], rng=None) -> images in [0, 1] [B, H, W, C]; rng draws what z does not
+    # (params, z [B, d], rng=None) -> images in [0, 1], [B, H, W, C]; rng draws what z does not
     # hold: a key, or one for each row (rows.row_keys, on several devices); None fixes it
     decode: Callable
 
