@@ -140,7 +140,8 @@ def pairs(experiment, found: Found) -> list[str]:
             shared = [values[0][s] for s in set(values[0]) & set(values[1])]
             gain = f"{100 * mean / np.mean(shared):+.0f} %" if n else "-"
             interval = f"{mean:+.3f}" + (f" +- {half:.3f}" if n > 1 else "") if n else "-"
-            told = f"{100 * paper.FIGURE12[base]:+.1f} %" if score.startswith("mig") else "-"
+            known = score.startswith("mig") and base in paper.FIGURE12
+            told = f"{100 * paper.FIGURE12[base]:+.1f} %" if known else "-"
             rows.append([*row, interval, gain, told, str(n)])
     return _table((*head, "paper's (MIG)", "paired seeds"), rows)
 
