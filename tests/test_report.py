@@ -23,7 +23,9 @@ from cvae_jax.report import __main__ as report
 from cvae_jax.report import layers, markup, page, sliders, words
 from cvae_jax.workdir import read_json, write_json
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 
 # V8 alone has no atob; in a page the browser's is used.
 BYTES = """
