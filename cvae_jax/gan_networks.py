@@ -137,7 +137,7 @@ class StridedBody(nn.Module):
         x = images
         for features in (32, 32, 64, 64):
             x = nn.leaky_relu(StridedConv(features, self.dtype)(x), 0.2)
-        x = nn.leaky_relu(nn.Dense(128, dtype=self.dtype)(x.reshape(len(x), -1)), 0.2)
+        x = nn.leaky_relu(nn.Dense(128, dtype=self.dtype)(x.reshape(x.shape[0], -1)), 0.2)
         return at_least_float32(nn.Dense(self.outputs, dtype=self.dtype)(x))
 
 

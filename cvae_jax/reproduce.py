@@ -6,7 +6,6 @@ there. A run that has ended is kept as a record in results/ and is not made agai
 
 import argparse
 import logging
-import signal
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from cvae_jax.errors import UserError
 from cvae_jax.reproduction import paper, runs, show, tuning
 from cvae_jax.reproduction.tables import Found
 from cvae_jax.train import stop_requests
+from cvae_jax.workdir import in_use
 
 log = logging.getLogger("cvae_jax.reproduce")  # not __main__, which nobody listens to
 
@@ -52,19 +52,28 @@ def _train(run, workdir) -> str:
 
     Raises:
       Stopped: a signal has asked this program to stop; the run has saved.
+      UserError: the run is at work already, in a program that an earlier kill left alone.
     """
+    if in_use(workdir):
+        raise UserError(f"a run is at work in {workdir}: stop it, or wait for its end")
     with stop_requests() as requests:
-        # A group of its own: a Ctrl-C reaches it through us, once.
-        child = subprocess.Popen(runs.program(run, workdir), start_new_session=True)
-        told = False
-        while child.poll() is None:
-            if requests and not told:
-                child.send_signal(signal.SIGTERM)
-                told = True
-            time.sleep(0.2)
+        # In our process group: Ctrl-Z and a closed terminal reach it as they reach us.
+        child = subprocess.Popen(runs.program(run, workdir))
+        try:
+            while child.poll() is None:
+                if requests:
+                    child.terminate()  # a Ctrl-C has reached it; another signal only us
+                    child.wait()
+                time.sleep(0.2)
+        finally:
+            child.terminate()  # a second Ctrl-C has brought us here
+            child.wait()
     if requests:
         raise Stopped(requests[0])
-    return f"ended with code {child.returncode}, see {workdir}" if child.returncode else ""
+    if not child.returncode:
+        return ""
+    command = " ".join(["python", *run.command, f"--workdir={workdir}"])
+    return f"it ended with code {child.returncode}; why, says: {command}"
 
 
 def _left(todo, records) -> str:
@@ -80,9 +89,13 @@ def _left(todo, records) -> str:
     return f", about {int(total // 3600)}:{int(total % 3600 // 60):02} hours left"
 
 
-def _run_all(planned, records, folders, results) -> dict:
-    """Trains what has no record yet; adds to records; returns {run: why it has none}."""
-    reasons, no_data = {}, {}
+def _run_all(planned, records, folders, results):
+    """Trains what has no record yet; adds to records.
+
+    Returns:
+      {run: why it has no record}, and the runs that failed.
+    """
+    reasons, failed, no_data = {}, [], {}
     todo = [run for run in planned if run not in records]
     for i, run in enumerate(todo):
         if run.data not in no_data:
@@ -92,12 +105,13 @@ def _run_all(planned, records, folders, results) -> dict:
             done = f"{len(records)} of {len(planned)} runs done"
             log.info("%s%s; now %s", done, _left(todo[i:], records), run.key)
             reason = _train(run, folders / run.key)
+            failed += [run] if reason else []
         if reason:
             reasons[run] = reason
             log.warning("%s: %s", run.key, reason)
         else:
             records[run] = runs.write_record(results, run, folders / run.key)
-    return reasons
+    return reasons, failed
 
 
 def _found(planned, records, reasons) -> Found:
@@ -109,7 +123,7 @@ def _found(planned, records, reasons) -> Found:
         if run in records:
             by_seed[run.seed] = records[run]
         else:
-            missing = "the same command without --gather makes it"
+            missing = "the same command without --gather makes it, or says why not"
             grouped.reasons.setdefault(what, reasons.get(run, missing))
     return grouped
 
@@ -131,28 +145,32 @@ def main(argv) -> None:
     what.add_argument(
         "--tuning", action="store_true", help="the settings that each method was tried with"
     )
-    parser.add_argument("--scale", choices=[*SEEDS], default="quick", help=f"see {runs.CONFIG}")
-    parser.add_argument("--seeds", type=int, default=0, help=f"by default {SEEDS}")
+    parser.add_argument("--scale", choices=[*SEEDS], help=f"see {runs.CONFIG}; default: quick")
+    parser.add_argument("--seeds", type=int, help=f"by default {SEEDS}")
     parser.add_argument("--gather", action="store_true", help="train nothing, show what is there")
-    parser.add_argument("--runs", default="runs/paper", help="folders of the runs themselves")
+    parser.add_argument("--runs", default="runs/paper", help="folder of the runs themselves")
     parser.add_argument("--results", default="results", help="folder of what is kept")
     args = parser.parse_args(argv[1:])
-    if args.seeds < 0:
+    if args.tuning and (args.scale or args.seeds is not None):
+        raise UserError("--tuning has a scale and a seed of its own: leave out --scale and --seeds")
+    if args.seeds is not None and args.seeds < 1:
         raise UserError(f"--seeds is {args.seeds}: it must be at least 1")
-    name = (
-        "tuning" if args.tuning else f"table{args.table}" if args.table else f"figure{args.figure}"
-    )
-    scale = "tuning" if args.tuning else args.scale
-    planned = plan(name, scale, args.seeds or SEEDS[args.scale])
-    results = Path(args.results)
+    scale = "tuning" if args.tuning else args.scale or "quick"
+    name = f"table{args.table}" if args.table else f"figure{args.figure}"
+    name = "tuning" if args.tuning else name
+    planned = plan(name, scale, args.seeds or SEEDS.get(scale))
+    results, folders = Path(args.results), Path(args.runs)
     records = {run: runs.read_record(results, run) for run in planned}
     records = {run: record for run, record in records.items() if record}
-    reasons = {}
-    if not args.gather:
-        reasons = _run_all(planned, records, Path(args.runs), results)
+    for run, record in records.items():
+        if runs.has_more(record, folders / run.key):
+            records[run] = runs.write_record(results, run, folders / run.key)
+    reasons, failed = ({}, []) if args.gather else _run_all(planned, records, folders, results)
     found = _found(planned, records, reasons)
     paths = show.write(name, scale, found, results)
     log.info("%s\n%s", paths[0].read_text(), "  ".join(map(str, paths)))
+    if failed:
+        raise UserError(f"{len(failed)} of {len(planned)} runs failed: {reasons[failed[0]]}")
 
 
 if __name__ == "__main__":

@@ -117,6 +117,18 @@ def _refuse_other_config(path, config):
         )
 
 
+def in_use(workdir) -> bool:
+    """Whether a run is at work in a folder."""
+    try:
+        with (Path(workdir) / ".lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 @contextlib.contextmanager
 def open_workdir(workdir, config):
     """Hold a run's folder while its run lasts; made, with its config.json, where it is not there.

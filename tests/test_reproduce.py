@@ -2,9 +2,12 @@
 
 import itertools
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,10 +18,11 @@ import scipy.stats
 from PIL import Image
 from whole_runs import environment
 
-from cvae_jax import build, checks, reproduce
+from cvae_jax import build, checks, command_line, reproduce
+from cvae_jax.datasets import catalogue
 from cvae_jax.errors import UserError
 from cvae_jax.reproduction import paper, runs, show, tables, tuning
-from cvae_jax.workdir import flat
+from cvae_jax.workdir import flat, in_use, open_workdir, read_config, read_json, write_json
 
 # In place of configs/paper.py: runs of seconds on the tests' pictures, by method as there.
 TINY = """
@@ -91,6 +95,75 @@ def test_what_has_ended_is_kept_and_gathered(whole_run, tiny, tmp_path, monkeypa
     runs.CONFIG.write_text(f"{other}    config.batch_size = 8\n    return config\n")
     with pytest.raises(UserError, match=r"another config \(batch_size 16 -> 8\)"):
         reproduce.main(argv)
+
+
+def test_scores_that_are_made_later_are_taken_over(whole_run, tiny, tmp_path, monkeypatch):
+    whole, _ = whole_run
+    run = runs.Run("half", "dsprites", "vae+tower", 0)
+    monkeypatch.setattr(runs, "config", lambda run: read_config(whole))
+    workdir, results = tmp_path / "runs" / run.key, tmp_path / "results"
+    shutil.copytree(whole, workdir)
+    runs.write_record(results, run, workdir)
+    found = read_json(workdir / "results.json")
+    found["scores"]["is"] = found["scores"]["mig"] | {"value": 1.5}
+    write_json(workdir / "results.json", found)
+    reproduce.main(["reproduce", "--figure=9", "--scale=half", "--seeds=1", "--gather", *tiny])
+    assert runs.read_record(results, run)["scores"]["is"]["value"] == 1.5
+
+
+def failing(monkeypatch, code):
+    monkeypatch.setattr(runs, "program", lambda run, workdir: [sys.executable, "-c", code])
+
+
+def test_a_run_that_fails_is_named_and_the_others_go_on(tiny, tmp_path, monkeypatch):
+    failing(monkeypatch, "raise SystemExit(3)")
+    with pytest.raises(UserError, match=r"2 of 2 runs failed: it ended with code 3; why, says:.*"):
+        reproduce.main(["reproduce", "--figure=9", "--seeds=2", *tiny])
+    text = (tmp_path / "results" / "quick" / "figure9.md").read_text()
+    assert "not run: it ended with code 3" in text
+
+
+def test_what_is_at_work_is_not_started_again(tiny, tmp_path):
+    run = runs.Run("quick", "dsprites", "vae+tower", 0)
+    workdir = tmp_path / "runs" / run.key
+    with open_workdir(workdir, runs.config(run)):
+        code = f"from cvae_jax.workdir import in_use; print(in_use({str(workdir)!r}))"
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        assert told.stdout == b"True\n"
+        with pytest.raises(UserError, match=r"a run is at work in .*stop it, or wait"):
+            reproduce.main(["reproduce", "--figure=9", "--seeds=1", *tiny])
+    assert not in_use(workdir)
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_signal_ends_the_run_before_it_ends_us(tiny, tmp_path, monkeypatch, signals):
+    """Once: the run is asked to save and waited for. Twice: it is ended."""
+    pid = tmp_path / "pid"
+    code = f"""
+import os, pathlib, signal, time
+if {signals} == 2:  # as a run does: the first is noted, the second acts
+    first = lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, first)
+pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))
+time.sleep(60)
+"""
+    failing(monkeypatch, code)
+
+    def send():
+        for _ in range(signals):
+            while not pid.exists() or not pid.read_text():
+                time.sleep(0.05)
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    expected = {1: command_line.Stopped, 2: KeyboardInterrupt}[signals]
+    with pytest.raises(expected):
+        reproduce.main(["reproduce", "--figure=9", "--seeds=1", *tiny])
+    sender.join()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
 
 
 def test_data_that_are_not_there_are_named(tiny, tmp_path, caplog):
@@ -167,14 +240,16 @@ def test_every_run_has_a_config_that_can_be_run():
         config = runs.config(run)
         checks.check(config, 1)
         build.objective(config, build.DataInfo(config.data.size, 1, 1000))
+        builder, _ = catalogue.builder(catalogue.ENTRIES[config.data.name])
+        assert config.data.size in {28: (28, 32), 64: (64, 32)}[builder.STORED_SIZE], run
 
 
 def record_of(score, step=100):
     entry = {"value": score, "definition": "a score", "samples": 10, "seed": 0}
-    names = ("mig", "mig_chen", "factor_score", "is_classifier", "fid_classifier", "recon")
+    names = ("mig", "mig_chen", "factor_score", "is", "is_classifier", "fid_classifier", "recon")
     return {
         "step": step,
-        "data": {"name": "x", "source": "noise", "size": 32},
+        "data": {"name": "dsprites", "source": "noise", "size": 32},
         "scores": {name: entry for name in names},
         "training_seconds": 1800,
         "evaluation_seconds": 1800.0,
@@ -221,14 +296,23 @@ def test_figure_12_by_hand(tmp_path):
 @pytest.mark.parametrize("name", ["table1", "figure6"])
 def test_ours_beside_the_papers(tmp_path, name):
     experiment = paper.EXPERIMENTS[name]
-    values = {("dsprites", paper.OURS): [0.25, 0.35]}
-    path = show.write(name, "half", found_of(experiment, values), tmp_path)[0]
+    values = {("dsprites", paper.OURS): [0.25, 0.35], ("heads3d", paper.OURS): [0.1]}
+    found = found_of(experiment, values)
+    other = found.records["heads3d", paper.OURS, ()][0]
+    other["data"] = {"name": "heads3d", "source": "heads", "size": 32}
+    other["scores"]["mig"] = other["scores"]["mig"] | {"definition": "another"}
+    path = show.write(name, "half", found, tmp_path)[0]
     lines = path.read_text().splitlines()
     row = next(line for line in lines if line.startswith("| dsprites | cascade VAE |"))
     assert "0.300 +- 0.071" in row
-    expected = {"table1": ("1.64 +- .06", "64.7 +- .09"), "figure6": ("0.484", "0.744")}[name]
+    expected = {
+        "table1": ("1.64 +- .06", "64.7 +- .09", "needs Inception's weights"),  # of its FID
+        "figure6": ("0.484", "0.744"),
+    }[name]
     assert all(text in row for text in expected)
     # a head with another number of columns than its rows is no table
+    # each data set's factors are its own
+    assert name == "table1" or "* mig, dsprites: a score (10 images)" in lines
     widths = {line.count("|") for line in lines if line.startswith("|")}
     assert len(widths) == 1
 

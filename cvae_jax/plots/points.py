@@ -89,7 +89,7 @@ def _panels(rows, score, title, subtitle):
         for _, found in panel
         for value in (found.values() if isinstance(found, dict) else found)
     ]
-    low, high = min(0.0, *values), 1.05 * max(0.0, *values)
+    low, high = min(0.0, *values), 1.05 * max(0.0, *values) or 1.0
     axes, top = {}, height - page.HEADER
     for (name, panel), tall in zip(rows.items(), heights, strict=True):
         top -= gap

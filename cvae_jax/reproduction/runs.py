@@ -15,11 +15,12 @@ from typing import NamedTuple
 import ml_collections
 
 from cvae_jax.errors import UserError
-from cvae_jax.workdir import differences, read_json, read_results, write_json
+from cvae_jax.workdir import damaged, differences, read_json, read_results, write_json
 from cvae_jax.writers import read_metrics
 
 CONFIG = Path("configs/paper.py")
 _CURVE_POINTS = 60
+_KEYS = ("config", "data", "device", "training_seconds", "evaluation_seconds")
 
 
 class Run(NamedTuple):
@@ -73,7 +74,10 @@ def read_record(results: Path, run: Run) -> dict | None:
     if not path.exists():
         return None
     record = read_results(path)
-    changes = differences(record.get("config", {}), json.loads(config(run).to_json_best_effort()))
+    lacks = [key for key in _KEYS if key not in record]
+    if lacks:
+        raise damaged(path, f"no {lacks[0]}")
+    changes = differences(record["config"], json.loads(config(run).to_json_best_effort()))
     if changes:
         raise UserError(
             f"{path} is of another config ({changes}): remove it to make it anew, or put "
@@ -82,13 +86,22 @@ def read_record(results: Path, run: Run) -> dict | None:
     return record
 
 
+def has_more(record: dict, workdir: Path) -> bool:
+    """Whether the run's own folder has scores that its record lacks, made by `evaluate` since."""
+    path = workdir / "results.json"
+    if not path.exists():
+        return False
+    found = read_results(path)
+    return found["step"] == record["step"] and set(found["scores"]) > set(record["scores"])
+
+
 def write_record(results: Path, run: Run, workdir: Path) -> dict:
     """Records a run that has ended in workdir; returns the record."""
     lines = read_metrics(workdir / "metrics.jsonl")
     steps = [line["step"] for line in lines]
     lasted = [b - a for a, b in zip([0, *steps], steps, strict=False)]
     seconds = sum(n / line["steps_per_second"] for n, line in zip(lasted, lines, strict=True))
-    kept = lines[:: -(-len(lines) // _CURVE_POINTS)]
+    kept = lines[:: max(1, -(-len(lines) // _CURVE_POINTS))]
     if kept[-1:] != lines[-1:]:
         kept.append(lines[-1])
     names = [name for name in lines[0] if name != "steps_per_second"] if lines else []

@@ -42,15 +42,14 @@ def mean_std(values) -> str:
     return f"{np.mean(values):.3f} +- {np.std(values, ddof=1):.3f}"
 
 
-def paired_difference(without: dict, with_: dict, level=0.95):
-    """(mean of with - without over the seeds of both, half the width of its interval, seeds).
+def paired_difference(without: dict, with_: dict):
+    """(mean of with - without over the seeds of both, half its 95 % interval, number of seeds).
 
     The interval is Student's t over paired differences; NaN where there are fewer than two.
 
     Args:
       without: {seed: value}.
       with_: the same.
-      level: of the interval.
     """
     seeds = sorted(set(without) & set(with_))
     differences = np.array([with_[s] - without[s] for s in seeds])
@@ -60,7 +59,7 @@ def paired_difference(without: dict, with_: dict, level=0.95):
     if n == 1:
         return differences[0], np.nan, 1
     spread = differences.std(ddof=1) / np.sqrt(n)
-    return differences.mean(), stats.t.ppf((1 + level) / 2, n - 1) * spread, n
+    return differences.mean(), stats.t.ppf(0.975, n - 1) * spread, n
 
 
 def _table(head, rows) -> list[str]:
@@ -138,7 +137,8 @@ def pairs(experiment, found: Found) -> list[str]:
                 for v, what in zip(values, (plain, ours), strict=True)
             ]
             shared = [values[0][s] for s in set(values[0]) & set(values[1])]
-            gain = f"{100 * mean / np.mean(shared):+.0f} %" if n else "-"
+            base_mean = np.mean(shared) if n else 0.0
+            gain = f"{100 * mean / base_mean:+.0f} %" if base_mean else "-"
             interval = f"{mean:+.3f}" + (f" +- {half:.3f}" if n > 1 else "") if n else "-"
             known = score.startswith("mig") and base in paper.FIGURE12
             told = f"{100 * paper.FIGURE12[base]:+.1f} %" if known else "-"
@@ -147,7 +147,7 @@ def pairs(experiment, found: Found) -> list[str]:
 
 
 def structures(experiment, found: Found) -> list[str]:
-    """What each structure did, and what a run without a regulariser does by itself."""
+    """What each structure did."""
     shown = SCORES["structures"]
     head = ("data", "method", *(s.replace("_", " ") for s in shown), "seeds")
     rows = []
@@ -176,13 +176,9 @@ def tuning(experiment, found: Found) -> list[str]:
 
 
 def best(found: Found, method: str, score: str):
-    """The (data, method, changes) of the best setting of a method; None: none has ended."""
-    means = {
-        what: np.mean([*found.values(what, score).values()])
-        for what in found.records
-        if what[1] == method and found.values(what, score)
-    }
-    return max(means, key=means.get) if means else None
+    """The (data, method, changes) of a method's best setting; None: not all have ended."""
+    tried = {what: found.values(what, score) for what in found.records if what[1] == method}
+    return max(tried, key=lambda what: max(tried[what].values())) if all(tried.values()) else None
 
 
 SHOWN: dict[str, Callable] = {

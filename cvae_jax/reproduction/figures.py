@@ -1,0 +1,141 @@
+"""An experiment's pictures: scores over seeds, traversals side by side, what a structure did."""
+
+import zipfile
+
+import numpy as np
+
+from cvae_jax import plots, structures
+from cvae_jax.errors import first_line
+from cvae_jax.reproduction import paper
+from cvae_jax.reproduction.runs import Run
+from cvae_jax.workdir import damaged
+
+_MOST_LATENTS = 6  # of each method, in the grid that compares them
+
+
+def _draw_scores(name, scale, experiment, found, folder):
+    paths = []
+    for score in experiment.scores:
+        panels = {}
+        for data, method in experiment.runs:
+            values = found.values((data, method, ()), score)
+            panels.setdefault(data, {})[paper.shown(method)] = [*values.values()]
+        panels = {data: panel for data, panel in panels.items() if any(panel.values())}
+        if panels:
+            paths.append(
+                plots.points(
+                    folder / f"{name}_{score}.png",
+                    panels,
+                    score=score,
+                    title=experiment.title,
+                    subtitle=f"{score}, scale {scale}; a dot a seed, a line their mean",
+                )
+            )
+    return paths
+
+
+def _draw_pairs(name, scale, experiment, found, folder):
+    paths = []
+    for score in experiment.scores:
+        panels = {}
+        for data, method in experiment.runs:
+            base = paper.shown(method.partition("+")[0])
+            panels.setdefault(base, []).append(found.values((data, method, ()), score))
+        panels = {base: pair for base, pair in panels.items() if any(pair)}
+        if panels:
+            paths.append(
+                plots.pairs(
+                    folder / f"{name}_{score}.png",
+                    panels,
+                    score=score,
+                    title=experiment.title,
+                    subtitle=f"{score}, scale {scale}; a line joins the two runs of a seed",
+                )
+            )
+    return paths
+
+
+def _first(found, data, method):
+    """(record, seed) of the first seed that there is; None: there is none."""
+    records = found.records[data, method, ()]
+    return (records[min(records)], min(records)) if records else None
+
+
+def _traversals(folder, scale, data, method, seed):
+    """A recorded run's traversals: images [d, steps, H, W, C], values [steps], latents, labels [d].
+
+    The most active latent comes first.
+    """
+    path = (folder.parent / Run(scale, data, method, seed).key).with_suffix(".npz")
+    try:
+        with np.load(path) as arrays:
+            found = {name: arrays[name] for name in ("images", "values", "latents", "labels")}
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise damaged(path, first_line(error)) from None
+    return found | {"images": found["images"] / 255.0, "labels": [*map(str, found["labels"])]}
+
+
+def _draw_methods(name, scale, experiment, found, folder):
+    columns = {}
+    for data, method in experiment.runs:
+        first = _first(found, data, method)
+        if first:
+            columns[paper.shown(method)] = _traversals(folder, scale, data, method, first[1])
+    if not columns:
+        return []
+    return [
+        plots.methods(
+            folder / f"{name}.png",
+            columns,
+            most=_MOST_LATENTS,
+            title=f"{experiment.title}, the codes that hold most",
+            subtitle=f"scale {scale}, the first seed of each",
+        )
+    ]
+
+
+def _draw_structures(name, scale, experiment, found, folder):
+    paths = []
+    for data, method in experiment.runs:
+        first = _first(found, data, method)
+        if not first:
+            continue
+        record, seed = first
+        subtitle = f"{record['data']['source']}, scale {scale}, seed {seed}"
+        stem = f"{name}_{data}_{method.replace('+', '_')}"
+        moved = _traversals(folder, scale, data, method, seed)
+        by_number = np.argsort(moved["latents"])  # as in the structure
+        paths.append(
+            plots.traversals(
+                folder / f"{stem}_traversals.png",
+                moved["images"][by_number],
+                moved["values"],
+                [moved["labels"][i] for i in by_number],
+                title=f"{paper.shown(method)}: latent traversals",
+                subtitle=subtitle,
+            )
+        )
+        config, scores = record["config"], record["structure"]
+        network = structures.from_config(
+            config["cascade"]["structure"], config["objective"]["latents"]
+        )
+        paths.append(
+            plots.effects(
+                folder / f"{stem}_effects.png",
+                network.parents,
+                np.array(scores["effects"]),
+                np.array(scores["ancestors"], bool),
+                title=f"{paper.shown(method)}: how far each code moves when one z is redrawn",
+                subtitle=subtitle,
+            )
+        )
+    return paths
+
+
+# kind of experiment -> (name, scale, experiment, found, folder) -> paths
+DRAWN = {
+    "scores": _draw_scores,
+    "pairs": _draw_pairs,
+    "methods": _draw_methods,
+    "structures": _draw_structures,
+}
