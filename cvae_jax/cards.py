@@ -5,18 +5,10 @@ import shlex
 
 import jax
 
-from cvae_jax import build, defaults
+from cvae_jax import build, defaults, methods
 from cvae_jax.datasets import catalogue
 from cvae_jax.workdir import FREE, flat
 
-_METHODS = {
-    "vae": "VAE (Kingma & Welling 2014)",
-    "beta_vae": "beta-VAE (Higgins et al. 2017)",
-    "annealed_vae": "annealed VAE (Burgess et al. 2018)",
-    "factor_vae": "FactorVAE (Kim & Mnih 2018)",
-    "beta_tcvae": "beta-TCVAE (Chen et al. 2018)",
-    "infogan": "InfoGAN (Chen et al. 2016)",
-}
 _OWN = "the package's own"  # licence of data that are rendered here
 
 
@@ -101,7 +93,8 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
       results: see `scores`.
     """
     entry = catalogue.ENTRIES.get(config.data.name)
-    own = config.objective.get(config.objective.name)
+    method = config.objective.name
+    own = config.objective.get(method)
     fields = ", ".join(f"{k} {v}" for k, v in own.items()) if own else ""
     likelihood = f"{config.objective.likelihood}, pixel weight {config.objective.pixel_weight}"
     cascade, structure = "none", "none"
@@ -115,8 +108,9 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
     kind = {1: "grey", 3: "colour"}[info["channels"]]
     shape = f"{config.data.size}, {config.data.size}, {info['channels']}"
     facts = {
-        "method": _METHODS[config.objective.name] + (f"; {fields}" if fields else ""),
-        **({} if config.objective.name == "infogan" else {"likelihood": likelihood}),
+        "method": f"{methods.NAMES[method]} ({methods.PAPERS[method]})"
+        + (fields and f"; {fields}"),
+        **({} if method == "infogan" else {"likelihood": likelihood}),
         "cascade": cascade,
         "structure": structure,
         "latents": config.objective.latents,

@@ -14,7 +14,7 @@ import py_mini_racer
 import pytest
 from damage import JSON, cases, refused
 
-from cvae_jax import build, gan_networks, loading, networks, plots
+from cvae_jax import gan_networks, loading, methods, networks, plots
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.infogan import infogan
@@ -406,7 +406,7 @@ def test_a_large_generator_is_told_of():
 
 
 def test_words_are_of_what_there_is():
-    assert set(words.METHODS) == set(build.METHODS)
+    assert set(methods.PAPERS) == set(methods.NAMES)
     assert all(name in plots.__all__ for name in words.PICTURES)
 
 

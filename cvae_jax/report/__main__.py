@@ -13,11 +13,11 @@ import jax
 import numpy as np
 from PIL import Image
 
-from cvae_jax import batches, command_line, compilation, defaults, loading, pictures
+from cvae_jax import batches, command_line, compilation, defaults, loading, methods, pictures
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError, first_line
 from cvae_jax.report import layers, page, sliders
-from cvae_jax.report.words import METHODS, PICTURES
+from cvae_jax.report.words import PICTURES
 from cvae_jax.workdir import damaged, flat, read_config, read_results, write_text
 
 _STARTS = 8
@@ -99,7 +99,7 @@ def explorer(model, dataset) -> sliders.Explorer | str:
 
 
 def _method(config) -> str:
-    name = METHODS[config.objective.name]
+    name = methods.NAMES[config.objective.name]
     if not config.cascade.weight:
         return name
     return f"{name} with the cascade, structure {config.cascade.structure or 'independent'}"
