@@ -49,11 +49,13 @@ def scores(results: dict | None, step: int) -> list[str]:
 def _limits(config, entry) -> list[str]:
     size, latents = config.data.size, config.objective.latents
     rendered = entry is not None and entry.licence == _OWN
+    # A Gaussian's KL to U(-1, 1) is infinite; see pictures.nats_of_codes.
+    measure = "an information" if config.objective.name == "infogan" else "a KL"
     lines = [
         f"It knows one data set at {size}x{size} pixels, and images like those alone. What it "
         "makes of others, also if they look alike, means nothing.",
         f"Nothing makes each of its {latents} latents mean one factor: the scores above say how "
-        "far they do. Their order says nothing, and those with a KL near 0 are unused.",
+        f"far they do. Their order says nothing, and those with {measure} near 0 are unused.",
         "It is for research on representations, not for decisions about people or things.",
     ]
     if rendered:

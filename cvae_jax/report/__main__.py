@@ -82,7 +82,8 @@ def explorer(model, dataset) -> sliders.Explorer | str:
     rows = np.random.default_rng(config.seed).permutation(len(dataset.factors))[: pictures.CODES]
     some = dataset._replace(factors=dataset.factors[rows], pixels=dataset.pixels[rows])
     mean, logvar = batches.encode_all(model.objective, model.params, some, jax.local_devices())
-    kl, holds = pictures.what_codes_hold(mean, logvar, some.factors, some.factor_names)
+    prior = pictures.prior_of(config)
+    nats, holds = pictures.what_codes_hold(mean, logvar, some.factors, some.factor_names, prior)
     codes = mean[:_STARTS].round(3)
     images = some.images(np.arange(len(codes)))
     farthest = max(config.eval.traversal_range, 0.0 if gan else _NORMAL, np.abs(codes).max())
@@ -90,9 +91,9 @@ def explorer(model, dataset) -> sliders.Explorer | str:
         plan=layers.plan(stack),
         weights=layers.weights(stack),
         size=size,
-        latents=[sliders.Latent(float(x), name) for x, name in zip(kl, holds, strict=True)],
+        latents=[sliders.Latent(float(x), name) for x, name in zip(nats, holds, strict=True)],
         limit=float(np.ceil(farthest)),
-        prior="uniform" if gan else "normal",
+        prior=prior,
         categories=categories,
         starts=[(_png(x), z.tolist()) for x, z in zip(images, codes.astype(float), strict=True)],
     )
