@@ -226,6 +226,11 @@ def test_page_is_well_formed_and_escapes(made):
     assert not re.search(r"https?:|wss?:|@import|url\(|fetch\(|XMLHttp|import\(", text)
     ids = [attrs["id"] for _, attrs in parser.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
+    described = [
+        attrs["aria-describedby"] for _, attrs in parser.tags if "aria-describedby" in attrs
+    ]
+    assert described == ["samples-text"]
+    assert set(described) < set(ids)
 
 
 def test_sliders_come_by_information_and_the_unused_last(made):
