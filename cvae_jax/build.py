@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import optax
 
-from cvae_jax import gan_networks, networks, structures
+from cvae_jax import gan_networks, methods, networks, structures
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.objectives.beta_tcvae import beta_tcvae
@@ -25,7 +25,7 @@ class DataInfo(NamedTuple):
 
 
 COMPUTE_DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}  # None: that of parameters
-METHODS = ("vae", "beta_vae", "annealed_vae", "factor_vae", "beta_tcvae", "infogan")
+METHODS = tuple(methods.NAMES)
 
 
 def structure(config) -> structures.Structure:

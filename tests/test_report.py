@@ -14,7 +14,7 @@ import py_mini_racer
 import pytest
 from damage import JSON, cases, refused
 
-from cvae_jax import build, gan_networks, loading, networks, plots
+from cvae_jax import gan_networks, loading, methods, networks, plots
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.infogan import infogan
@@ -226,6 +226,11 @@ def test_page_is_well_formed_and_escapes(made):
     assert not re.search(r"https?:|wss?:|@import|url\(|fetch\(|XMLHttp|import\(", text)
     ids = [attrs["id"] for _, attrs in parser.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
+    described = [
+        attrs["aria-describedby"] for _, attrs in parser.tags if "aria-describedby" in attrs
+    ]
+    assert described == ["samples-text"]
+    assert set(described) < set(ids)
 
 
 def test_sliders_come_by_information_and_the_unused_last(made):
@@ -406,7 +411,7 @@ def test_a_large_generator_is_told_of():
 
 
 def test_words_are_of_what_there_is():
-    assert set(words.METHODS) == set(build.METHODS)
+    assert set(methods.PAPERS) == set(methods.NAMES)
     assert all(name in plots.__all__ for name in words.PICTURES)
 
 
@@ -431,6 +436,10 @@ def test_report_of_a_run(run, data_dir, capsys):
     assert len([alt for alt in images if "of the data" in alt]) == 8
     assert {"Reconstructions", "Samples", "Traversals", "Training"} < set(images)
     assert "num_steps" in parser.text
+    # it can be sent to others: nothing of the machine
+    assert str(data_dir) not in text
+    assert "folder:pictures" in parser.text
+    assert "data.dir" not in parser.text
     model = json.loads(re.search(r'id="model">(.*?)</script>', text)[1])
     assert len(model["starts"][0]) == 4
     # the codes of the images shown are what the run's model says of them
@@ -449,13 +458,23 @@ def test_several_seeds_have_a_report_each(run, data_dir, tmp_path):
     write_json(both / "config.json", one | {"num_seeds": 3})
     with pytest.raises(UserError, match="no scores of all seeds yet"):
         report.write(both, data_dir)
-    shutil.copy(run / "results.json", both)
+    results = read_json(run / "results.json")
+    write_json(both / "results.json", results | {"diverged": {"1": {"reason": "step 9: <recon>"}}})
+    write_json(both / "seed_1/diverged.json", {"reason": "step 9: <recon>"})
+    by_name = {name: results[name] for name in results if name != "pictures"}
+    (both / "seed_2").mkdir()
+    write_json(both / "seed_2/results.json", by_name)  # of metrics that were named
     path = report.write(both, str(data_dir))
     parser = parsed(path.read_text())
     links = [attrs["href"] for tag, attrs in parser.tags if tag == "a"]
     assert links == ["seed_0/report.html", "seed_1/report.html"]
     assert all('id="weights"' in (both / link).read_text() for link in links)
-    assert "Seed 2 has no scores" in parser.text
+    assert "Seed 2 has no scores and pictures" in parser.text
+    assert "Seed 1 diverged and is in no mean: step 9: <recon>" in parser.text
+    assert "seed 1, which diverged" in parser.text
+    assert "seed 0, which diverged" not in parser.text
+    texts = [parsed((both / link).read_text()).text for link in links]
+    assert ["This seed diverged" in text for text in texts] == [False, True]
     assert "both/seed_0" in parsed((both / links[0]).read_text()).text
     assert 'id="weights"' not in path.read_text()
 

@@ -80,4 +80,5 @@ def test_links_for_the_site():
     text = "[a](../launch/README.md) [b](method.md) [c](https://x.org/docs/y)"
     there = "[a](launch.md) [b](method.md) [c](https://x.org/docs/y)"
     assert hooks.for_the_site(text, "docs/tutorial.md", "tutorial.md") == there
+    assert hooks.for_the_site("![p](launch/x.png)", "README.md", "index.md") == "p"
     assert hooks.for_the_site("[a](../data.md)", "docs/api/a.md", "api/a.md") == "[a](../data.md)"

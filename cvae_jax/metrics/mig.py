@@ -64,6 +64,24 @@ def mutual_information(codes, factors, *, bins=20):
     return np.array([[information(b, v) for v in values] for b in cut])  # [d, k]
 
 
+def information_of_varying(codes, factors, *, bins=20):
+    """`mutual_information` as far as it can be had of any labelled data.
+
+    Args:
+      codes: posterior means, finite, [n, d].
+      factors: class labels, integers [n, k].
+      bins: see `mutual_information`.
+
+    Returns:
+      (information [d, m], the columns [m] of factors that vary); m is 0 where there are fewer rows
+      than bins.
+    """
+    varying = np.flatnonzero((factors != factors[:1]).any(axis=0))
+    if len(codes) < bins or not varying.size:
+        return np.zeros((codes.shape[1], 0)), varying[:0]
+    return mutual_information(codes, factors[:, varying], bins=bins), varying
+
+
 def binned(code, bins):
     """Bin number, from 0, of each entry of one dimension [n]: equal bins from least to largest."""
     # The edges of np.histogram, which itself refuses a dimension that is constant up to rounding.

@@ -13,23 +13,25 @@ import jax
 import numpy as np
 from PIL import Image
 
-from cvae_jax import batches, command_line, compilation, defaults, loading, pictures
+from cvae_jax import batches, command_line, compilation, defaults, loading, methods, pictures
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError, first_line
 from cvae_jax.report import layers, page, sliders
-from cvae_jax.report.words import METHODS, PICTURES
-from cvae_jax.workdir import damaged, flat, read_config, read_results, write_text
+from cvae_jax.report.words import PICTURES
+from cvae_jax.workdir import (
+    DIVERGED,
+    damaged,
+    read_config,
+    read_json,
+    read_results,
+    to_pass_on,
+    without_paths,
+    write_text,
+)
 
 _STARTS = 8
 _MOST_WEIGHTS = 1_200_000  # 3.2 MB of the page, half of what a page may have
 _NORMAL = 3.0  # sliders of normal codes go at least so far
-
-
-def _no_scores(path: Path) -> UserError:
-    return UserError(
-        f"{path} has no scores and pictures yet: python -m cvae_jax.evaluate --workdir={path} "
-        "makes them, from the run's last checkpoint"
-    )
 
 
 def _results(file: Path) -> dict:
@@ -49,9 +51,32 @@ def _results(file: Path) -> dict:
         for text in (results["data"]["name"], results["data"]["source"], results["device"]):
             str.strip(text)
         dict.items(results["versions"])
+        for reason in results.get("diverged", {}).values():
+            str.strip(reason["reason"])
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise damaged(file, f"{type(error).__name__}: {first_line(error)}") from None
     return results
+
+
+def _scored(path: Path) -> bool:
+    """Whether a run has scores and pictures, not scores alone that were asked for by name."""
+    file = path / "results.json"
+    return file.exists() and "pictures" in _results(file)
+
+
+def _diverged(path: Path) -> str:
+    """Why one of several seeds was left out; "": it was not.
+
+    Raises:
+      UserError: its file is damaged.
+    """
+    file = path / DIVERGED
+    if not file.exists():
+        return ""
+    try:
+        return str(read_json(file)["reason"])
+    except (KeyError, TypeError) as error:
+        raise damaged(file, repr(error)) from None
 
 
 def _png(pixels) -> bytes:
@@ -82,7 +107,8 @@ def explorer(model, dataset) -> sliders.Explorer | str:
     rows = np.random.default_rng(config.seed).permutation(len(dataset.factors))[: pictures.CODES]
     some = dataset._replace(factors=dataset.factors[rows], pixels=dataset.pixels[rows])
     mean, logvar = batches.encode_all(model.objective, model.params, some, jax.local_devices())
-    kl, holds = pictures.what_codes_hold(mean, logvar, some.factors, some.factor_names)
+    prior = pictures.prior_of(config)
+    nats, holds = pictures.what_codes_hold(mean, logvar, some.factors, some.factor_names, prior)
     codes = mean[:_STARTS].round(3)
     images = some.images(np.arange(len(codes)))
     farthest = max(config.eval.traversal_range, 0.0 if gan else _NORMAL, np.abs(codes).max())
@@ -90,45 +116,45 @@ def explorer(model, dataset) -> sliders.Explorer | str:
         plan=layers.plan(stack),
         weights=layers.weights(stack),
         size=size,
-        latents=[sliders.Latent(float(x), name) for x, name in zip(kl, holds, strict=True)],
+        latents=[sliders.Latent(float(x), name) for x, name in zip(nats, holds, strict=True)],
         limit=float(np.ceil(farthest)),
-        prior="uniform" if gan else "normal",
+        prior=prior,
         categories=categories,
         starts=[(_png(x), z.tolist()) for x, z in zip(images, codes.astype(float), strict=True)],
     )
 
 
 def _method(config) -> str:
-    name = METHODS[config.objective.name]
+    name = methods.NAMES[config.objective.name]
     if not config.cascade.weight:
         return name
     return f"{name} with the cascade, structure {config.cascade.structure or 'independent'}"
 
 
 def _report(path, config, results, notes, explorer) -> page.Report:
-    data = results["data"]["source"]
-    size = config.data.size
+    data, size = results["data"], config.data.size
     parts = path.resolve().parts
     drawn = {name: path / "plots" / f"{name}.png" for name in PICTURES}
     return page.Report(
         name="/".join(parts[-2:]) if parts[-1] == f"seed_{config.seed}" else parts[-1],
-        subtitle=f"{_method(config)} · {data}, {size}x{size} · step {results['step']:,}",
-        results=results,
+        subtitle=f"{_method(config)} · {data['source']}, {size}x{size} · step {results['step']:,}",
+        results=results | {"data": data | {"name": without_paths(data["name"])}},
         pictures={name: file.read_bytes() for name, file in drawn.items() if file.is_file()},
         explorer=explorer,
-        config=dict(flat(config.to_dict())),
-        defaults=dict(flat(defaults.get_config().to_dict())),
+        config=to_pass_on(config),
+        defaults=to_pass_on(defaults.get_config()),
         notes=notes,
     )
 
 
 def _of_one(path: Path, dataset=None, data_dir="") -> Path:
     """Write the report of a run of one seed."""
-    if not (path / "results.json").exists():
-        raise _no_scores(path)
+    if not _scored(path):
+        raise UserError(
+            f"{path} has no scores and pictures yet: python -m cvae_jax.evaluate --workdir={path} "
+            "makes them, from the run's last checkpoint"
+        )
     results, model = _results(path / "results.json"), loading.load(path)
-    if "pictures" not in results:  # scores that were asked for by name, and nothing else
-        raise _no_scores(path)
     config = model.config
     if dataset is None:
         dataset = pipeline.load(config.data.name, config.data.size, data_dir or config.data.dir)
@@ -137,13 +163,15 @@ def _of_one(path: Path, dataset=None, data_dir="") -> Path:
             f"{path} was trained on images of {model.channels} channel(s) and {dataset.source} has "
             f"{dataset.channels}: put the run's data back"
         )
-    notes = ()
+    notes = []
+    if reason := _diverged(path):
+        notes.append(f"This seed diverged and was left out: {reason}")
     if model.step != results["step"]:
-        notes = (
+        notes.append(
             f"The scores and pictures are of step {results['step']:,}, the sliders of step "
-            f"{model.step:,}: python -m cvae_jax.evaluate --workdir={path} scores the latter.",
+            f"{model.step:,}: python -m cvae_jax.evaluate scores the latter."
         )
-    report = _report(path, config, results, notes, explorer(model, dataset))
+    report = _report(path, config, results, tuple(notes), explorer(model, dataset))
     return write_text(path / "report.html", page.page(report))
 
 
@@ -171,11 +199,15 @@ def write(workdir, data_dir="") -> Path:
     seeds, notes = {}, []
     for seed in range(config.seed, config.seed + config.num_seeds):
         folder = f"seed_{seed}"
-        if (path / folder / "results.json").exists():
+        reason = results.get("diverged", {}).get(str(seed), {}).get("reason", "")
+        if reason:
+            notes.append(f"Seed {seed} diverged and is in no mean: {reason}")
+        if _scored(path / folder):
             _of_one(path / folder, dataset)
-            seeds[f"seed {seed}"] = f"{folder}/report.html"
-        else:
-            notes.append(f"Seed {seed} has no scores: it diverged, or was not evaluated.")
+            name = f"seed {seed}, which diverged" if reason else f"seed {seed}"
+            seeds[name] = f"{folder}/report.html"
+        elif not reason:
+            notes.append(f"Seed {seed} has no scores and pictures: no whole evaluation was made.")
     report = _report(path, config, results, tuple(notes), "")
     return write_text(path / "report.html", page.page(report, seeds))
 

@@ -28,8 +28,8 @@ def code(text: str) -> str:
 
 
 def section(name: str, heading: str, text: str, body: str) -> str:
-    """A section with a sentence under its heading."""
-    text = f"\n<p>{html.escape(text)}</p>" if text else ""
+    """A section with a sentence under its heading, whose id is the name with -text."""
+    text = f'\n<p id="{name}-text">{html.escape(text)}</p>' if text else ""
     return f'<section id="{name}">\n<h2>{html.escape(heading)}</h2>{text}\n{body}\n</section>'
 
 

@@ -68,8 +68,9 @@ def _pictures(pictures) -> list[str]:
     sections = []
     for name, (heading, caption) in PICTURES.items():
         if name in pictures:
-            alt = html.escape(heading)
-            body = f'<figure><img src="{markup.png(pictures[name])}" alt="{alt}"></figure>'
+            image = markup.png(pictures[name])
+            alt = f'alt="{html.escape(heading)}" aria-describedby="{name}-text"'
+            body = f'<figure><img src="{image}" {alt}></figure>'
             sections.append(markup.section(name, heading, caption, body))
     return sections
 

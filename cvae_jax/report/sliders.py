@@ -15,7 +15,7 @@ _TEXT = (
 class Latent(NamedTuple):
     """What stands beside a slider."""
 
-    kl: float  # nats
+    nats: float  # that it says about an image, see `pictures.nats_of_codes`
     holds: str  # a factor's name, "" or "unused"
 
 
@@ -37,7 +37,7 @@ def _slider(j: int, latent: Latent, limit: float) -> str:
     unused = ' class="unused"' if latent.holds == _UNUSED else ""
     return (
         f'<li{unused}><label for="{name}"><span><i>z</i><sub>{j + 1}</sub> '
-        f"{html.escape(latent.holds)}</span> <small>{latent.kl:.2f} nats</small></label>"
+        f"{html.escape(latent.holds)}</span> <small>{latent.nats:.2f} nats</small></label>"
         f'<input type="range" id="{name}" data-latent="{j}" min="{-limit:g}" max="{limit:g}" '
         f'step="0.05" value="0"><output for="{name}" aria-live="off">0.00</output></li>'
     )
@@ -60,7 +60,7 @@ def section(explorer: Explorer | str) -> str:
     if isinstance(explorer, str):
         return markup.section("explorer", "Explorer", explorer, "")
     latents = list(enumerate(explorer.latents))
-    latents.sort(key=lambda x: (x[1].holds == _UNUSED, -x[1].kl))
+    latents.sort(key=lambda x: (x[1].holds == _UNUSED, -x[1].nats))
     sliders = "\n".join(_slider(j, latent, explorer.limit) for j, latent in latents)
     starts = "".join(_start(i, png) for i, (png, _) in enumerate(explorer.starts, 1))
     body = f"""<noscript><p class="note">The sliders need JavaScript.</p></noscript>

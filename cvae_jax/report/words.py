@@ -1,15 +1,5 @@
 """What the main scores say, in plain words."""
 
-# config.objective.name -> what it is called
-METHODS = {
-    "vae": "VAE",
-    "beta_vae": "beta-VAE",
-    "annealed_vae": "annealed VAE",
-    "factor_vae": "FactorVAE",
-    "beta_tcvae": "beta-TCVAE",
-    "infogan": "InfoGAN",
-}
-
 # Group -> score -> (one sentence, whether it lies between 0 and 1, 1 the best).
 SCORES = {
     "Does each factor have a code of its own?": {

@@ -1,0 +1,75 @@
+"""What pictures and report say of the codes, also of labels that tell nothing."""
+
+import jax
+import numpy as np
+import pytest
+
+from cvae_jax import pictures, structures
+from cvae_jax.objectives.base import Objective
+from cvae_jax.structure_scores import structure_scores
+
+RNG = np.random.default_rng(0)
+FACTORS = RNG.integers(0, 4, (200, 3)).astype(np.int32)
+NAMES = ("a", "b", "c")
+
+
+def posterior(factors):
+    """Two codes that know the last two factors well, and one that knows nothing."""
+    mean = np.stack([factors[:, 1] - 1.5, factors[:, 2] - 1.5, np.zeros(len(factors))], axis=1)
+    return mean.astype(np.float32), np.tile(np.float32([-4, -4, 0]), (len(factors), 1))
+
+
+def constant(column):
+    """The labels with one column of a single value."""
+    return np.where(np.arange(3) == column, 7, FACTORS).astype(np.int32)
+
+
+@pytest.mark.parametrize(
+    ("factors", "names"),
+    [
+        (FACTORS, ["b", "c", "unused"]),
+        (constant(0), ["b", "c", "unused"]),
+        (FACTORS[:19], ["", "", "unused"]),  # too few for the bins
+        (np.full((200, 3), 2), ["", "", "unused"]),
+    ],
+    ids=["all", "one_constant", "few", "all_constant"],
+)
+def test_codes_are_named_by_labels_that_vary(factors, names):
+    mean, logvar = posterior(factors)
+    nats, found = pictures.what_codes_hold(mean, logvar, factors, NAMES)
+    assert found == names
+    assert nats.shape == (3,)
+    assert pictures.what_codes_hold(mean, logvar, factors[:, :0], ())[1] == ["", "", "unused"]
+
+
+def test_infogans_codes_are_measured_against_their_own_prior():
+    """A recogniser that knows nothing says N(0, 1/3), whose KL to N(0, 1) is .22 nats."""
+    deviations = np.array([1 / np.sqrt(3), 0.1, 1.0])
+    logvar = np.tile(2 * np.log(deviations), (50, 1))
+    mean = np.zeros((50, 3))
+    nats, found = pictures.what_codes_hold(mean, logvar, FACTORS[:50, :0], (), "uniform")
+    entropy = 0.5 * np.log(2 * np.pi * np.e * 0.01)
+    np.testing.assert_allclose(nats, [0, np.log(2) - entropy, 0], rtol=1e-6)
+    assert found == ["unused", "", "unused"]
+    assert pictures.what_codes_hold(mean, logvar, FACTORS[:50, :0], ())[1][0] == ""
+    assert "info 0.00" in pictures._labels(nats, found, "uniform")[0]
+
+
+@pytest.mark.parametrize(
+    ("factors", "known"),
+    [(constant(0), True), (FACTORS[:19], False), (np.full((200, 3), 2), False)],
+    ids=["one_constant", "few", "all_constant"],
+)
+def test_structure_scores_leave_out_labels_that_tell_nothing(factors, known):
+    identity = Objective(
+        init=None,
+        model_loss=None,
+        critic_loss=None,
+        prior=lambda rng, n: jax.random.normal(rng, (n, 3)),
+        encode=lambda params, z: (z, 0 * z - 4),
+        decode=lambda params, z: z,
+    )
+    structure = structures.parse("1>3 2>3", 3)
+    codes = posterior(factors)[0]
+    scores = structure_scores(identity, {}, structure, "z_hat", jax.random.key(0), codes, factors)
+    assert scores["composition"] == [None, None, 0.0 if known else None]
