@@ -102,7 +102,9 @@ def evaluate_run(
     mean, logvar = batches.encode_all(objective, params, dataset, devices)
     if not processes.first():
         return {}
-    subject = Subject(config, objective, params, dataset, devices, mean, logvar, options)
+    subject = Subject(
+        config, objective, params, dataset, devices, mean, logvar, options or Options()
+    )
     found = registry.make(subject, registry.named(config.eval.metrics) if names is None else names)
     results = {
         "step": step,

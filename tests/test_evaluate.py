@@ -113,11 +113,17 @@ def trained(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "load", load)
-        for seed in (0, 1):
-            config = conftest.small_config(**{"num_steps": 3, "seed": seed, "eval.metrics": CHEAP})
+        patch.setattr(features, "STEPS", 2)
+        for seed, names in ((0, CHEAP), (1, f"{CHEAP},classifier")):
+            config = conftest.small_config(**{"num_steps": 3, "seed": seed, "eval.metrics": names})
             config.data.dir = str(folder / "data")
             train_and_evaluate(config, folder / f"seed{seed}")
         yield folder
+
+
+def test_a_config_may_ask_for_scores_that_are_seldom_made(trained):
+    scores = read_json(trained / "seed1" / "results.json")["scores"]
+    assert scores["is_classifier"]["samples"] == 256
 
 
 def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):

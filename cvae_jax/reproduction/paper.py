@@ -5,15 +5,10 @@ All numbers are from Lin, Yuan, Peng & Tzeng, CIKM '22 (doi:10.1145/3511808.3557
 
 from typing import NamedTuple
 
+from cvae_jax import methods
+
 OURS = "vae+independent"
 FOUR = ("beta_vae", "factor_vae", "beta_tcvae", OURS)
-NAMES = {
-    "vae": "VAE",
-    "beta_vae": "beta-VAE",
-    "factor_vae": "FactorVAE",
-    "beta_tcvae": "beta-TCVAE",
-    "infogan": "InfoGAN",
-}
 
 
 class Experiment(NamedTuple):
@@ -120,7 +115,7 @@ FIGURE12 = {"infogan": 0.261, "beta_vae": 0.480, "factor_vae": 0.305, "beta_tcva
 def shown(method: str) -> str:
     """A method's name in a table: vae+tower is "cascade VAE, tower"."""
     base, _, structure = method.partition("+")
-    name = NAMES[base]
+    name = methods.NAMES[base]
     if not structure:
         return name
     name = "cascade VAE" if base == "vae" else f"{name} + cascade"
