@@ -5,7 +5,8 @@ Variants:
             so 14 hours, after some minutes that render the 737,280 images once. Not yet run to its
             end; after 4,000 steps (--config.num_steps=4000) IoU .82, MIG .10, FactorVAE score .55
   quick     a look at everything: a sub-grid of the data at 32x32, few steps. On two CPU cores 3.5
-            minutes; IoU .85, MIG .05, FactorVAE score .52
+            minutes; IoU .85 and .84, MIG .05 and .06, FactorVAE score .52 and .66 on two machines,
+            whose rounding parts such a run from the next
   official  as (none), on DeepMind's own file in place of the rendered images
   infogan   InfoGAN by the authors' least-squares networks, without the cascade, which
             --config.cascade.weight=1.0 adds. Not yet run to its end

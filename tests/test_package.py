@@ -29,7 +29,7 @@ MAY = {
     "methods": (),
     "export": ("cards", "command_line", "defaults", "errors", "loading", "weights", "workdir"),
     "cards": ("build", "datasets.catalogue", "defaults", "methods", "workdir"),
-    "reproduce": ("command_line", "datasets", "errors", "reproduction", "train"),
+    "reproduce": ("command_line", "datasets", "errors", "reproduction", "train", "workdir"),
     "reproduction": (
         "reproduction",
         "errors",
