@@ -151,8 +151,10 @@ def test_programs_are_for_all_platforms(exported):
         assert all(x.dtype == np.float32 for x in (*program.in_avals, *program.out_avals))
 
 
-def test_infogan_in_colour_is_exported_as_well():
-    config = conftest.small_config(**{"objective.name": "infogan", "cascade.weight": 0.0})
+@pytest.mark.parametrize("networks", ["", "strided"])
+def test_infogan_in_colour_is_exported_as_well(networks):
+    fields = {"objective.name": "infogan", "cascade.weight": 0.0}
+    config = conftest.small_config(**fields, **{"objective.infogan.networks": networks})
     objective = build.objective(config, build.DataInfo(32, 3, 64))
     params = drawn(jax.eval_shape(objective.init, jax.random.key(0), np.zeros((2, 32, 32, 3))))
     model = loading.Model(None, None, config, 3, objective, params, 0)
