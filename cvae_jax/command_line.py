@@ -1,5 +1,6 @@
 """What every program of the package shares: messages, exit codes, the config from the flags."""
 
+import contextlib
 import logging
 import signal
 import sys
@@ -16,6 +17,28 @@ from cvae_jax.errors import DISK, UserError
 
 class Stopped(Exception):
     """A signal asked the program to stop, and its work is saved; holds the signal's number."""
+
+
+@contextlib.contextmanager
+def stop_requests():
+    """Collect SIGINT and SIGTERM in the list yielded; a second signal of a kind acts at once."""
+    requests, before = [], {}
+
+    def note(number, frame):
+        del frame
+        requests.append(number)
+        signal.signal(number, before[number] or signal.SIG_DFL)
+
+    # Handlers belong to the main thread; in another (a notebook's worker) signals act as they did.
+    with contextlib.suppress(ValueError):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, note)
+    try:
+        yield requests
+    finally:
+        for number, handler in before.items():
+            # None: it was not set from Python but by jax.distributed
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 class _AboveBar(logging.Handler):

@@ -25,7 +25,7 @@ from cvae_jax import (
     tracking,
     watching,
 )
-from cvae_jax.command_line import Stopped
+from cvae_jax.command_line import Stopped, stop_requests
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.step import create_train_state, train_step
@@ -37,28 +37,6 @@ log = logging.getLogger(__name__)
 _BAR = {"dynamic_ncols": True, "smoothing": 0.05, "mininterval": 0.5}
 _ASK_EVERY = 10  # steps after which several processes ask each other whether to stop
 _TELL_EVERY = 20  # seconds between lines of progress where there is no terminal for a bar
-
-
-@contextlib.contextmanager
-def stop_requests():
-    """Collect SIGINT and SIGTERM in the list yielded; a second signal of a kind acts at once."""
-    requests, before = [], {}
-
-    def note(number, frame):
-        del frame
-        requests.append(number)
-        signal.signal(number, before[number] or signal.SIG_DFL)
-
-    # Handlers belong to the main thread; in another (a notebook's worker) signals act as they did.
-    with contextlib.suppress(ValueError):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, note)
-    try:
-        yield requests
-    finally:
-        for number, handler in before.items():
-            # None: it was not set from Python but by jax.distributed
-            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def train_and_evaluate(config, workdir):

@@ -37,6 +37,7 @@ def get_config(variant):
     config = whole.get_config(f"quick,dsprites,{{method}}")
     config.update_from_flattened_dict({small!r})
     config.data.name = {data!r}
+    config.cascade.weight *= 0.1
     return config
 """
 
@@ -44,7 +45,9 @@ def get_config(variant):
 @pytest.fixture
 def tiny(tmp_path, data_dir, monkeypatch):
     """Options for folders of runs and results, and configs that train in seconds."""
-    small = conftest.SMALL | {"num_steps": 3_000, "objective.latents": 5}
+    # On noise, with a small critic, a larger weight would let the game run away.
+    fields = {"num_steps": 3_000, "objective.latents": 5, "optim.model.learning_rate": 1e-4}
+    small = conftest.SMALL | fields
     data = f"folder:{data_dir / 'pictures'}"
     path = tmp_path / "paper.py"
     path.write_text(TINY.format(paper=str(runs.CONFIG.resolve()), small=small, data=data))
@@ -63,7 +66,9 @@ def test_what_has_ended_is_kept_and_gathered(whole_run, tiny, tmp_path, monkeypa
     )
     copy = "import shutil, sys; shutil.copytree(*sys.argv[1:], dirs_exist_ok=True)"
     monkeypatch.setattr(
-        runs, "program", lambda run, workdir: [sys.executable, "-c", copy, str(whole), workdir]
+        runs,
+        "program",
+        lambda words: [sys.executable, "-c", copy, str(whole), words[-1].partition("=")[2]],
     )
     argv = ["reproduce", "--figure=9", "--scale=half", "--seeds=1", *tiny]
     with caplog.at_level("INFO", "cvae_jax"):
@@ -111,8 +116,30 @@ def test_scores_that_are_made_later_are_taken_over(whole_run, tiny, tmp_path, mo
     assert runs.read_record(results, run)["scores"]["is"]["value"] == 1.5
 
 
+def test_seeds_at_once(whole_run, tiny, tmp_path, monkeypatch):
+    """The command has all the seeds; each gets its record, or is told to have diverged."""
+    whole, _ = whole_run
+    monkeypatch.setattr(runs, "config", lambda run: read_config(whole))
+    started = []
+
+    def program(arguments):
+        started.append(arguments)
+        copy = "import shutil, sys; [shutil.copytree(sys.argv[1], x) for x in sys.argv[2:]]"
+        folder = arguments[-1].partition("=")[2]
+        return [sys.executable, "-c", copy, str(whole), f"{folder}/seed_0", f"{folder}/seed_2"]
+
+    monkeypatch.setattr(runs, "program", program)
+    with pytest.raises(UserError, match=r"1 of 3 runs failed: it diverged, see .*seed_1"):
+        reproduce.main(["reproduce", "--figure=9", "--seeds=3", "--at_once", *tiny])
+    ((*_, seed, num_seeds, workdir),) = started
+    assert (seed, num_seeds) == ("--config.seed=0", "--config.num_seeds=3")
+    assert workdir.endswith("runs/quick/dsprites/vae+tower")
+    results = tmp_path / "results" / "quick" / "dsprites" / "vae+tower"
+    assert sorted(path.name for path in results.glob("*.json")) == ["seed_0.json", "seed_2.json"]
+
+
 def failing(monkeypatch, code):
-    monkeypatch.setattr(runs, "program", lambda run, workdir: [sys.executable, "-c", code])
+    monkeypatch.setattr(runs, "program", lambda arguments: [sys.executable, "-c", code])
 
 
 def test_a_run_that_fails_is_named_and_the_others_go_on(tiny, tmp_path, monkeypatch):
@@ -178,14 +205,15 @@ def test_data_that_are_not_there_are_named(tiny, tmp_path, caplog):
 
 
 @pytest.mark.slow
-def test_a_reproduction_that_is_cut_goes_on(tiny, tmp_path):
+@pytest.mark.parametrize("options", [["--seeds=1"], ["--seeds=2", "--at_once"]])
+def test_a_reproduction_that_is_cut_goes_on(tiny, tmp_path, options):
     """A signal reaches the run, which saves; the same command resumes it, then makes the rest."""
     code = (
         "import sys; from pathlib import Path; from cvae_jax import command_line, reproduce;"
         "from cvae_jax.reproduction import runs; runs.CONFIG = Path(sys.argv.pop(1));"
         "sys.exit(command_line.run(reproduce.main, sys.argv))"
     )
-    argv = [sys.executable, "-c", code, str(runs.CONFIG), "--figure=9", "--seeds=1", *tiny]
+    argv = [sys.executable, "-c", code, str(runs.CONFIG), "--figure=9", *options, *tiny]
     workdir = tmp_path / "runs" / "quick" / "dsprites" / "vae+tower" / "seed_0"
     process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
     start = time.monotonic()

@@ -38,15 +38,6 @@ class Run(NamedTuple):
         changes = ",".join(f"{field.split('.')[-1]}={value}" for field, value in self.changes)
         return Path(self.scale, self.data, self.method, changes, f"seed_{self.seed}")
 
-    @property
-    def command(self) -> list[str]:
-        """The arguments of `python` that make it, but for its --workdir."""
-        changes = (("seed", self.seed), *self.changes)
-        return [
-            *("-m", "cvae_jax.main", f"--config={CONFIG}:{self.scale},{self.data},{self.method}"),
-            *(f"--config.{field}={value}" for field, value in changes),
-        ]
-
 
 def config(run: Run) -> ml_collections.ConfigDict:
     """Its config.
@@ -107,7 +98,7 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
     names = [name for name in lines[0] if name != "steps_per_second"] if lines else []
     record = read_results(workdir / "results.json") | {
         "config": read_json(workdir / "config.json"),
-        "command": " ".join(["python", *run.command]),
+        "command": " ".join(["python", *arguments([run])]),
         "training_seconds": round(seconds),
         "curves": {name: [_short(line.get(name)) for line in kept] for name in names},
     }
@@ -126,6 +117,31 @@ def _short(value):
     return value if value is None or isinstance(value, int) else float(f"{value:.5g}")
 
 
-def program(run: Run, workdir: Path) -> list[str]:
-    """The command line that trains it in workdir."""
-    return [sys.executable, *run.command, f"--workdir={workdir}"]
+def arguments(together: list[Run], folders: Path | None = None) -> list[str]:
+    """The arguments of `python` that train runs that differ by successive seeds alone.
+
+    Args:
+      together: the runs.
+      folders: of runs; None: the --workdir is left out.
+    """
+    first = together[0]
+    fields = {"seed": first.seed, **dict(first.changes)}
+    if len(together) > 1:
+        fields["num_seeds"] = len(together)
+    variant = f"{first.scale},{first.data},{first.method}"
+    return [
+        *("-m", "cvae_jax.main", f"--config={CONFIG}:{variant}"),
+        *(f"--config.{field}={value}" for field, value in fields.items()),
+        *([f"--workdir={workdir(together, folders)}"] if folders else []),
+    ]
+
+
+def workdir(together: list[Run], folders: Path) -> Path:
+    """The --workdir of runs; several seeds have folders in it, the same that each has alone."""
+    path = folders / together[0].key
+    return path if len(together) == 1 else path.parent
+
+
+def program(arguments: list[str]) -> list[str]:
+    """The command line of a program of this Python."""
+    return [sys.executable, *arguments]
