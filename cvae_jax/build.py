@@ -121,6 +121,7 @@ def objective(config, data_info: DataInfo) -> Objective:
         network,
         _rising(config.cascade.weight, config.cascade.warmup_steps),
         critic_input=config.cascade.critic_input,
+        source=config.cascade.source,
         prior_batch_size=config.cascade.prior_batch_size,
         critic=_critic(config, config.cascade),
     )

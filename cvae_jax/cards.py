@@ -119,6 +119,7 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
     cascade, structure = "none", "none"
     if config.cascade.weight:
         cascade = f"weight {config.cascade.weight}, critic sees {config.cascade.critic_input}"
+        cascade += f", z of the {config.cascade.source}"
         edges = str(build.structure(config)) or "no edges between latents"
         named = config.cascade.structure or "independent"
         structure = named if named == edges else f"{named}: {edges}"

@@ -11,7 +11,7 @@ from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.gan_networks import NETWORKS
 from cvae_jax.objectives.bayesian_joint import rows_needed
-from cvae_jax.objectives.cascade import CRITIC_INPUTS
+from cvae_jax.objectives.cascade import CRITIC_INPUTS, SOURCES
 from cvae_jax.objectives.decomposition import ESTIMATORS
 from cvae_jax.objectives.infogan import LOSSES
 from cvae_jax.scores.registry import METRICS, named
@@ -166,6 +166,12 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
     one_of("config.objective.infogan.networks", config.objective.infogan.networks, NETWORKS)
     metrics(named(config.eval.metrics))
     one_of("config.cascade.critic_input", config.cascade.critic_input, CRITIC_INPUTS)
+    one_of("config.cascade.source", config.cascade.source, SOURCES)
+    if config.cascade.source == "posterior" and config.cascade.prior_batch_size:
+        raise UserError(
+            f"config.cascade.prior_batch_size is {config.cascade.prior_batch_size}; it adds codes "
+            "of the prior: set it to 0, or config.cascade.source to prior"
+        )
     network = structure(config)
     if config.cascade.critic_input == "z_hat":
         network = network.marginal()

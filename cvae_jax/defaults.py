@@ -68,6 +68,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.cascade.weight = 6.0  # of the KL; the paper's Eq. 5 has 1; 0: no cascade
     config.cascade.warmup_steps = 0  # over which the weight rises from 0
     config.cascade.critic_input = "z_hat"  # Eq. 6 as printed; or joint: the critic sees (z, z_hat)
+    # z ~ N(0, I), as the paper's text has it; or posterior: z of the images, as its Fig. 2 draws it
+    config.cascade.source = "prior"
     config.cascade.prior_batch_size = 0  # more donors for samples of p_B; 0: batch_size
     # An extension, not in the paper: weight of a reward for edges that are used, a lower bound of
     # I(z_hat_j; its z_hat parents); 0: none

@@ -21,6 +21,12 @@ def test_a_good_config_passes():
         ({"cascade.structure": "towr"}, 1, "cascade.structure: unknown structure 'towr'"),
         ({"cascade.structure": "1>2 2>1"}, 1, "cycle: 1>2>1"),
         ({"cascade.critic_input": "zhat"}, 1, "critic_input 'zhat'; did you mean 'z_hat'"),
+        ({"cascade.source": "postrior"}, 1, "did you mean 'posterior'"),
+        (
+            {"cascade.source": "posterior", "cascade.prior_batch_size": 32},
+            1,
+            "prior_batch_size is 32; it adds codes of the prior",
+        ),
         ({"objective.likelihood": "bernouli"}, 1, "did you mean 'bernoulli'"),
         ({"objective.name": "vea"}, 1, "did you mean 'vae'"),
         ({"num_steps": 0}, 1, "num_steps is 0; it must be above 0"),

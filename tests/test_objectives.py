@@ -61,11 +61,17 @@ def test_cascade_adds_weight_times_the_mean_logit(images, critic_input):
     }
 
 
-def test_second_pass_re_encodes_the_decoded_prior(images):
-    objective = conftest.small_cascade()
+@pytest.mark.parametrize("source", ["prior", "posterior"])
+def test_second_pass_re_encodes_what_is_decoded(images, source):
+    objective = conftest.small_cascade(source=source)
     params = jax.jit(objective.init)(jax.random.key(0), floats(images))
     _, (_, samples) = jax.jit(objective.model_loss)(params, floats(images), jax.random.key(1), 0)
     z, z_hat = samples["cascade"]["z"], samples["cascade"]["z_hat"]
+    # the posterior's z is that of the images, which follow one another in it
+    of_images = objective.encode(params, floats(images))
+    standard = (np.asarray(samples["z"]) - of_images[0]) / np.exp(0.5 * of_images[1])
+    assert np.max(np.abs(standard)) < 5
+    assert np.array_equal(z, samples["z"]) == (source == "posterior")
     mean, logvar = objective.encode(params, objective.decode(params, z))
     standard = (np.asarray(z_hat) - mean) / np.exp(0.5 * np.asarray(logvar))
     assert abs(np.mean(standard)) < 0.5
@@ -122,6 +128,17 @@ def test_weight_zero_leaves_the_base_as_it_is(images):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *grads)
 
 
+def test_devices_share_the_codes_of_their_images(images):
+    objective = conftest.small_cascade(source="posterior")
+    params = jax.jit(objective.init)(jax.random.key(0), floats(images))
+
+    def loss(model, images, axis_name=None):
+        p, rng = params._replace(model=model), jax.random.key(1)
+        return objective.model_loss(p, images, rng, 0, axis_name)[0]
+
+    conftest.assert_devices_share(loss, params.model, floats(images), 2)
+
+
 def test_donors_come_from_the_larger_prior_batch(images):
     objective = conftest.small_cascade(prior_batch_size=48)
     params = jax.jit(objective.init)(jax.random.key(0), floats(images))
@@ -138,6 +155,10 @@ def test_donors_come_from_the_larger_prior_batch(images):
 def test_errors():
     with pytest.raises(ValueError, match="critic_input 'zhat' is not one of"):
         conftest.small_cascade(critic_input="zhat")
+    with pytest.raises(ValueError, match="source 'data' is not one of prior, posterior"):
+        conftest.small_cascade(source="data")
+    with pytest.raises(ValueError, match="prior_batch_size adds codes of the prior"):
+        conftest.small_cascade(source="posterior", prior_batch_size=32)
     structure = structures.preset("independent", 4)
     z = jnp.zeros((4, 4))
     with pytest.raises(ValueError, match="needs 8 rows and the batch has 4"):

@@ -11,9 +11,10 @@ from cvae_jax.objectives.bayesian_joint import sample_joint
 from cvae_jax.objectives.density_ratio import add_density_ratio
 from cvae_jax.structures import Structure
 
-__all__ = ["CRITIC_INPUTS", "cascade", "sample_joint"]
+__all__ = ["CRITIC_INPUTS", "SOURCES", "cascade", "sample_joint"]
 
 CRITIC_INPUTS = ("z_hat", "joint")
+SOURCES = ("prior", "posterior")
 
 
 def cascade(
@@ -22,12 +23,13 @@ def cascade(
     weight,
     *,
     critic_input: str = "z_hat",
+    source: str = "prior",
     prior_batch_size: int = 0,
     critic: Critic | None = None,
 ) -> Objective:
     """Wrap an objective in the cascade: minimises its loss + weight * KL(q || p_B), in nats.
 
-    z ~ prior, x_hat = decode(z), z_hat ~ N(encode(x_hat)) with the same encoder as for the data;
+    z ~ source, x_hat = decode(z), z_hat ~ N(encode(x_hat)) with the same encoder as for the data;
     q is the law of what the critic sees and p_B the law that the structure makes of it. The KL's
     gradient through p_B vanishes, as p_B's conditionals are q's own, so samples of p_B are stopped.
 
@@ -37,16 +39,23 @@ def cascade(
       weight: of the KL, a number or a function of the step; the paper's Eq. 5 has 1.
       critic_input: "z_hat" is Eq. 6 as printed, D(z_hat), with the structure's z parents dropped;
         "joint" is D(z, z_hat).
+      source: "prior" is Section 3.4 as printed, z ~ N(0, I); "posterior" takes the batch's own z,
+        as Fig. 2 draws it: x_hat are the reconstructions of the data.
       prior_batch_size: codes drawn from the prior over all devices; those beyond the data batch
         serve as donors for samples of p_B alone, without gradient. 0: as many as the data batch.
       critic: the discriminator; FactorVAE's 6 x 1000 when None.
 
     Raises:
-      ValueError: an unknown critic_input; or, when it first runs, a prior_batch_size under the
-        batch size or a batch too small for one sample of p_B.
+      ValueError: an unknown critic_input or source, or a prior_batch_size where no z comes from the
+        prior; or, when it first runs, one under the batch size or a batch too small for one sample
+        of p_B.
     """
     if critic_input not in CRITIC_INPUTS:
         raise ValueError(f"critic_input {critic_input!r} is not one of {', '.join(CRITIC_INPUTS)}")
+    if source not in SOURCES:
+        raise ValueError(f"source {source!r} is not one of {', '.join(SOURCES)}")
+    if source == "posterior" and prior_batch_size:
+        raise ValueError("prior_batch_size adds codes of the prior: source must be prior")
     joint = critic_input == "joint"
     structure = structure if joint else structure.marginal()
 
@@ -64,8 +73,11 @@ def cascade(
         if pool < batch:
             raise ValueError(f"cascade.prior_batch_size {pool} is under the batch size {batch}")
         prior_rng, rows_rng, donors_rng = jax.random.split(rng, 3)
-        z = objective.prior(prior_rng, pool)  # [pool, d]
-        new = {"z": rows.local_rows(z[:batch], axis_name)}
+        if source == "posterior":
+            new = {"z": samples["z"]}
+        else:
+            z = objective.prior(prior_rng, pool)  # [pool, d]
+            new = {"z": rows.local_rows(z[:batch], axis_name)}
         new["z_hat"] = run(params, new["z"], rows_rng, axis_name)
         if pool > batch:
             new["donor_z"] = rows.local_rows(z[batch:], axis_name)

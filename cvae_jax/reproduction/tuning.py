@@ -24,7 +24,7 @@ SETTINGS = {
         {"cascade.weight": 6.0},
         {"cascade.weight": 12.0},
         {"cascade.weight": 25.0},
-        {"cascade.weight": 6.0, "cascade.prior_batch_size": 256},
+        {"cascade.weight": 6.0, "cascade.source": "posterior"},
         {"cascade.weight": 6.0, "cascade.critic_input": "joint"},
     ],
 }
