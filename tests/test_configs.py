@@ -1,5 +1,6 @@
-"""Every file of configs/ with every variant trains."""
+"""Every file of configs/ with every variant can be trained."""
 
+import functools
 from pathlib import Path
 
 import conftest
@@ -7,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 
+import cvae_jax
 from cvae_jax import build, checks, step
 from cvae_jax.datasets import pipeline
 
@@ -19,13 +21,11 @@ def variants():
         text = path.read_text()
         for variant in ("", "quick", "official", "infogan"):
             if not variant or f'variant == "{variant}"' in text:
-                slow = [pytest.mark.slow] if variant == "infogan" else []
-                yield pytest.param(path, variant, marks=slow)
+                yield path, variant
 
 
-@pytest.mark.parametrize(("path", "variant"), list(variants()), ids=lambda x: getattr(x, "stem", x))
-def test_every_config_trains(path, variant):
-    """Three steps on noise of the right size, the losses finite."""
+def made(path, variant):
+    """A config, cut down; its objective and optimizers; three batches of noise that it takes."""
     config = conftest.read_config(path, variant)
     colour = config.data.name in ("celeba", "chairs3d", "shapes3d")
     # what a sample of p_B and InfoGAN's packs need at the least
@@ -36,19 +36,44 @@ def test_every_config_trains(path, variant):
         0, 256, (3, batch, config.data.size, config.data.size, 3 if colour else 1), np.uint8
     )
     objective = build.objective(config, build.DataInfo(config.data.size, images.shape[-1], 100))
-    optimizers = build.optimizers(config)
-    state = conftest.create(objective, optimizers, images[0])
-    one = jax.jit(
-        lambda state, images: step.train_step(
-            state, images, objective=objective, optimizers=optimizers
-        )
+    return config, objective, build.optimizers(config), images
+
+
+@pytest.mark.parametrize(("path", "variant"), list(variants()), ids=lambda x: getattr(x, "stem", x))
+def test_every_config_makes_a_step(path, variant):
+    """By its shapes alone: what does not fit together fails as in a compilation."""
+    config, objective, optimizers, images = made(path, variant)
+    create = functools.partial(
+        cvae_jax.create_train_state, objective=objective, optimizers=optimizers
     )
+    state = jax.eval_shape(create, jax.random.key(0), images=images[0])
+    one = functools.partial(step.train_step, objective=objective, optimizers=optimizers)
+    new, metrics = jax.eval_shape(one, state, images[0])
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), new) == jax.tree.map(
+        lambda x: (x.shape, x.dtype), state
+    )
+    assert {"mi", "elbo"} & set(metrics)
+    # and it names a data set that there is
+    assert config.data.name in pipeline.NAMES
+
+
+def trained():
+    for path, variant in variants():
+        fast = (path.stem, variant) in (("dsprites", "quick"), ("celeba", ""))
+        marks = () if fast else pytest.mark.slow
+        yield pytest.param(path, variant, marks=marks)
+
+
+@pytest.mark.parametrize(("path", "variant"), list(trained()), ids=lambda x: getattr(x, "stem", x))
+def test_a_config_trains(path, variant):
+    """Three steps on noise of the right size, the losses finite."""
+    _, objective, optimizers, images = made(path, variant)
+    state = conftest.create(objective, optimizers, images[0])
+    one = jax.jit(functools.partial(step.train_step, objective=objective, optimizers=optimizers))
     for batch in images:
         state, metrics = one(state, batch)
     assert int(state.step) == 3
     assert all(np.all(np.isfinite(value)) for value in metrics.values())
-    # and it names a data set that there is
-    assert config.data.name in pipeline.NAMES
 
 
 def test_a_config_file_refuses_an_unknown_variant():

@@ -155,7 +155,8 @@ def test_gradient_with_the_exact_logit_is_the_closed_forms(structure, critic_inp
     assert np.linalg.norm(found - expected) < 0.01 * np.linalg.norm(expected)
 
 
-@pytest.mark.parametrize("critic_input", [pytest.param("z_hat", marks=pytest.mark.slow), "joint"])
+@pytest.mark.slow
+@pytest.mark.parametrize("critic_input", ["z_hat", "joint"])
 def test_gradient_with_a_trained_critic_points_the_same_way(critic_input):
     structure = STRUCTURES[1]
     model = linear_model(structure)
