@@ -13,46 +13,40 @@ from cvae_jax.workdir import damaged
 _MOST_LATENTS = 6  # of each method, in the grid that compares them
 
 
-def _draw_scores(name, scale, experiment, found, folder):
+def _by_score(name, scale, experiment, folder, draw, panels_of, note):
+    """A picture for each of the experiment's scores that any run has; their paths."""
     paths = []
     for score in experiment.scores:
+        panels = panels_of(score)
+        if panels:
+            path, subtitle = folder / f"{name}_{score}.png", f"{score}, scale {scale}; {note}"
+            drawn = draw(path, panels, score=score, title=experiment.title, subtitle=subtitle)
+            paths.append(drawn)
+    return paths
+
+
+def _draw_scores(name, scale, experiment, found, folder):
+    def panels_of(score):
         panels = {}
         for data, method in experiment.runs:
             values = found.values((data, method, ()), score)
             panels.setdefault(data, {})[paper.shown(method)] = [*values.values()]
-        panels = {data: panel for data, panel in panels.items() if any(panel.values())}
-        if panels:
-            paths.append(
-                plots.points(
-                    folder / f"{name}_{score}.png",
-                    panels,
-                    score=score,
-                    title=experiment.title,
-                    subtitle=f"{score}, scale {scale}; a dot a seed, a line their mean",
-                )
-            )
-    return paths
+        return {data: panel for data, panel in panels.items() if any(panel.values())}
+
+    note = "a dot a seed, a line their mean"
+    return _by_score(name, scale, experiment, folder, plots.points, panels_of, note)
 
 
 def _draw_pairs(name, scale, experiment, found, folder):
-    paths = []
-    for score in experiment.scores:
+    def panels_of(score):
         panels = {}
         for data, method in experiment.runs:
             base = paper.shown(method.partition("+")[0])
             panels.setdefault(base, []).append(found.values((data, method, ()), score))
-        panels = {base: pair for base, pair in panels.items() if any(pair)}
-        if panels:
-            paths.append(
-                plots.pairs(
-                    folder / f"{name}_{score}.png",
-                    panels,
-                    score=score,
-                    title=experiment.title,
-                    subtitle=f"{score}, scale {scale}; a line joins the two runs of a seed",
-                )
-            )
-    return paths
+        return {base: pair for base, pair in panels.items() if any(pair)}
+
+    note = "a line joins the two runs of a seed"
+    return _by_score(name, scale, experiment, folder, plots.pairs, panels_of, note)
 
 
 def _first(found, data, method):

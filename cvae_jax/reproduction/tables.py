@@ -12,7 +12,6 @@ from cvae_jax.reproduction import paper
 SCORES = {
     "quality": ("is", "fid", "is_classifier", "fid_classifier"),
     "structures": ("ancestor_share", "forbidden_dependence", "composition", "mig"),
-    "methods": ("mig", "mig_chen", "factor_score"),
 }
 
 
@@ -99,14 +98,14 @@ def quality(experiment, found: Found) -> list[str]:
 
 def scores(experiment, found: Found) -> list[str]:
     """The experiment's scores of every method, beside the paper's where it has a number."""
-    head, shown = ["data", "method"], experiment.scores or SCORES["methods"]
-    for score in shown:
+    head = ["data", "method"]
+    for score in experiment.scores:
         head += [score, "paper's"] if _published(experiment, score) else [score]
     rows = []
     for data, method in experiment.runs:
         what = (data, method, ())
         row = [data, paper.shown(method)]
-        for score in shown:
+        for score in experiment.scores:
             ours = mean_std(found.values(what, score).values())
             row.append(ours if found.records[what] else _not_run(found, what))
             if _published(experiment, score):
