@@ -18,6 +18,7 @@ class Experiment(NamedTuple):
     runs: tuple  # (data, method) in the order they are shown
     kind: str  # how it is shown, see `show`
     scores: tuple = ()  # of results.json
+    why: tuple = ()  # scores that explain those, in a table of their own
 
 
 _TABLE1_DATA = ("mnist", "fashion_mnist", "faces3d", "chairs3d", "dsprites", "celeba", "heads3d")
@@ -79,6 +80,7 @@ EXPERIMENTS = {
         tuple(("dsprites", m) for base in _BASES for m in (base, f"{base}+independent")),
         "pairs",
         _DISENTANGLEMENT,
+        ("recon", "kl", "tc", "forbidden_dependence"),
     ),
 }
 

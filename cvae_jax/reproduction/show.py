@@ -48,7 +48,7 @@ def _notes(experiment, found):
     for data in dict.fromkeys(tuple(record["data"].items()) for record in records):
         data = dict(data)
         lines.append(f"* data: {data['source']}, {data['size']}x{data['size']}")
-    shown = experiment.scores or tables.SCORES[experiment.kind]
+    shown = (*experiment.scores, *experiment.why) or tables.SCORES[experiment.kind]
     names = dict.fromkeys(name for record in records for name in record["scores"])
     for name in filter(shown.__contains__, names):
         # One data set has other factors than the next.

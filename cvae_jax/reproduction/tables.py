@@ -120,29 +120,77 @@ def _published(experiment, score):
 
 
 def pairs(experiment, found: Found) -> list[str]:
-    """Without and with the regulariser, and the difference over paired seeds with its interval."""
-    head = ("score", "method", "without", "with", "difference, 95 % interval", "gain")
+    """Without and with the regulariser: the scores, what may explain them, what the critic saw."""
+    return [
+        *_differences(experiment, experiment.scores, found),
+        "",
+        "What may explain them:",
+        "",
+        *_differences(experiment, experiment.why, found),
+        "",
+        "What the regulariser's critic saw, over the last tenth of training; .5 is chance:",
+        "",
+        *_critics(experiment, found),
+    ]
+
+
+def _pairs(experiment):
+    """(base, base with the regulariser), as keys of Found."""
+    keys = [(data, method, ()) for data, method in experiment.runs]
+    return zip(keys[::2], keys[1::2], strict=True)
+
+
+def _differences(experiment, scores, found):
+    """Each score without and with, and the difference over paired seeds with its interval."""
+    published = any(score.startswith("mig") for score in scores)
     rows = []
-    for score in experiment.scores:
-        for (data, base), (_, with_) in zip(
-            experiment.runs[::2], experiment.runs[1::2], strict=True
-        ):
-            plain, ours = (data, base, ()), (data, with_, ())
-            values = [found.values(what, score) for what in (plain, ours)]
+    for score in scores:
+        for pair in _pairs(experiment):
+            base = pair[0][1]
+            values = [found.values(what, score) for what in pair]
             mean, half, n = paired_difference(*values)
             row = [score, paper.shown(base)]
             row += [
                 mean_std(v.values()) if found.records[what] else _not_run(found, what)
-                for v, what in zip(values, (plain, ours), strict=True)
+                for v, what in zip(values, pair, strict=True)
             ]
             shared = [values[0][s] for s in set(values[0]) & set(values[1])]
             base_mean = np.mean(shared) if n else 0.0
             gain = f"{100 * mean / base_mean:+.0f} %" if base_mean else "-"
             interval = f"{mean:+.3f}" + (f" +- {half:.3f}" if n > 1 else "") if n else "-"
             known = score.startswith("mig") and base in paper.FIGURE12
-            told = f"{100 * paper.FIGURE12[base]:+.1f} %" if known else "-"
-            rows.append([*row, interval, gain, told, str(n)])
-    return _table((*head, "paper's (MIG)", "paired seeds"), rows)
+            told = [f"{100 * paper.FIGURE12[base]:+.1f} %" if known else "-"] if published else []
+            rows.append([*row, interval, gain, *told, str(n)])
+    head = ("score", "method", "without", "with", "difference, 95 % interval", "gain")
+    return _table((*head, *(["paper's (MIG)"] if published else []), "paired seeds"), rows)
+
+
+def _critics(experiment, found):
+    """How much there was to punish, and whether the game was stable."""
+    head = ("method", "critic accuracy", "KL, nats", "largest KL after a tenth", "seeds")
+    rows = []
+    for _, what in _pairs(experiment):
+        curves = [record["curves"] for record in found.records[what].values()]
+        if curves:
+            cells = [
+                mean_std(_last_tenth(c, "cascade_critic_accuracy") for c in curves),
+                mean_std(_last_tenth(c, "cascade_kl") for c in curves),
+                f"{max(_after_a_tenth(c, 'cascade_kl').max() for c in curves):.3f}",
+            ]
+        else:
+            cells = [_not_run(found, what), "", ""]
+        rows.append([paper.shown(what[1]), *cells, _seeds(found, what)])
+    return _table(head, rows)
+
+
+def _last_tenth(curves, name):
+    steps = np.array(curves["step"])
+    return np.array(curves[name])[steps > 0.9 * steps[-1]].mean()
+
+
+def _after_a_tenth(curves, name):
+    steps = np.array(curves["step"])
+    return np.array(curves[name])[steps > 0.1 * steps[-1]]
 
 
 def structures(experiment, found: Found) -> list[str]:
