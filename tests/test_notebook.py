@@ -1,7 +1,9 @@
 """The notebook: its cells run from top to bottom, on a CPU and for few steps."""
 
+import html
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import types
@@ -114,6 +116,15 @@ def test_scores_and_pictures_are_inline(executed):
         assert name in table
         assert f"{score['value']:.4f}" in table
     assert str(workdir.parent) in text(cells["drive"])
+
+
+def test_sliders_are_inline(executed):
+    """The report whole, as a page within the page."""
+    cells, workdir, _ = executed
+    (frame,) = (output.data["text/html"] for output in cells["sliders"].outputs)
+    page = html.unescape(re.search(r'srcdoc="([^"]*)"', frame)[1])
+    assert page == (workdir / "report.html").read_text()
+    assert 'type="range"' in page
 
 
 def test_run_again_trains_no_further(executed):

@@ -42,6 +42,7 @@
   // The address follows when the hand rests: browsers count how often it changes.
   let timer = 0;
   function linkSoon() {
+    if (location.protocol === "about:") return; // within a notebook: no address of its own
     clearTimeout(timer);
     timer = setTimeout(() => {
       history.replaceState(null, "", "#z=" + codes.map((z) => +z.toFixed(3)).join(","));
