@@ -12,9 +12,10 @@ import time
 import numpy as np
 import pytest
 from conftest import all_images
+from published_files import load, write_idx
 from tiny_dsprites import COUNT, SHAPE, TINY, load_tiny, records
 
-from cvae_jax.datasets import dsprites, pipeline, sprites
+from cvae_jax.datasets import dsprites, pipeline, sprites, working_copy
 from cvae_jax.errors import UserError
 
 
@@ -67,6 +68,15 @@ def test_working_copy_is_small(prepared):
         json.loads((folder / "copy_train" / "copy.json").read_text())["source"]
         == prepared[1].source
     )
+
+
+def test_large_data_stay_on_the_disk(tmp_path, monkeypatch):
+    write_idx(tmp_path, "mnist")
+    expected = all_images(load("mnist", tmp_path))
+    monkeypatch.setattr(working_copy, "MEMORY_LIMIT", 100)
+    dataset = load("mnist", tmp_path)
+    assert isinstance(dataset.pixels, np.memmap)
+    np.testing.assert_array_equal(all_images(dataset), expected)
 
 
 def flip_a_byte(path):
