@@ -35,7 +35,7 @@ from cvae_jax.objectives.base import Players
 # compiler_options of what runs for long: there optimisation is worth its time
 FULL = {"xla_backend_optimization_level": 3}
 
-pytest_plugins = ["whole_runs", "damage", "report_pages", "tiny_dsprites"]
+pytest_plugins = ["whole_runs", "damage", "report_pages", "tiny_dsprites", "exports"]
 
 # Their tests share a fixture that takes a while: one worker runs all of a group.
 TOGETHER = {
@@ -45,6 +45,8 @@ TOGETHER = {
     "test_report.py": "runs",
     "test_soak.py": "runs",
     "test_evaluate.py": "evaluate",
+    "test_cards.py": "export",
+    "test_damaged_exports.py": "export",
     "test_export.py": "export",
     "test_notebook.py": "notebook",
     "test_sample_quality.py": "sample quality",
