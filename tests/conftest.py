@@ -35,7 +35,7 @@ from cvae_jax.objectives.base import Players
 # compiler_options of what runs for long: there optimisation is worth its time
 FULL = {"xla_backend_optimization_level": 3}
 
-pytest_plugins = ["whole_runs", "damage"]
+pytest_plugins = ["whole_runs", "damage", "report_pages", "tiny_dsprites", "exports"]
 
 # Their tests share a fixture that takes a while: one worker runs all of a group.
 TOGETHER = {
@@ -45,6 +45,8 @@ TOGETHER = {
     "test_report.py": "runs",
     "test_soak.py": "runs",
     "test_evaluate.py": "evaluate",
+    "test_cards.py": "export",
+    "test_damaged_exports.py": "export",
     "test_export.py": "export",
     "test_notebook.py": "notebook",
     "test_sample_quality.py": "sample quality",
@@ -148,11 +150,16 @@ def in_memory(images, factors, names, **facts):
     )
 
 
+def all_images(dataset):
+    """Its images, uint8 [n, size, size, channels], in their order."""
+    return dataset.images(np.arange(len(dataset.factors)))
+
+
 def write_pictures(folder, dataset):
     """A folder: data set of a grey one: a file an image, and their labels in factors.csv."""
     folder.mkdir()
     lines = ["file," + ",".join(dataset.factor_names)]
-    images = dataset.images(np.arange(len(dataset.factors)))
+    images = all_images(dataset)
     for i, (pixels, factors) in enumerate(zip(images, dataset.factors, strict=True)):
         Image.fromarray(pixels[..., 0]).save(folder / f"{i:03}.png")
         lines.append(f"{i:03}.png," + ",".join(map(str, factors)))

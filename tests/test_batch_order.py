@@ -11,6 +11,41 @@ from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 
 
+def test_batch_indices_by_hand():
+    first, second = (
+        np.random.Generator(np.random.PCG64(np.random.SeedSequence([3, epoch]))).permutation(5)
+        for epoch in (0, 1)
+    )
+    stream = np.concatenate([first, second])
+    for step in range(3):  # the second batch straddles the epochs
+        batch = pipeline.batch_indices(3, step, 3, 5)
+        assert batch.dtype == np.int64
+        np.testing.assert_array_equal(batch, stream[3 * step : 3 * step + 3])
+
+
+@pytest.mark.parametrize(("batch_size", "num_examples"), [(4, 10), (7, 10), (25, 10), (10, 10)])
+def test_batch_indices_epochs_are_permutations(batch_size, num_examples):
+    steps = range(6 * num_examples // batch_size + 1)
+    stream = np.concatenate(
+        [pipeline.batch_indices(1, step, batch_size, num_examples) for step in steps]
+    )
+    epochs = stream[: 6 * num_examples].reshape(6, num_examples)
+    np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(num_examples), (6, 1)))
+    assert len(np.unique(epochs, axis=0)) > 1
+
+
+def test_batch_indices_is_pure():
+    late = pipeline.batch_indices(0, 1000, 8, 50)
+    late_copy = late.copy()
+    late[:] = -1  # a caller's change must not reach the shared permutations
+    np.testing.assert_array_equal(pipeline.batch_indices(0, 1000, 8, 50), late_copy)
+    for step in range(30):
+        pipeline.batch_indices(5, step, 8, 50)
+    np.testing.assert_array_equal(pipeline.batch_indices(0, 1000, 8, 50), late_copy)
+    np.testing.assert_array_equal(pipeline.batch_indices(0, np.int32(1000), 8, 50), late_copy)
+    assert not np.array_equal(pipeline.batch_indices(1, 1000, 8, 50), late_copy)
+
+
 def test_processes_share_an_epoch():
     """Two real processes print their rows of each batch of an epoch."""
     program = """

@@ -10,8 +10,8 @@ import zipfile
 
 import h5py
 import numpy as np
+import published_files
 import pytest
-import test_sources
 from damage import (
     BYTES,
     FILES,
@@ -31,8 +31,8 @@ from cvae_jax.datasets import catalogue, dsprites, faces3d, idx, smallnorb
 
 pytestmark = pytest.mark.usefixtures("limits")
 
-IDX = test_sources.idx(np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28))
-NORB = test_sources.matrix(np.arange(24, dtype=np.int32).reshape(6, 4), 0x1E3D4C54)
+IDX = published_files.idx(np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28))
+NORB = published_files.matrix(np.arange(24, dtype=np.int32).reshape(6, 4), 0x1E3D4C54)
 READERS = {"idx": (idx.read_idx, IDX), "norb": (smallnorb.read_matrix, NORB)}
 
 
@@ -166,17 +166,17 @@ def rows_of(name, root):
 
 
 WRITERS = {
-    "celeba": lambda root: test_sources.write_celeba(root, count=2)[0],
-    "chairs3d": test_sources.write_chairs,
-    "shapes3d": lambda root: test_sources.write_shapes(root)[0],
+    "celeba": lambda root: published_files.write_celeba(root, count=2)[0],
+    "chairs3d": published_files.write_chairs,
+    "shapes3d": lambda root: published_files.write_shapes(root)[0],
     "faces3d": lambda root: write_faces(root),
 }
 
 
 def write_faces(root):
-    path = test_sources.manual(root, "faces3d", faces3d.FILE.name)
+    path = published_files.manual(root, "faces3d", faces3d.FILE.name)
     renders = np.arange(24, dtype=np.uint8)[:, None, None] + np.zeros((64, 64), np.uint8)
-    path.write_bytes(test_sources.torch_bytes(renders, False))
+    path.write_bytes(published_files.torch_bytes(renders, False))
     return path
 
 
@@ -193,7 +193,7 @@ def sound(tmp_path_factory):
 
 def copied(sound, name, root, monkeypatch):
     monkeypatch.setattr(faces3d, "GRID", (3, 2, 2, 2))
-    path = test_sources.manual(root, name, sound[name][0].name)
+    path = published_files.manual(root, name, sound[name][0].name)
     shutil.copy(sound[name][0], path)
     return path
 
@@ -252,7 +252,7 @@ def jpeg(side=(178, 218)):
     },
 )
 def test_a_zip_of_other_things_than_faces(tmp_path, content):
-    path = test_sources.manual(tmp_path, "celeba", "img_align_celeba.zip")
+    path = published_files.manual(tmp_path, "celeba", "img_align_celeba.zip")
     packed(path, *content)
     refused(lambda: rows_of("celeba", tmp_path), path, "same command again")
 
@@ -262,7 +262,7 @@ NAMES_OUTSIDE = ("../../escaped.jpg", "/tmp/../escaped.jpg", "a\\..\\escaped.jpg
 
 @cases("name", dict(zip(("parent", "root", "backslash"), NAMES_OUTSIDE, strict=True)))
 def test_members_never_leave_their_archive(tmp_path, name):
-    path = test_sources.manual(tmp_path, "celeba", "img_align_celeba.zip")
+    path = published_files.manual(tmp_path, "celeba", "img_align_celeba.zip")
     packed(path, (name, jpeg()))
     before = sorted(tmp_path.rglob("*"))
     images, _ = rows_of("celeba", tmp_path)
@@ -296,7 +296,7 @@ def chair(name="x/renders/image_001_p020_t011_r096.png", content=b"", **facts):
     },
 )
 def test_a_tar_of_other_things_than_chairs(tmp_path, content):
-    path = test_sources.manual(tmp_path, "chairs3d", "rendered_chairs.tar")
+    path = published_files.manual(tmp_path, "chairs3d", "rendered_chairs.tar")
     path.write_bytes(content)
     refused(lambda: rows_of("chairs3d", tmp_path), path, "same command again")
 

@@ -8,8 +8,8 @@ import struct
 import zlib
 
 import numpy as np
+import published_files
 import pytest
-import test_sources
 from damage import FILES, HUGE, JSON, cases, npy, refused, refused_or, rewriting, to_folder
 from test_own_data import write_pictures
 
@@ -22,7 +22,7 @@ TABLE = "file,shape\nb.png,1\na.jpg,2\nsub/c.PNG,1\n"
 
 def png_claiming(width, height):
     """A picture of no pixels that claims to have many."""
-    content = bytearray(test_sources.png(np.zeros((8, 8), np.uint8)))
+    content = bytearray(published_files.png(np.zeros((8, 8), np.uint8)))
     content[16:24] = struct.pack(">II", width, height)
     content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
     return bytes(content)
@@ -80,7 +80,7 @@ def test_a_byte_of_a_picture(tmp_path, place):
     """Of one colour: its decoder tells no wrong pixel, only its checksum does."""
     path, root = tmp_path / "pictures/a.png", tmp_path / "data"
     path.parent.mkdir()
-    content = test_sources.png(np.full((600, 600, 3), 200, np.uint8))
+    content = published_files.png(np.full((600, 600, 3), 200, np.uint8))
     path.write_bytes(content)
     read = lambda: pipeline.load(f"folder:{path.parent}", 64, str(root)).pixels
     whole = read()

@@ -9,8 +9,8 @@ import zipfile
 import conftest
 import jax
 import numpy as np
+import published_files
 import pytest
-import test_sources
 from damage import BYTES, FILES, HUGE, cases, flip, packed, refused, refused_or, rewriting
 
 from cvae_jax import (
@@ -34,7 +34,7 @@ def read_tensor(tmp_path, content):
 @cases("seed", {f"bit_{seed}": seed for seed in range(12)})
 def test_a_bit_of_a_file_of_tensors(tmp_path, seed):
     """Of the zip: the older format has no checksum of its values."""
-    read = read_tensor(tmp_path, flip(test_sources.torch_bytes(TENSOR, False), seed))
+    read = read_tensor(tmp_path, flip(published_files.torch_bytes(TENSOR, False), seed))
     refused_or(TENSOR, read, "no file of tensors", error=ValueError)
 
 
@@ -48,7 +48,7 @@ def test_a_bit_of_a_file_of_tensors(tmp_path, seed):
     },
 )
 def test_a_damaged_file_of_tensors(tmp_path, legacy, damage):
-    read = read_tensor(tmp_path, damage(test_sources.torch_bytes(TENSOR, legacy)))
+    read = read_tensor(tmp_path, damage(published_files.torch_bytes(TENSOR, legacy)))
     refused_or(TENSOR, read, "no file of tensors", error=ValueError)
 
 
@@ -86,13 +86,26 @@ def test_a_pickle_made_to_harm(tmp_path, content):
     refused(read_tensor(tmp_path, content), "no file of tensors", error=ValueError)
 
 
+def test_a_pickle_may_build_tensors_alone(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return print, ("ran",)
+
+    path = tmp_path / "trap.pth"
+    with path.open("wb") as file:
+        for thing in (0x1950A86A20F9469CFC6C, 1001, {}, Trap()):
+            pickle.dump(thing, file, 2)
+    with pytest.raises(ValueError, match="print, which is no tensor"):
+        torch_file.read(path)
+
+
 def tensor_of(size, stride, offset=0):
     """A zip whose tensor has this form over a storage of 48 bytes."""
     out, whole = io.BytesIO(), io.BytesIO()
-    pickler = test_sources._TorchPickler(out, False)
+    pickler = published_files.TorchPickler(out, False)
     out.write(b"\x80\x02")
-    pickler.save(test_sources._Global("torch._utils", "_rebuild_tensor_v2"))
-    pickler.save((test_sources._Storage(TENSOR.ravel()), offset, size, stride, False, {}))
+    pickler.save(published_files.Global("torch._utils", "_rebuild_tensor_v2"))
+    pickler.save((published_files.Storage(TENSOR.ravel()), offset, size, stride, False, {}))
     out.write(b"R.")
     with zipfile.ZipFile(whole, "w") as archive:
         archive.writestr("archive/data.pkl", out.getvalue())
@@ -164,7 +177,7 @@ def test_a_damaged_classifier_is_made_anew(noise, kept, tmp_path, monkeypatch, d
 @cases("damage", FILES)
 def test_inceptions_weights_are_the_published_ones(tmp_path, damage):
     path = tmp_path / "weights.pth"
-    path.write_bytes(test_sources.torch_bytes(TENSOR, False))
+    path.write_bytes(published_files.torch_bytes(TENSOR, False))
     damage(path)
     refused(lambda: sample_quality.inception_params(str(path), tmp_path), path, "https://")
 
