@@ -18,6 +18,9 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 
+# Headless, there may never be a frame.
+FIRST = "<script>requestAnimationFrame = (f) => setTimeout(f);</script>"
+
 
 def browse(path, address, *options):
     """The page's DOM and the console's messages."""
@@ -35,8 +38,6 @@ def browse(path, address, *options):
 def in_browser(path, text, actions, address="", *options):
     """What `actions` put into `found`, JavaScript that runs when the page has loaded."""
     file = path / "page.html"
-    # Headless, there may never be a frame.
-    first = "<script>requestAnimationFrame = (f) => setTimeout(f);</script>"
     last = f"""<script>
       const canvas = document.getElementById("picture");
       const copy = new OffscreenCanvas(canvas.width, canvas.height)
@@ -50,7 +51,7 @@ def in_browser(path, text, actions, address="", *options):
           id: "found", textContent: JSON.stringify(found) }}));
       addEventListener("load", {actions});
     </script>"""
-    file.write_text(text.replace("<head>", f"<head>{first}").replace("</body>", f"{last}</body>"))
+    file.write_text(text.replace("<head>", f"<head>{FIRST}").replace("</body>", f"{last}</body>"))
     dom, console = browse(path, f"file://{file}{address}", *options)
     return json.loads(html.unescape(re.search(r'<pre id="found">(.*)</pre>', dom)[1])), console
 
@@ -123,6 +124,31 @@ def test_page_opens_at_once(random_report, tmp_path):
     assert console == []
     assert found["ms"] < 2000
     assert float(found["z"]) == pytest.approx(random_report[2].explorer.starts[0][1][4], abs=0.025)
+
+
+IN_A_FRAME = """async () => {
+  const page = document.querySelector("iframe").contentDocument;
+  const seen = () => page.getElementById("picture").toDataURL();
+  const before = seen();
+  const slider = page.getElementById("z5");
+  slider.value = -2;
+  slider.dispatchEvent(new Event("input"));
+  await new Promise((done) => setTimeout(done, 1000));
+  tell(seen() !== before);
+}"""
+
+
+@needs_chromium
+def test_sliders_move_within_a_notebook(random_report, tmp_path):
+    """A page within a page has no address that could follow the codes."""
+    inner = html.escape(page.page(random_report[2]).replace("<head>", f"<head>{FIRST}"))
+    text = (
+        "<html><head></head><body><canvas id='picture'></canvas>"
+        f'<iframe srcdoc="{inner}"></iframe></body></html>'
+    )
+    moved, console = in_browser(tmp_path, text, IN_A_FRAME, "", "--virtual-time-budget=5000")
+    assert console == []
+    assert moved
 
 
 @needs_chromium
