@@ -42,6 +42,7 @@ pytest_plugins = [
     "tiny_dsprites",
     "exports",
     "known_codes",
+    "short_runs",
 ]
 
 # Their tests share a fixture that takes a while: one worker runs all of a group.
