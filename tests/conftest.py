@@ -35,7 +35,15 @@ from cvae_jax.objectives.base import Players
 # compiler_options of what runs for long: there optimisation is worth its time
 FULL = {"xla_backend_optimization_level": 3}
 
-pytest_plugins = ["whole_runs", "damage", "report_pages", "tiny_dsprites", "exports"]
+pytest_plugins = [
+    "whole_runs",
+    "damage",
+    "report_pages",
+    "tiny_dsprites",
+    "exports",
+    "known_codes",
+    "short_runs",
+]
 
 # Their tests share a fixture that takes a while: one worker runs all of a group.
 TOGETHER = {

@@ -136,6 +136,6 @@ def npy(shape, dtype="<i8", order=False):
     return out.getvalue()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def noise():
     return conftest.noise_dataset(64, 16)

@@ -15,7 +15,7 @@ from cvae_jax.datasets import pipeline
 
 def variants():
     for path in sorted(Path("configs").glob("*.py")):
-        if path.stem == "paper":  # all of it: tests/test_reproduce.py
+        if path.stem == "paper":  # all of it: tests/test_paper.py
             yield path, "half,heads3d,factor_vae+tower"
             continue
         text = path.read_text()

@@ -167,6 +167,7 @@ def test_a_senseless_config_file_is_refused(tmp_path, monkeypatch, text, word):
 
 
 def test_there_are_at_least_200():
-    for name in ("data", "own_data", "runs", "weights"):
+    names = "checkpoints data matrices official_dsprites own_data runs weights"
+    for name in names.split():
         importlib.import_module(f"test_damaged_{name}")
     assert len(COUNTED) >= 200

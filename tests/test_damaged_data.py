@@ -1,160 +1,19 @@
-"""Data sets' files, damaged: refused in one line, or read as the sound ones are."""
+"""Data sets' archives, HDF5 and PyTorch files, damaged: refused, or read as the sound ones are."""
 
-import gzip
 import io
-import pickle
 import shutil
-import struct
 import tarfile
-import zipfile
 
 import h5py
 import numpy as np
 import published_files
 import pytest
-from damage import (
-    BYTES,
-    FILES,
-    HUGE,
-    cases,
-    flip,
-    npy,
-    packed,
-    refused,
-    refused_or,
-    rewriting,
-    to_folder,
-)
+from damage import FILES, HUGE, cases, flip, packed, refused, refused_or, rewriting, to_folder
 from PIL import Image
 
-from cvae_jax.datasets import catalogue, dsprites, faces3d, idx, smallnorb
+from cvae_jax.datasets import catalogue, faces3d
 
 pytestmark = pytest.mark.usefixtures("limits")
-
-IDX = published_files.idx(np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28))
-NORB = published_files.matrix(np.arange(24, dtype=np.int32).reshape(6, 4), 0x1E3D4C54)
-READERS = {"idx": (idx.read_idx, IDX), "norb": (smallnorb.read_matrix, NORB)}
-
-
-def reading(tmp_path, kind, content, suffix):
-    path = tmp_path / f"file{suffix}"
-    path.write_bytes(content)
-    return lambda: READERS[kind][0](path)
-
-
-@cases(
-    ("kind", "damage"),
-    {
-        f"{kind}-{name}": (kind, damage)
-        for kind in READERS
-        for name, damage in {
-            **BYTES,
-            **{f"bit_{seed}": lambda c, seed=seed: flip(c, seed) for seed in range(1, 8)},
-        }.items()
-    },
-)
-def test_a_damaged_gzip(tmp_path, kind, damage):
-    content = READERS[kind][1]
-    whole = reading(tmp_path, kind, gzip.compress(content), ".gz")()
-    read = reading(tmp_path, kind, damage(gzip.compress(content)), ".gz")
-    refused_or(whole, read, error=ValueError)
-
-
-@cases(
-    ("kind", "content"),
-    {
-        "idx-empty": ("idx", b""),
-        "idx-cut_in_the_header": ("idx", IDX[:10]),
-        "idx-a_byte_short": ("idx", IDX[:-1]),
-        "idx-a_byte_more": ("idx", IDX + b"\0"),
-        "idx-of_floats": ("idx", b"\0\0\x0d" + IDX[3:]),
-        "idx-255_dimensions": ("idx", b"\0\0\x08\xff" + IDX[4:]),
-        "idx-no_dimension": ("idx", b"\0\0\x08\0" + IDX[4:]),
-        "idx-trillions": ("idx", struct.pack(">4B3I", 0, 0, 8, 3, *[2**32 - 1] * 3)),
-        "idx-2_to_the_64": ("idx", struct.pack(">4B4I", 0, 0, 8, 4, *[2**16] * 4)),
-        "idx-a_billion": ("idx", struct.pack(">4B1I", 0, 0, 8, 1, 10**9) + bytes(9)),
-        "norb-empty": ("norb", b""),
-        "norb-cut_in_the_header": ("norb", NORB[:10]),
-        "norb-a_byte_short": ("norb", NORB[:-1]),
-        "norb-a_byte_more": ("norb", NORB + b"\0"),
-        "norb-of_floats": ("norb", struct.pack("<I", 0x1E3D4C51) + NORB[4:]),
-        "norb-9_dimensions": ("norb", NORB[:4] + struct.pack("<I", 9) + NORB[8:]),
-        "norb-cut_in_8_dimensions": ("norb", NORB[:4] + struct.pack("<I", 8) + NORB[8:22]),
-        "norb-trillions": ("norb", NORB[:4] + struct.pack("<4I", 3, *[2**32 - 1] * 3)),
-        "norb-2_to_the_64": ("norb", NORB[:4] + struct.pack("<5I", 4, *[2**16] * 4)),
-        "norb-a_billion": ("norb", NORB[:4] + struct.pack("<4I", 1, 10**9 // 4, 1, 1) + bytes(9)),
-    },
-)
-@pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_headers_that_claim_other_sizes(tmp_path, kind, content, suffix):
-    content = gzip.compress(content) if suffix else content
-    refused(reading(tmp_path, kind, content, suffix), error=ValueError)
-
-
-def members(path, change):
-    """Rewrite a zip's members: change(name, content) -> content."""
-    with zipfile.ZipFile(path) as archive:
-        content = {name: archive.read(name) for name in archive.namelist()}
-    packed(path, *((name, change(name, data)) for name, data in content.items()))
-
-
-def in_member(member, content):
-    """Put content in place of a member of the official dSprites file."""
-    return lambda path: members(path, lambda name, data: content if name == member else data)
-
-
-@pytest.fixture(scope="module")
-def official(tmp_path_factory):
-    """The official form of a grid of two black images."""
-    config = dsprites.OfficialConfig(name="two", strides=(3, 6, 40, 32, 16))
-    path = tmp_path_factory.mktemp("official") / dsprites.FILE
-    np.savez_compressed(
-        path,
-        imgs=np.zeros((2, 64, 64), np.uint8),
-        latents_classes=np.insert(config.labels(), 0, 0, axis=1),
-        latents_values=np.insert(config.values(), 0, 1.0, axis=1),
-    )
-    dsprites.check_file(path, config)
-    return path, config
-
-
-@cases(
-    "damage",
-    {
-        **{name: FILES[name] for name in ("empty", "half", "zeros", "noise")},
-        "classes_of_a_trillion": in_member("latents_classes.npy", npy((HUGE, 6))),
-        "classes_of_a_billion": in_member("latents_classes.npy", npy((10**9, 6))),
-        "classes_of_minus_one": in_member("latents_classes.npy", npy((-1, 6))),
-        "classes_without_numbers": in_member("latents_classes.npy", npy((2, 6))),
-        "values_pickled": in_member("latents_values.npy", npy((2, 6), "|O") + pickle.dumps([0])),
-        "values_nan": in_member(
-            "latents_values.npy", npy((2, 6), "<f8") + np.full(12, np.nan).tobytes()
-        ),
-        "images_of_a_trillion": in_member("imgs.npy", npy((HUGE, 64, 64), "|u1")),
-        "images_cut_off": in_member("imgs.npy", npy((2, 64, 64), "|u1") + bytes(5000)),
-        "images_in_another_order": in_member("imgs.npy", npy((2, 64, 64), "|u1", True)),
-        "images_without_magic": in_member("imgs.npy", b"NUMPY" * 50),
-        "header_with_code": in_member(
-            "imgs.npy", b"\x93NUMPY\x01\x00\x18\x00__import__('os').abort()"
-        ),
-        "header_deep": in_member("imgs.npy", b"\x93NUMPY\x01\x00\x40\x1f" + b"(" * 8000),
-    },
-)
-def test_a_damaged_official_dsprites(official, tmp_path, damage):
-    path = shutil.copy(official[0], tmp_path / dsprites.FILE)
-    damage(path)
-    refused(
-        lambda: dsprites.check_file(path, official[1]),
-        f"{path} is not the official dSprites file",
-        "run the same command again",
-    )
-
-
-@cases("seed", {f"bit_{seed}": seed for seed in range(8)})
-def test_a_bit_of_the_official_dsprites(official, tmp_path, seed):
-    path = shutil.copy(official[0], tmp_path / dsprites.FILE)
-    path.write_bytes(flip(path.read_bytes(), seed))
-    refused_or(None, lambda: dsprites.check_file(path, official[1]), path)
 
 
 def rows_of(name, root):

@@ -1,138 +1,16 @@
-"""A run's folder, damaged: every reader refuses it in one line, or reads what a sound one holds."""
+"""A run's JSON files and curves, damaged: every reader refuses them in one line."""
 
 import json
-import shutil
 
-import conftest
-import numpy as np
 import pytest
 from damage import DEEP, FILES, HUGE, JSON, cases, refused, to_folder
+from short_runs import in_checkpoint, program, resume
 
-from cvae_jax import (
-    encode,
-    evaluate,
-    loading,
-    rank,
-    train,
-)
-from cvae_jax.datasets import pipeline
+from cvae_jax import encode, evaluate, loading, rank
 from cvae_jax.workdir import read_json
 from cvae_jax.writers import MetricsWriter, read_metrics
 
 pytestmark = pytest.mark.usefixtures("limits")
-
-SMALL = {
-    "num_steps": 4,
-    "log_every": 2,
-    "checkpoint_every": 2,
-    "objective.latents": 2,
-    "cascade.weight": 0.0,
-    "eval.metrics": "terms",
-}
-ZERO = np.zeros((2, 16, 16, 1), np.uint8)
-
-
-@pytest.fixture(scope="module")
-def whole(noise, tmp_path_factory):
-    """A run of four steps, not to be written to."""
-    workdir = tmp_path_factory.mktemp("run") / "whole"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "load", lambda *args: noise)
-        patch.setattr(evaluate, "evaluate_run", lambda *args: {})
-        train.train_and_evaluate(conftest.small_config(**SMALL), workdir)
-        patch.undo()
-        patch.setattr(pipeline, "load", lambda *args: noise)
-        evaluate.main(["evaluate", f"--workdir={workdir}", "--metrics=mig"])
-    return workdir
-
-
-@pytest.fixture
-def run(whole, noise, tmp_path, monkeypatch):
-    """A copy of it to be damaged."""
-    monkeypatch.setattr(pipeline, "load", lambda *args: noise)
-    return shutil.copytree(whole, tmp_path / "run")
-
-
-def resume(run):
-    return train.train_and_evaluate(conftest.small_config(**SMALL), run)
-
-
-def program(main, *arguments):
-    return lambda: main([main.__module__, *map(str, arguments)])
-
-
-def in_checkpoint(run, what):
-    """A file of the last checkpoint by its part in it."""
-    folder = run / "checkpoints/4"
-    if what == "array":
-        files = [path for path in folder.rglob("*") if path.is_file()]
-        return max(files, key=lambda path: path.stat().st_size)
-    return next(folder.rglob(what))
-
-
-@cases(
-    ("what", "damage"),
-    {
-        f"{what}-{name}": (what, damage)
-        for what in ("array", "manifest.ocdbt", "_METADATA", "_CHECKPOINT_METADATA", "sha256.json")
-        for name, damage in FILES.items()
-    },
-)
-def test_a_damaged_checkpoint_is_refused(run, what, damage):
-    damage(in_checkpoint(run, what))
-    remedy = f"to go on from the one before it, step 2, rm -r {run}/checkpoints/4"
-    refused(lambda: loading.load(run), "the checkpoint of step 4 is damaged", remedy)
-
-
-def keep_but(run, content):
-    """The list of the last checkpoint says so."""
-    in_checkpoint(run, "sha256.json").write_bytes(content)
-
-
-@cases(
-    "content",
-    {
-        "list": b"[]",
-        "null": b"null",
-        "number": b"3",
-        "nothing_listed": b"{}",
-        "deep": DEEP,
-        "other_types": b'{"default/manifest.ocdbt": 3}',
-        "a_way_out": b'{"../../../config.json": "0"}',
-    },
-)
-def test_a_senseless_list_is_refused(run, content):
-    keep_but(run, content)
-    refused(lambda: loading.load(run), "the checkpoint of step 4 is damaged", "rm -r")
-
-
-def test_a_checkpoint_of_other_shapes_is_refused(run):
-    content = read_json(run / "data.json") | {"channels": 3}
-    (run / "data.json").write_text(json.dumps(content))
-    refused(lambda: loading.load(run), "step 4", "another model", "put back the config.json")
-
-
-def test_a_run_without_its_last_list_is_that_of_the_one_before(run, whole, tmp_path):
-    in_checkpoint(run, "sha256.json").unlink()
-    before = shutil.copytree(whole, tmp_path / "before")
-    shutil.rmtree(before / "checkpoints/4")
-    found = loading.load(run)
-    assert found.step == 2
-    conftest.assert_trees_equal(found.params, loading.load(before).params)
-
-
-@cases("name", {name: name for name in ("_METADATA", "array", "sha256.json")})
-def test_a_run_does_not_go_on_from_a_damaged_checkpoint(run, name):
-    FILES["a_bit"](in_checkpoint(run, name))
-    refused(lambda: resume(run), "the checkpoint of step 4 is damaged", "rm -r")
-
-
-@cases("content", {"file": b"", "zip": b"PK\3\4"})
-def test_a_file_in_place_of_the_checkpoints_is_refused(run, content):
-    shutil.rmtree(run / "checkpoints")
-    (run / "checkpoints").write_bytes(content)
-    refused(lambda: loading.load(run), run)
-    refused(lambda: resume(run), run / "checkpoints")
 
 
 @cases(
@@ -289,9 +167,9 @@ def test_a_run_with_damaged_curves_says_so_before_it_trains(run):
 @cases(
     "file", {file: file for file in ("config.json", "data.json", "sha256.json", "manifest.ocdbt")}
 )
-def test_encode_and_rank_refuse_a_damaged_run(run, whole, tmp_path, file):
+def test_encode_and_rank_refuse_a_damaged_run(run, short_run, tmp_path, file):
     path = run / file if (run / file).exists() else in_checkpoint(run, file)
     FILES["half"](path)
     refused(program(encode.main, f"--workdir={run}", f"--out={tmp_path / 'codes.npz'}"), run)
-    refused(program(rank.main, whole, run), run)
+    refused(program(rank.main, short_run, run), run)
     assert not (tmp_path / "codes.npz").exists()
