@@ -1,3 +1,5 @@
+"""What the tests share: small configs, data of noise, XLA settings, workers."""
+
 import contextlib
 import importlib.util
 import os

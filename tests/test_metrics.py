@@ -1,3 +1,5 @@
+"""MIG and FactorVAE score, definition by definition, as loops and as scikit-learn has it."""
+
 import itertools
 
 import numpy as np
