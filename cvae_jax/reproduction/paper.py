@@ -8,6 +8,7 @@ from typing import NamedTuple
 from cvae_jax import methods
 
 OURS = "vae+independent"
+OF_THE_DATA = f"{OURS}+posterior"  # not the paper's
 FOUR = ("beta_vae", "factor_vae", "beta_tcvae", OURS)
 
 
@@ -121,9 +122,10 @@ FIGURE12 = {"infogan": 0.261, "beta_vae": 0.480, "factor_vae": 0.305, "beta_tcva
 
 def shown(method: str) -> str:
     """A method's name in a table: vae+tower is "cascade VAE, tower"."""
-    base, _, structure = method.partition("+")
+    base, structure, source = [*method.split("+"), "", ""][:3]
     name = methods.NAMES[base]
     if not structure:
         return name
     name = "cascade VAE" if base == "vae" else f"{name} + cascade"
-    return name if structure == "independent" else f"{name}, {structure}"
+    parts = [name, structure.replace("independent", ""), source and "codes of the data"]
+    return ", ".join(filter(None, parts))
