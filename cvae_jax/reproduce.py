@@ -27,7 +27,7 @@ def plan(name: str, scale: str, seeds: int) -> list[runs.Run]:
     return [
         runs.Run(scale, data, method, seed)
         for seed in range(seeds)
-        for data, method in experiment.runs
+        for data, method in dict.fromkeys(experiment.runs)
     ]
 
 

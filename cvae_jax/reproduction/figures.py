@@ -39,11 +39,11 @@ def _draw_scores(name, scale, experiment, found, folder):
 
 def _draw_pairs(name, scale, experiment, found, folder):
     def panels_of(score):
-        panels = {}
-        for data, method in experiment.runs:
-            base = paper.shown(method.partition("+")[0])
-            panels.setdefault(base, []).append(found.values((data, method, ()), score))
-        return {base: pair for base, pair in panels.items() if any(pair)}
+        panels = {
+            name: [found.values((*run, ()), score) for run in pair]
+            for name, *pair in paper.pairs(experiment)
+        }
+        return {name: pair for name, pair in panels.items() if any(pair)}
 
     note = "a line joins the two runs of a seed"
     return _by_score(name, scale, experiment, folder, plots.pairs, panels_of, note)

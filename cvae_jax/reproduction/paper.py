@@ -78,7 +78,10 @@ EXPERIMENTS = {
     ),
     "figure12": Experiment(
         "Fig. 12: each method without and with the regulariser",
-        tuple(("dsprites", m) for base in _BASES for m in (base, f"{base}+independent")),
+        (
+            *(("dsprites", m) for base in _BASES for m in (base, f"{base}+independent")),
+            *(("dsprites", m) for m in ("vae", OF_THE_DATA)),
+        ),
         "pairs",
         _DISENTANGLEMENT,
         ("recon", "kl", "tc", "forbidden_dependence"),
@@ -118,6 +121,15 @@ FIGURE6 = {
 }
 # What the regulariser adds to each method's MIG, as a share of it.
 FIGURE12 = {"infogan": 0.261, "beta_vae": 0.480, "factor_vae": 0.305, "beta_tcvae": 0.306}
+
+
+def pairs(experiment: Experiment) -> list:
+    """(name, (data, method) without the regulariser, the same with it) of each pair of runs."""
+    named = []
+    for without, with_ in zip(experiment.runs[::2], experiment.runs[1::2], strict=True):
+        suffix = ", codes of the data" if with_[1].endswith("+posterior") else ""
+        named.append((f"{shown(without[1])}{suffix}", without, with_))
+    return named
 
 
 def shown(method: str) -> str:

@@ -134,22 +134,17 @@ def pairs(experiment, found: Found) -> list[str]:
     ]
 
 
-def _pairs(experiment):
-    """(base, base with the regulariser), as keys of Found."""
-    keys = [(data, method, ()) for data, method in experiment.runs]
-    return zip(keys[::2], keys[1::2], strict=True)
-
-
 def _differences(experiment, scores, found):
     """Each score without and with, and the difference over paired seeds with its interval."""
     published = any(score.startswith("mig") for score in scores)
     rows = []
     for score in scores:
-        for pair in _pairs(experiment):
+        for name, *pair in paper.pairs(experiment):
+            pair = [(*run, ()) for run in pair]
             base = pair[0][1]
             values = [found.values(what, score) for what in pair]
             mean, half, n = paired_difference(*values)
-            row = [score, paper.shown(base)]
+            row = [score, name]
             row += [
                 mean_std(v.values()) if found.records[what] else _not_run(found, what)
                 for v, what in zip(values, pair, strict=True)
@@ -169,7 +164,8 @@ def _critics(experiment, found):
     """How much there was to punish, and whether the game was stable."""
     head = ("method", "critic accuracy", "KL, nats", "largest KL after a tenth", "seeds")
     rows = []
-    for _, what in _pairs(experiment):
+    for name, _, with_ in paper.pairs(experiment):
+        what = (*with_, ())
         curves = [record["curves"] for record in found.records[what].values()]
         if curves:
             cells = [
@@ -179,7 +175,7 @@ def _critics(experiment, found):
             ]
         else:
             cells = [_not_run(found, what), "", ""]
-        rows.append([paper.shown(what[1]), *cells, _seeds(found, what)])
+        rows.append([name, *cells, _seeds(found, what)])
     return _table(head, rows)
 
 
