@@ -30,7 +30,9 @@ TUNED = {
     "beta_vae": {"objective.beta_vae.beta": 8.0},
     "beta_tcvae": {"objective.beta_tcvae.beta": 6.0},
     "factor_vae": {"objective.factor_vae.weight": 60.0},
-    "cascade": {"cascade.weight": 3.0},
+    # of the cascade, by the codes that go into its second pass
+    "prior": {"cascade.weight": 3.0},
+    "posterior": {"cascade.weight": 25.0},
 }
 
 
@@ -66,7 +68,7 @@ def get_config(variant: str = "half,dsprites,vae+independent"):
         _infogan(config)
     if scale == "half":
         config.update_from_flattened_dict(TUNED.get(base, {}))
-        config.update_from_flattened_dict(TUNED["cascade"] if structure else {})
+        config.update_from_flattened_dict(TUNED[config.cascade.source] if structure else {})
     if scale == "tuning":
         config.num_steps = 15_000
         config.eval.metrics = "mig,mig_chen,factor_score,reconstruction,terms"
