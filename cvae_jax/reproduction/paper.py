@@ -84,7 +84,7 @@ EXPERIMENTS = {
         ),
         "pairs",
         _DISENTANGLEMENT,
-        ("recon", "kl", "tc", "forbidden_dependence"),
+        ("recon", "kl", "tc", "forbidden_dependence", "ancestor_share"),
     ),
 }
 
