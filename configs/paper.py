@@ -30,6 +30,7 @@ TUNED = {
     "beta_vae": {"objective.beta_vae.beta": 8.0},
     "beta_tcvae": {"objective.beta_tcvae.beta": 6.0},
     "factor_vae": {"objective.factor_vae.weight": 60.0},
+    "infogan": {"objective.infogan.continuous_weight": 0.2},
     # of the cascade, by the codes that go into its second pass
     "prior": {"cascade.weight": 3.0},
     "posterior": {"cascade.weight": 25.0},
