@@ -25,16 +25,13 @@ METRICS = (
     "classifier,inception"
 )
 
-# Of half: the best by MIG of `python -m cvae_jax.reproduce --tuning`, one seed each.
+# Of half: the best on dSprites by MIG of `python -m cvae_jax.reproduce --tuning`, one seed each.
 TUNED = {
     "beta_vae": {"objective.beta_vae.beta": 8.0},
     "beta_tcvae": {"objective.beta_tcvae.beta": 6.0},
     "factor_vae": {"objective.factor_vae.weight": 60.0},
-    "infogan": {"objective.infogan.continuous_weight": 0.2},
-    # of the cascade, by the codes that go into its second pass
-    "prior": {"cascade.weight": 3.0},
-    "posterior": {"cascade.weight": 25.0},
 }
+TUNED_WEIGHT = {"prior": 3.0, "posterior": 6.0}  # of the cascade, by its source
 
 
 def get_config(variant: str = "half,dsprites,vae+independent"):
@@ -42,7 +39,8 @@ def get_config(variant: str = "half,dsprites,vae+independent"):
     parts = method.split("+")
     base, structure, source = [*parts, "", ""][:3]
     known = scale in SCALES and data in DATA and base in METHODS and source in ("", "posterior")
-    if not known or variant.count(",") != 2 or len(parts) > 3 or "" in parts:
+    wrong = "" in parts or len(parts) > 3 or structure == "posterior"
+    if not known or wrong or variant.count(",") != 2:
         raise ValueError(
             f"unknown variant {variant!r}; there are SCALE,DATA,METHOD, for instance "
             "half,dsprites,vae+independent"
@@ -69,7 +67,8 @@ def get_config(variant: str = "half,dsprites,vae+independent"):
         _infogan(config)
     if scale == "half":
         config.update_from_flattened_dict(TUNED.get(base, {}))
-        config.update_from_flattened_dict(TUNED[config.cascade.source] if structure else {})
+        if structure:
+            config.cascade.weight = TUNED_WEIGHT[config.cascade.source]
     if scale == "tuning":
         config.num_steps = 15_000
         config.eval.metrics = "mig,mig_chen,factor_score,reconstruction,terms"

@@ -10,6 +10,7 @@ from scipy import stats
 
 import cvae_jax
 from cvae_jax.gan_networks import NETWORKS, infogan_networks
+from cvae_jax.objectives import infogan
 
 
 def make(loss="least_squares", categories=3, size=32, **kwargs):
@@ -57,6 +58,18 @@ def test_losses_are_those_written_out(ready, loss):
     assert total == pytest.approx(generator - 0.7 * log_q, rel=1e-4)
     found, _ = objective.critic_loss(params, samples, rng, 1)
     assert found == pytest.approx(critic, rel=1e-4)
+
+
+def test_a_variance_that_has_run_away_comes_back():
+    """Its logvar is bounded below and has a gradient everywhere; where it is usual, it is as is."""
+    least = infogan.LEAST_LOGVAR
+    logvar = least + jnp.array([-34.0, -3.0, 0.0, 0.999, 1.0, 1.001, 4.0, 40.0])
+    value, slope = jax.vmap(jax.value_and_grad(infogan.limited))(logvar)
+    assert (value >= least).all()
+    assert (slope[1:] > 0.01).all()
+    np.testing.assert_allclose(value[4:], logvar[4:], rtol=1e-6)
+    np.testing.assert_allclose(slope[3:], 1, atol=0.01)  # no kink where the two forms meet
+    np.testing.assert_allclose(np.diff(value[3:6]), 0.001, rtol=0.01)
 
 
 def test_noise_is_of_the_size_that_the_step_has(ready):

@@ -1,8 +1,10 @@
 """The paper's experiments as written down: their runs, their settings, the paper's own numbers."""
 
 import itertools
+import re
 from pathlib import Path
 
+import conftest
 import numpy as np
 import pytest
 
@@ -26,6 +28,33 @@ def test_every_run_has_a_config_that_can_be_run():
         build.objective(config, build.DataInfo(config.data.size, 1, 1000))
         builder, _ = catalogue.builder(catalogue.ENTRIES[config.data.name])
         assert config.data.size in {28: (28, 32), 64: (64, 32)}[builder.STORED_SIZE], run
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "half,dsprites",
+        "half,dsprites,vae+",
+        "half,dsprites,vae++posterior",
+        "half,dsprites,vae+posterior",
+        "half,dsprites,vae+independent+prior",
+        "half,dsprites,vae+independent+posterior+posterior",
+        "all,dsprites,vae",
+        "half,noise,vae",
+        "half,dsprites,gan",
+    ],
+)
+def test_a_variant_that_there_is_not_is_named(variant):
+    with pytest.raises(
+        ValueError, match=re.escape(f"unknown variant {variant!r}; there are SCALE")
+    ):
+        conftest.read_config("configs/paper.py", variant)
+
+
+def test_a_run_that_two_pairs_share_is_planned_once():
+    planned = reproduce.plan("figure12", "half", 2)
+    assert len(set(planned)) == len(planned) == 22
+    assert planned[11:] == [run._replace(seed=1) for run in planned[:11]]
 
 
 @pytest.mark.parametrize("method", tuning.SETTINGS)

@@ -79,6 +79,8 @@ def test_what_has_ended_is_kept_and_gathered(whole_run, tiny, tmp_path, monkeypa
     steps = [line["step"] for line in lines]
     assert record["curves"]["step"] == steps
     assert record["curves"]["recon"] == pytest.approx([x["recon"] for x in lines], rel=1e-4)
+    late = [x["cascade_kl"] for x in lines if x["step"] > steps[-1] / 10]
+    assert record["largest"]["cascade_kl"] == pytest.approx(max(late), rel=1e-4)
     each = zip(np.diff([0, *steps]), lines, strict=True)
     seconds = sum(count / line["steps_per_second"] for count, line in each)
     assert record["training_seconds"] == pytest.approx(seconds, abs=0.51)

@@ -1,5 +1,7 @@
 """What is shown of the paper's runs: tables and figures, ours beside the paper's."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -22,7 +24,7 @@ def test_difference_over_paired_seeds_against_scipy():
 
 def record_of(score, step=100):
     entry = {"value": score, "definition": "a score", "samples": 10, "seed": 0}
-    names = ("mig", "mig_chen", "factor_score", "is", "is_classifier", "fid_classifier", "recon")
+    names = "mig mig_chen factor_score is is_classifier fid_classifier recon tc".split()
     return {
         "step": step,
         "data": {"name": "dsprites", "source": "noise", "size": 32},
@@ -34,7 +36,9 @@ def record_of(score, step=100):
             "step": [*range(10, 110, 10)],
             "cascade_kl": [9.0, 3.0, *[score] * 8],
             "cascade_critic_accuracy": [*[0.9] * 9, 0.5 + score],
+            "cascade_critic_loss": [*[0.5] * 9, score],
         },
+        "largest": {"cascade_kl": 3.0 + score, "cascade_critic_loss": 0.7},
     }
 
 
@@ -48,35 +52,50 @@ def found_of(experiment, values):
     return tables.Found(records, reasons)
 
 
+def cells_of(lines, *start):
+    """The cells after the first ones of the row that begins with these."""
+    (row,) = (line for line in lines if line.startswith(f"| {' | '.join(start)} |"))
+    return [cell.strip() for cell in row.split("|")[len(start) + 1 : -1]]
+
+
 def test_figure_12_by_hand(tmp_path):
     experiment = paper.EXPERIMENTS["figure12"]
     values = {
         ("dsprites", "beta_vae"): [0.1, 0.2],
         ("dsprites", "beta_vae+independent"): [0.2, 0.4],
+        ("dsprites", paper.OURS_POSTERIOR): [0.3],
+        ("dsprites", "infogan"): [0.1],
     }
-    paths = show.write("figure12", "half", found_of(experiment, values), tmp_path)
+    found = found_of(experiment, values)
+    for name in ("tc", "recon"):  # InfoGAN has neither
+        del found.records["dsprites", "infogan", ()][0]["scores"][name]
+    paths = show.write("figure12", "half", found, tmp_path)
     lines = paths[0].read_text().splitlines()
-    row = next(line for line in lines if line.startswith("| mig | beta-VAE |"))
     # differences .1 and .2; t of one degree of freedom 12.706; 12.706 * .0707 / sqrt(2) = .635
-    cells = [cell.strip() for cell in row.split("|")[3:-1]]
-    assert cells == [
-        "0.150 +- 0.071",
-        "0.300 +- 0.141",
-        "+0.150 +- 0.635",
-        "+100 %",
-        "+48.0 %",
-        "2",
+    two = ["0.150 +- 0.071", "0.300 +- 0.141", "+0.150 +- 0.635"]
+    assert cells_of(lines, "mig", "beta-VAE + cascade") == [*two, "+100 %", "+48.0 %", "2"]
+    assert cells_of(lines, "recon", "beta-VAE + cascade") == [*two, "2"]
+    reason = "not run: needs more"
+    posterior = [reason, "0.300", "-", "-", "-", "0"]
+    assert cells_of(lines, "mig", "cascade VAE, codes of the data") == posterior
+    assert cells_of(lines, "mig", "FactorVAE + cascade") == [
+        reason,
+        reason,
+        "-",
+        "-",
+        "+30.5 %",
+        "0",
     ]
-    # what explains it, and the critics: their accuracies .7 and .9, the KL's peak after step 10
-    row = next(line for line in lines if line.startswith("| recon | beta-VAE |"))
-    assert "| +0.150 +- 0.635 |" in row
-    critic = "| beta-VAE | 0.800 +- 0.141 | 0.300 +- 0.141 | 3.000 | 2 |"
-    assert critic in lines
-    row = next(line for line in lines if line.startswith("| mig | FactorVAE |"))
-    assert "not run: needs more" in row
-    assert any("4 runs of 100 steps, 4.0 hours in all, on 1 x cpu" in line for line in lines)
+    assert not any(line.startswith("| tc | InfoGAN") for line in lines)
+    # accuracies .7 and .9 at step 100, losses .2 and .4, KLs .2 and .4
+    critic = ["0.800 +- 0.141", "0.300 +- 0.141", "0.300 +- 0.141", "0.700", "3.400", "2"]
+    assert cells_of(lines, "beta-VAE + cascade") == critic
+    assert any("6 runs of 100 steps, 6.0 hours in all, on 1 x cpu" in line for line in lines)
     for path in paths[1:]:
         assert f"]({path.name})" in paths[0].read_text()
+    blocks = itertools.groupby(lines, lambda line: line.startswith("|"))
+    widths = [{line.count("|") for line in rows} for is_table, rows in blocks if is_table]
+    assert [len(each) for each in widths] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("name", ["table1", "figure6"])
@@ -96,9 +115,9 @@ def test_ours_beside_the_papers(tmp_path, name):
         "figure6": ("0.484", "0.744"),
     }[name]
     assert all(text in row for text in expected)
-    # a head with another number of columns than its rows is no table
     # each data set's factors are its own
     assert name == "table1" or "* mig, dsprites: a score (10 images)" in lines
+    # a head with another number of columns than its rows is no table
     widths = {line.count("|") for line in lines if line.startswith("|")}
     assert len(widths) == 1
 

@@ -10,9 +10,18 @@ from cvae_jax.objectives.base import Objective, Players, at_step
 from cvae_jax.objectives.density_ratio import classification_loss
 
 LOSSES = ("cross_entropy", "least_squares")
-# Of the variance of a recognised code, the least and the largest: a density of the codes has no
-# upper bound where the generator is deterministic.
-_LOGVAR = (-6.0, 4.0)
+# Of a recognised code, whose density has no upper bound where the generator is deterministic. The
+# gradient of a wrong mean grows with the inverse variance: with -4 and -6 games broke down.
+LEAST_LOGVAR = -2.0
+
+
+def limited(logvar):
+    """Logvar itself where it is over -1, from there on bent towards -2, which it never reaches.
+
+    A clip has no gradient: a code that came to its limit would stay there for good.
+    """
+    over = logvar - (LEAST_LOGVAR + 1)
+    return LEAST_LOGVAR + jnp.where(over > 0, over + 1, jnp.exp(jnp.where(over > 0, 0, over)))
 
 
 def infogan(
@@ -98,7 +107,7 @@ def infogan(
     def recognise(params, images):
         out = recogniser.apply({"params": params.model["recogniser"]}, images)
         mean, logvar, logits = jnp.split(out, (latents, 2 * latents), axis=1)
-        return mean, jnp.clip(logvar, *_LOGVAR), logits
+        return mean, limited(logvar), logits
 
     def encode(params, images):
         return recognise(params, images)[:2]

@@ -40,10 +40,10 @@ def _draw_scores(name, scale, experiment, found, folder):
 def _draw_pairs(name, scale, experiment, found, folder):
     def panels_of(score):
         panels = {
-            name: [found.values((*run, ()), score) for run in pair]
-            for name, *pair in paper.pairs(experiment)
+            paper.shown(with_[1]): [found.values((*run, ()), score) for run in (without, with_)]
+            for without, with_ in paper.pairs(experiment)
         }
-        return {name: pair for name, pair in panels.items() if any(pair)}
+        return {method: pair for method, pair in panels.items() if any(pair)}
 
     note = "a line joins the two runs of a seed"
     return _by_score(name, scale, experiment, folder, plots.pairs, panels_of, note)

@@ -96,11 +96,15 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
     if kept[-1:] != lines[-1:]:
         kept.append(lines[-1])
     names = [name for name in lines[0] if name != "steps_per_second"] if lines else []
+    begun = [line for line in lines if line["step"] > steps[-1] / 10]
+    peaks = [name for name in names if name.endswith(("_kl", "_critic_loss"))]
     record = read_results(workdir / "results.json") | {
         "config": read_json(workdir / "config.json"),
         "command": " ".join(["python", *arguments([run])]),
         "training_seconds": round(seconds),
         "curves": {name: [_short(line.get(name)) for line in kept] for name in names},
+        # after the first tenth of the steps; a game that runs away may come back between two points
+        "largest": {name: _short(max(line[name] for line in begun)) for name in peaks},
     }
     path = results / run.key.with_suffix(".json")
     path.parent.mkdir(parents=True, exist_ok=True)
