@@ -65,6 +65,8 @@ def test_figure_12_by_hand(tmp_path):
         ("dsprites", "beta_vae+independent"): [0.2, 0.4],
         ("dsprites", paper.OURS_POSTERIOR): [0.3],
         ("dsprites", "infogan"): [0.1],
+        ("dsprites", "beta_tcvae"): [0.0],
+        ("dsprites", "beta_tcvae+independent"): [0.1],
     }
     found = found_of(experiment, values)
     for name in ("tc", "recon"):  # InfoGAN has neither
@@ -75,6 +77,8 @@ def test_figure_12_by_hand(tmp_path):
     two = ["0.150 +- 0.071", "0.300 +- 0.141", "+0.150 +- 0.635"]
     assert cells_of(lines, "mig", "beta-VAE + cascade") == [*two, "+100 %", "+48.0 %", "2"]
     assert cells_of(lines, "recon", "beta-VAE + cascade") == [*two, "2"]
+    from_nothing = ["0.000", "0.100", "+0.100", "-", "+30.6 %", "1"]
+    assert cells_of(lines, "mig", "beta-TCVAE + cascade") == from_nothing
     reason = "not run: needs more"
     posterior = [reason, "0.300", "-", "-", "-", "0"]
     assert cells_of(lines, "mig", "cascade VAE, codes of the data") == posterior
@@ -90,7 +94,7 @@ def test_figure_12_by_hand(tmp_path):
     # accuracies .7 and .9 at step 100, losses .2 and .4, KLs .2 and .4
     critic = ["0.800 +- 0.141", "0.300 +- 0.141", "0.300 +- 0.141", "0.700", "3.400", "2"]
     assert cells_of(lines, "beta-VAE + cascade") == critic
-    assert any("6 runs of 100 steps, 6.0 hours in all, on 1 x cpu" in line for line in lines)
+    assert any("8 runs of 100 steps, 8.0 hours in all, on 1 x cpu" in line for line in lines)
     for path in paths[1:]:
         assert f"]({path.name})" in paths[0].read_text()
     blocks = itertools.groupby(lines, lambda line: line.startswith("|"))

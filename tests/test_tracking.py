@@ -8,20 +8,14 @@ import conftest
 import numpy as np
 import pytest
 from damage import refused
+from short_runs import FOUR_STEPS
 
 from cvae_jax import command_line, evaluate, processes, seeds, train
 from cvae_jax.datasets import pipeline
 from cvae_jax.workdir import read_json
 from cvae_jax.writers import read_metrics, scalars
 
-SMALL = {
-    "num_steps": 4,
-    "log_every": 2,
-    "checkpoint_every": 2,
-    "objective.latents": 2,
-    "cascade.weight": 0.0,
-    "wandb": "project",
-}
+SMALL = FOUR_STEPS | {"wandb": "project"}
 
 
 class Board:

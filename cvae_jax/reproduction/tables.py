@@ -155,9 +155,9 @@ def _differences(experiment, scores, found, gain):
             row.append(interval)
             if gain:
                 shared = [values[0][s] for s in set(values[0]) & set(values[1])]
-                row.append(f"{100 * mean / np.mean(shared):+.0f} %" if n else "-")
-                known = score.startswith("mig") and pair[1][1] == f"{base}+independent"
-                known = known and base in paper.FIGURE12
+                base_mean = np.mean(shared) if n else 0.0
+                row.append(f"{100 * mean / base_mean:+.0f} %" if base_mean else "-")
+                known = score.startswith("mig") and base in paper.FIGURE12
                 row.append(f"{100 * paper.FIGURE12[base]:+.1f} %" if known else "-")
             rows.append([*row, str(n)])
     head = ["score", "method", "without", "with", "difference, 95 % interval"]
