@@ -144,7 +144,7 @@ def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
         "mig_chen", "factor_score", "beta_vae_score", "sap", "modularity", "explicitness", "irs",
         "dci_disentanglement", "dci_completeness", "dci_informativeness",
         "codes_total_correlation", "codes_wasserstein_correlation", "codes_wasserstein_normalised",
-        "codes_mutual_information", "active_dimensions",
+        "codes_mutual_information", "aggregate_mi", "aggregate_tc", "active_dimensions",
         "fid_classifier", "kid_classifier", "is_classifier",
     }  # fmt: skip
     for name in new:

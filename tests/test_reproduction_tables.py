@@ -24,7 +24,7 @@ def test_difference_over_paired_seeds_against_scipy():
 
 def record_of(score, step=100):
     entry = {"value": score, "definition": "a score", "samples": 10, "seed": 0}
-    names = "mig mig_chen factor_score is is_classifier fid_classifier recon tc".split()
+    names = "mig mig_chen factor_score is is_classifier fid_classifier recon kl".split()
     return {
         "step": step,
         "data": {"name": "dsprites", "source": "noise", "size": 32},
@@ -69,7 +69,7 @@ def test_figure_12_by_hand(tmp_path):
         ("dsprites", "beta_tcvae+independent"): [0.1],
     }
     found = found_of(experiment, values)
-    for name in ("tc", "recon"):  # InfoGAN has neither
+    for name in ("kl", "recon"):  # InfoGAN has neither
         del found.records["dsprites", "infogan", ()][0]["scores"][name]
     paths = show.write("figure12", "half", found, tmp_path)
     lines = paths[0].read_text().splitlines()
@@ -90,7 +90,7 @@ def test_figure_12_by_hand(tmp_path):
         "+30.5 %",
         "0",
     ]
-    assert not any(line.startswith("| tc | InfoGAN") for line in lines)
+    assert not any(line.startswith("| kl | InfoGAN") for line in lines)
     # accuracies .7 and .9 at step 100, losses .2 and .4, KLs .2 and .4
     critic = ["0.800 +- 0.141", "0.300 +- 0.141", "0.300 +- 0.141", "0.700", "3.400", "2"]
     assert cells_of(lines, "beta-VAE + cascade") == critic

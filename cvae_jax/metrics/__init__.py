@@ -1,5 +1,6 @@
 """Metrics as functions of arrays: codes [n, d] and factors [n, k] in, a float out."""
 
+from cvae_jax.metrics.aggregate import Aggregate, aggregate_posterior
 from cvae_jax.metrics.beta_vae_score import beta_vae_score
 from cvae_jax.metrics.composition import composition, coverage
 from cvae_jax.metrics.dci import Dci, dci
@@ -23,6 +24,7 @@ from cvae_jax.metrics.udr import udr
 from cvae_jax.metrics.unsupervised import Unsupervised, active_dimensions, unsupervised_scores
 
 __all__ = [
+    "Aggregate",
     "AncestorShare",
     "Dci",
     "Estimate",
@@ -32,6 +34,7 @@ __all__ = [
     "Unsupervised",
     "active_dimensions",
     "add_moments",
+    "aggregate_posterior",
     "ancestor_share",
     "beta_vae_score",
     "composition",

@@ -2,15 +2,11 @@
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from cvae_jax.metrics import mixture
 from cvae_jax.metrics.mig import entropy
 from cvae_jax.metrics.samples import checked
-
-_POINTS = 64
-_ROWS = 512  # rows of the aggregate posterior at once: 2,000 points x 512 rows are 4 MB
 
 
 class MigChen(NamedTuple):
@@ -55,13 +51,9 @@ def mig_chen(mean, logvar, factors, *, samples=2_000, seed):
             f"mig_chen needs mean and logvar [n, d] with d of 2 or more: {mean.shape}, "
             f"{logvar.shape}"
         )
-    rng = np.random.default_rng(seed)
-    rows = rng.choice(len(mean), samples, replace=samples > len(mean))
-    z = mean[rows] + np.exp(0.5 * logvar[rows]) * rng.normal(size=(samples, mean.shape[1]))
-
-    everything = [(np.arange(samples), np.arange(len(mean)))]
-    blocks = [everything] + [_by_value(factor, rows) for factor in factors.T]
-    log_q = np.stack([_log_densities(z, mean, logvar, block) for block in blocks])
+    rows, z = mixture.draw(mean, logvar, samples, np.random.default_rng(seed))
+    blocks = [None] + [_by_value(factor, rows) for factor in factors.T]
+    log_q = np.stack([mixture.log_marginals(z, mean, logvar, block) for block in blocks])
     log_ratios = (log_q[1:] - log_q[0]).transpose(2, 1, 0)  # [d, samples, k]
     table = log_ratios.mean(axis=1)  # [d, k]
     entropies = np.array([entropy(factor) for factor in factors.T])
@@ -82,40 +74,3 @@ def _by_value(factor, rows):
         for value, start, count in zip(values, starts, counts, strict=True)
         if (own := np.flatnonzero(factor[rows] == value)).size
     ]
-
-
-def _log_densities(z, mean, logvar, blocks):
-    """Log of the mixture density of each sample's own block of rows, [samples, d]."""
-    # Rounded up: other draws then run the same compiled program.
-    num_points = -(-max(len(own) for own, _ in blocks) // _POINTS) * _POINTS
-    num_rows = -(-max(len(same) for _, same in blocks) // _ROWS) * _ROWS
-    counts = np.array([len(same) for _, same in blocks])
-    log_q = np.empty(z.shape)
-    for j in range(z.shape[1]):
-        points = np.zeros((len(blocks), num_points), np.float32)
-        means, scales = np.zeros((2, len(blocks), num_rows), np.float32)  # a scale of 0 counts 0
-        for v, (own, same) in enumerate(blocks):
-            points[v, : len(own)] = z[own, j]
-            means[v, : len(same)] = mean[same, j]
-            scales[v, : len(same)] = np.exp(-0.5 * logvar[same, j])
-        # At least the row that a sample was drawn from is near it, so no sum of these is 0.
-        sums = np.asarray(_sums(points, means, scales)) / counts[:, None]
-        for (own, _), value in zip(blocks, sums, strict=True):
-            log_q[own, j] = np.log(value[: len(own)]) - 0.5 * np.log(2 * np.pi)
-    return log_q
-
-
-@jax.jit
-def _sums(points, means, scales):
-    """Sum over rows of scale exp(-(scale (point - mean))^2 / 2): [v, p], [v, r] -> [v, p]."""
-
-    def of_value(args):
-        x, m, s = args
-
-        def of_rows(part):
-            t = (x[:, None] - part[0]) * part[1]  # [p, _ROWS]
-            return jnp.exp(-0.5 * t * t) @ part[1]
-
-        return jnp.sum(jax.lax.map(of_rows, (m.reshape(-1, _ROWS), s.reshape(-1, _ROWS))), axis=0)
-
-    return jax.lax.map(of_value, (points, means, scales))

@@ -70,7 +70,8 @@ SCORES = {
     "How are the codes used?": {
         "kl": ("Nats that the codes say about an image, all together.", False),
         "active_dimensions": ("How many latents are in use at all.", False),
-        "tc": (
+        "aggregate_mi": ("Nats that the codes say about which image it is.", False),
+        "aggregate_tc": (
             "How far the codes are from independent of each other, in nats. Lower is better.",
             False,
         ),

@@ -85,7 +85,7 @@ EXPERIMENTS = {
         ),
         "pairs",
         _DISENTANGLEMENT,
-        ("recon", "kl", "tc", "forbidden_dependence", "ancestor_share"),
+        ("recon", "kl", "aggregate_mi", "aggregate_tc", "forbidden_dependence", "ancestor_share"),
     ),
 }
 

@@ -6,7 +6,7 @@ from cvae_jax import metrics
 from cvae_jax.scores.subject import FEW, entry, repeated
 
 _SPLIT = 15_000  # rows of the metrics that are fitted on 10,000 and scored on 5,000
-_CHEN_SAMPLES = 2_000
+_SAMPLES = 2_000  # of the posteriors, where densities of all rows are taken
 
 
 def mig(subject):
@@ -31,7 +31,7 @@ def mig_chen(subject):
         subject.mean,
         subject.logvar,
         subject.dataset.factors[:, kept],
-        samples=_CHEN_SAMPLES,
+        samples=_SAMPLES,
         seed=subject.seed,
     )
     definition = (
@@ -39,7 +39,7 @@ def mig_chen(subject):
         "standard error"
     )
     value, std = found.value, found.standard_error
-    return {"mig_chen": entry(value, definition, _CHEN_SAMPLES, subject.seed, std)}
+    return {"mig_chen": entry(value, definition, _SAMPLES, subject.seed, std)}
 
 
 def _of_seed(metric, subject):
@@ -98,7 +98,7 @@ def dci(subject):
 
 
 def unsupervised(subject):
-    """Dependence between codes, and how many are in use."""
+    """Dependence between codes, what they say of the image, and how many are in use."""
     few = subject.rows[:FEW]
     found = metrics.unsupervised_scores(subject.mean[few])
     definitions = (
@@ -111,6 +111,14 @@ def unsupervised(subject):
         f"codes_{name}": entry(value, definition, len(few), subject.seed)
         for name, value, definition in zip(found._fields, found, definitions, strict=True)
     }
+    aggregate = metrics.aggregate_posterior(
+        subject.mean, subject.logvar, samples=_SAMPLES, seed=subject.seed
+    )
+    texts = {"mi": "I(x; z)", "tc": "total correlation of q(z)"}
+    for name, text in texts.items():
+        definition = f"nats, {text}, q(z) of all images; std is the standard error"
+        value, error = (getattr(aggregate, f"{name}{end}") for end in ("", "_error"))
+        scores[f"aggregate_{name}"] = entry(value, definition, _SAMPLES, subject.seed, error)
     definition = "codes whose posterior mean has a variance above .01 (Burda et al. 2016)"
     active = metrics.active_dimensions(subject.mean)
     return scores | {

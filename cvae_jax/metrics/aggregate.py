@@ -1,0 +1,49 @@
+"""What the aggregate posterior says: information about the image, dependence between codes."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cvae_jax import distributions
+from cvae_jax.metrics import mixture
+
+
+class Aggregate(NamedTuple):
+    """Estimates and their standard errors, nats."""
+
+    mi: float  # I(x; z), at most log n
+    tc: float  # total correlation
+    mi_error: float
+    tc_error: float
+
+
+def aggregate_posterior(mean, logvar, *, samples=2_000, seed) -> Aggregate:
+    """Mutual information and total correlation of codes, with the densities of all rows.
+
+        I(x; z) = E[ log q(z|x) - log q(z) ],    TC = E[ log q(z) - sum_j log q(z_j) ]
+
+    (Chen et al. 2018, arXiv:1802.04942, Eq. 2), q(z) the mixture of the n posteriors, exact, and
+    the expectation a mean over `samples` rows and one z of each. Estimates from a batch of tens of
+    images, as training logs them, are off by nats where posteriors are narrow; this one is not.
+
+    Args:
+      mean: of the posteriors [n, d].
+      logvar: their log variances [n, d].
+      samples: rows behind the expectation; the cost is 2 x samples x n x d densities.
+      seed: of the rows and the noise.
+
+    Raises:
+      ValueError: shapes disagree or a number is not finite.
+    """
+    mean, logvar = np.asarray(mean, np.float64), np.asarray(logvar, np.float64)
+    finite = np.isfinite(mean).all() and np.isfinite(logvar).all()
+    if mean.ndim != 2 or mean.shape != logvar.shape or not finite or not len(mean):
+        raise ValueError(f"mean and logvar must be finite, [n, d]: {mean.shape}, {logvar.shape}")
+    rows, z = mixture.draw(mean, logvar, samples, np.random.default_rng(seed))
+    own = np.asarray(distributions.log_gaussian(z, mean[rows], logvar[rows])).sum(axis=1)
+    joint = mixture.log_joint(z, mean, logvar)
+    product = mixture.log_marginals(z, mean, logvar).sum(axis=1)
+    terms = own - joint, joint - product  # [samples] each
+    means = [float(term.mean()) for term in terms]
+    errors = [float(term.std(ddof=1) / np.sqrt(samples)) for term in terms]
+    return Aggregate(*means, *errors)
