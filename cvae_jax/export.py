@@ -148,8 +148,8 @@ def main(argv) -> None:
     args = parser.parse_args(argv[1:])
     out = Path(args.out or Path("models") / Path(args.workdir).absolute().name)
     export(args.workdir, out)
-    size = sum(path.stat().st_size for path in out.iterdir())
-    print(f"{out}: {size / 1e6:.1f} MB; {out / 'card.md'} says what it is")
+    sizes = [f"{name} {(out / name).stat().st_size / 1e6:.2f} MB" for name in FILES]
+    print(f"{out}: {', '.join(sizes)}; {out / 'card.md'} says what it is")
 
 
 if __name__ == "__main__":

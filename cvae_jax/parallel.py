@@ -1,7 +1,5 @@
 """The batch split over the local devices by pmap; the state replicated, without a leading axis."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,19 +32,3 @@ def split_rows(images, devices):
     """Put images [n, ...] on the devices by rows, for jitted functions; n divides by devices."""
     mesh = Mesh(np.array(devices), (AXIS,))
     return jax.device_put(images, NamedSharding(mesh, PartitionSpec(AXIS)))
-
-
-def pmap_step(train_step, devices, **kwargs):
-    """`train_step` over devices: (state replicated, images sharded) -> (state, metrics).
-
-    The state's buffers are donated. A step that forgets its pmean makes replicas drift silently;
-    the tests compare the shards of every leaf.
-    """
-    return jax.pmap(
-        functools.partial(train_step, axis_name=AXIS, **kwargs),
-        axis_name=AXIS,
-        in_axes=(None, 0),
-        out_axes=(None, None),
-        donate_argnums=(0,),
-        devices=devices,
-    )

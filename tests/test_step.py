@@ -26,11 +26,19 @@ def batches(images, steps):
 
 @functools.cache
 def compiled(objective, optimizers, num_devices):
-    return parallel.pmap_step(
-        cvae_jax.train_step,
-        jax.devices()[:num_devices],
-        objective=objective,
-        optimizers=optimizers,
+    # A step that forgets its pmean makes replicas drift silently: the shards are compared below.
+    return jax.pmap(
+        functools.partial(
+            cvae_jax.train_step,
+            objective=objective,
+            optimizers=optimizers,
+            axis_name=parallel.AXIS,
+        ),
+        axis_name=parallel.AXIS,
+        in_axes=(None, 0),
+        out_axes=(None, None),
+        donate_argnums=(0,),
+        devices=jax.devices()[:num_devices],
     )
 
 
