@@ -107,4 +107,5 @@ def _infogan(config):
     config.objective.infogan.image_noise_end = 0.3
     config.optim.model.learning_rate = 1e-3
     config.optim.model.b1 = 0.5
+    config.optim.model.b2 = 0.9  # with .999 steps grow with a gradient that grows: docs/methods.md
     config.optim.image.learning_rate = 2e-4

@@ -106,6 +106,7 @@ def evaluate_run(
         config, objective, params, dataset, devices, mean, logvar, options or Options()
     )
     found = registry.make(subject, registry.named(config.eval.metrics) if names is None else names)
+    spent = old.get("evaluation_seconds", 0.0) if old else 0.0
     results = {
         "step": step,
         "seed": config.seed,
@@ -135,7 +136,7 @@ def evaluate_run(
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONS}
         | {"python": platform.python_version()},
         "device": f"{len(processes.devices())} x {devices[0].device_kind}",
-        "evaluation_seconds": round(time.perf_counter() - start, 1),
+        "evaluation_seconds": round(spent + time.perf_counter() - start, 1),
     }
     write_json(path, results)
     log.info("%s", table(results | {"scores": found}))

@@ -114,7 +114,7 @@ def unsupervised(subject):
     aggregate = metrics.aggregate_posterior(
         subject.mean, subject.logvar, samples=_SAMPLES, seed=subject.seed
     )
-    texts = {"mi": "I(x; z)", "tc": "total correlation of q(z)"}
+    texts = {"mi": "I(x; z)", "tc": "total correlation"}
     for name, text in texts.items():
         definition = f"nats, {text}, q(z) of all images; std is the standard error"
         value, error = (getattr(aggregate, f"{name}{end}") for end in ("", "_error"))
