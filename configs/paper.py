@@ -30,6 +30,7 @@ TUNED = {
     "beta_vae": {"objective.beta_vae.beta": 8.0},
     "beta_tcvae": {"objective.beta_tcvae.beta": 6.0},
     "factor_vae": {"objective.factor_vae.weight": 60.0},
+    "infogan": {"objective.infogan.continuous_weight": 0.1},
 }
 TUNED_WEIGHT = {"prior": 3.0, "posterior": 6.0}  # of the cascade, by its source
 
