@@ -139,6 +139,7 @@ def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
     assert after["structure"] == before["structure"]
     assert {name for name in before["scores"]} <= set(after["scores"])
     assert after["scores"]["recon"] == before["scores"]["recon"]
+    assert "estimate from batches" in after["scores"]["tc"]["definition"]
     assert after["evaluation_seconds"] > before["evaluation_seconds"]  # both were spent
     new = set(after["scores"]) - set(before["scores"])
     assert new == {

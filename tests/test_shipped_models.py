@@ -1,5 +1,8 @@
 """The models that ship: whole, small, and right on images that no grid holds."""
 
+import re
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -9,7 +12,8 @@ from cvae_jax import export, loading
 from cvae_jax.datasets import heads, sprites
 from cvae_jax.scores.images import intersection_over_union
 
-NAMES = ("dsprites_cascade",)
+DOCS = Path(__file__).parents[1] / "docs" / "models.md"
+NAMES = sorted(path.name for path in loading.MODELS.iterdir())
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -46,6 +50,10 @@ def fresh_images(name, size):
         ]
     blocks = np.stack(drawn).reshape(60, size, 64 // size, size, 64 // size, 1)
     return blocks.mean(axis=(2, 4)).astype(np.float32) / 255
+
+
+def test_the_docs_name_those_that_ship():
+    assert NAMES == re.findall(r"^\| `(\w+_cascade)` \|", DOCS.read_text(), re.MULTILINE)
 
 
 def test_it_is_a_whole_export_under_5_mb(name):
@@ -85,6 +93,8 @@ def test_its_programs_are_its_weights(name, model):
     )
     mean, logvar = encode(images)
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), (mean, logvar), model.encode(images)
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
+        (mean, logvar),
+        model.encode(images),
     )
     np.testing.assert_allclose(decode(mean), model.decode(mean), atol=1e-5)

@@ -33,12 +33,15 @@ def aggregate_posterior(mean, logvar, *, samples=2_000, seed) -> Aggregate:
       seed: of the rows and the noise.
 
     Raises:
-      ValueError: shapes disagree or a number is not finite.
+      ValueError: shapes disagree, a number is not finite, posteriors are too narrow for float32
+        (see `mixture.draw`), or samples is below 2.
     """
     mean, logvar = np.asarray(mean, np.float64), np.asarray(logvar, np.float64)
     finite = np.isfinite(mean).all() and np.isfinite(logvar).all()
     if mean.ndim != 2 or mean.shape != logvar.shape or not finite or not len(mean):
         raise ValueError(f"mean and logvar must be finite, [n, d]: {mean.shape}, {logvar.shape}")
+    if samples < 2:
+        raise ValueError(f"{samples} samples have no spread: it takes 2")
     rows, z = mixture.draw(mean, logvar, samples, np.random.default_rng(seed))
     own = np.asarray(distributions.log_gaussian(z, mean[rows], logvar[rows])).sum(axis=1)
     joint = mixture.log_joint(z, mean, logvar)

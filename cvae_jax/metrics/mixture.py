@@ -1,4 +1,4 @@
-"""Densities of the aggregate posterior: the mixture of the posteriors of all rows, exact."""
+"""Densities of the aggregate posterior: the mixture of the posteriors of all rows, in float32."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,17 @@ _ROWS = 512  # rows of the mixture at once: 2,000 points x 512 rows are 4 MB
 
 
 def draw(mean, logvar, samples: int, rng):
-    """Rows of the posteriors and one z of each: (int [samples], float [samples, d])."""
+    """Rows of the posteriors and one z of each: (int [samples], float [samples, d]).
+
+    Raises:
+      ValueError: a posterior is so narrow that float32 can't tell its points apart.
+    """
+    narrow, wide = np.exp(0.5 * logvar.min()), np.abs(mean).max()
+    if narrow < 1e-6 * wide:
+        raise ValueError(
+            f"posteriors with a standard deviation of {narrow:.1g} are too narrow beside means of "
+            f"{wide:.1g}"
+        )
     rows = rng.choice(len(mean), samples, replace=samples > len(mean))
     noise = rng.normal(size=(samples, mean.shape[1]))
     return rows, mean[rows] + np.exp(0.5 * logvar[rows]) * noise
@@ -74,7 +84,8 @@ def _sums(points, means, scales):
 
         def of_rows(part):
             t = (x[:, None] - part[0]) * part[1]  # [p, _ROWS]
-            return jnp.exp(-0.5 * t * t) @ part[1]
+            # no product of matrices, which GPUs and TPUs round
+            return jnp.sum(jnp.exp(-0.5 * t * t) * part[1], axis=1)
 
         return jnp.sum(jax.lax.map(of_rows, (m.reshape(-1, _ROWS), s.reshape(-1, _ROWS))), axis=0)
 

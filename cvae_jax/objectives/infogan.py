@@ -11,7 +11,7 @@ from cvae_jax.objectives.density_ratio import classification_loss
 
 LOSSES = ("cross_entropy", "least_squares")
 # Of a recognised code, whose density has no upper bound where the generator is deterministic. The
-# gradient of a wrong mean grows with the inverse variance: with -4 and -6 games broke down.
+# gradient of a wrong mean grows with the inverse variance: -4 and -6 broke down sooner.
 LEAST_LOGVAR = -2.0
 
 

@@ -68,7 +68,7 @@ SCORES = {
         ),
     },
     "How are the codes used?": {
-        "kl": ("Nats that the codes say about an image, all together.", False),
+        "kl": ("Nats that the codes cost, no less than what they say about an image.", False),
         "active_dimensions": ("How many latents are in use at all.", False),
         "aggregate_mi": ("Nats that the codes say about which image it is.", False),
         "aggregate_tc": (

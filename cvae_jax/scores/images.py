@@ -58,8 +58,12 @@ def terms(subject):
     rng = jax.random.fold_in(jax.random.key(subject.seed), 1)
     means, samples = bound(subject.config, subject.objective, subject.params, subject.dataset, rng)
     definition = "nats an image, mean over training images"
+    texts = {}
+    if subject.config.objective.name != "infogan":  # whose mi is a bound, and no estimate
+        text = f"nats an image, estimate from batches of {subject.config.batch_size}"
+        texts = dict.fromkeys(("mi", "tc", "dwkl"), f"{text}: aggregate_* take all images")
     return {
-        name: entry(value, definition, samples, subject.seed)
+        name: entry(value, texts.get(name, definition), samples, subject.seed)
         for name, value in means.items()
         if np.ndim(value) == 0
     }
