@@ -161,8 +161,9 @@ def test_a_wheel_has_every_file():
     data = setup["options.package_data"]
     for path in ROOT.rglob("*"):
         if path.is_file() and path.suffix not in (".py", ".pyc"):
-            patterns = data[".".join(path.parent.parts)].split(", ")
-            assert any(path.match(pattern) for pattern in patterns), path
+            package = next(folder for folder in path.parents if (folder / "__init__.py").exists())
+            patterns = data[".".join(package.parts)].split(", ")
+            assert any(path.match(str(package / pattern)) for pattern in patterns), path
 
 
 def test_public_names_exist():
