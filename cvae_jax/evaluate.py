@@ -106,7 +106,7 @@ def evaluate_run(
         config, objective, params, dataset, devices, mean, logvar, options or Options()
     )
     found = registry.make(subject, registry.named(config.eval.metrics) if names is None else names)
-    spent = old.get("evaluation_seconds", 0.0) if old else 0.0
+    spent = (old or {}).get("evaluation_seconds", 0.0)
     results = {
         "step": step,
         "seed": config.seed,
