@@ -52,9 +52,13 @@ def _structure_entries(structure, seed) -> dict:
         f"chance {structure['ancestor_share_by_chance']:.2f}"
     )
     forbidden = "nats of dependence that the structure forbids, Gaussian copula"
+    of_data = f"{forbidden}, z of the data's posteriors"
     entries = {
         "ancestor_share": entry(structure["ancestor_share"], share, CODES, seed),
         "forbidden_dependence": entry(sum(structure["forbidden"]), forbidden, JOINT_ROWS, seed),
+        "forbidden_dependence_of_data": entry(
+            sum(structure["forbidden_of_data"]), of_data, JOINT_ROWS, seed
+        ),
     }
     composition = [x for x in structure["composition"] if x is not None]
     if composition:
@@ -93,10 +97,18 @@ def evaluate_run(
       options: an `Options`; None: its defaults.
 
     Of several processes all encode and the first does the rest; the others return {}.
+
+    Raises:
+      UserError: results.json holds scores of another source of the data.
     """
     start = time.perf_counter()
     path = workdir / "results.json"
     old = _scores(path, step) if names is not None and path.exists() else None
+    if old is not None and old["data"]["source"] != dataset.source:
+        raise UserError(
+            f"{path} has scores of {old['data']['source']}, and the data now are {dataset.source}: "
+            "evaluate without --metrics to make all anew"
+        )
     devices = jax.local_devices()
     log.info("encoding %d images", len(dataset.factors))
     mean, logvar = batches.encode_all(objective, params, dataset, devices)
@@ -124,6 +136,7 @@ def evaluate_run(
             config.cascade.critic_input,
             jax.random.fold_in(jax.random.key(config.seed), 2),
             mean[few],
+            logvar[few],
             dataset.factors[few],
         )
         found |= _structure_entries(structure, config.seed)

@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
     fields: dict  # by name, of the config's fields that differ between rows
     seeds: list[int]
-    values: dict  # score -> its value for each seed
+    values: dict  # score -> its value for each seed that has it
     definitions: dict  # score -> what it is
 
 
@@ -54,6 +54,8 @@ def gather(folders) -> tuple[list[Row], list[Path]]:
             continue
         fields = dict(flat(config.to_dict()))
         method = tuple((k, v) for k, v in fields.items() if k not in _NOT_THE_METHOD)
+        # Data rendered in place of the published ones are others, whatever the config says.
+        method += (("source", results["data"]["source"]),)
         runs = groups.setdefault(method, {})
         if config.seed in runs:
             raise UserError(
@@ -67,13 +69,18 @@ def gather(folders) -> tuple[list[Row], list[Path]]:
     }
     for method, runs in groups.items():
         scores = [runs[seed][1] for seed in sorted(runs)]
-        names = [n for n in scores[0] if all(n in s for s in scores)]
+        definitions = {
+            name: content["definition"] for s in reversed(scores) for name, content in s.items()
+        }
         rows.append(
             Row(
                 {name: value for name, value in method if name in several},
                 sorted(runs),
-                {name: [s[name]["value"] for s in scores] for name in names},
-                {name: scores[0][name]["definition"] for name in names},
+                {
+                    name: [s[name]["value"] for s in scores if name in s]
+                    for name in dict.fromkeys(name for s in scores for name in s)
+                },
+                definitions,
             )
         )
     return rows, unfinished
@@ -92,7 +99,8 @@ def table(rows: list[Row], scores) -> str:
         for name in scores:
             if name in row.values:
                 values = row.values[name]
-                lines.append(f"  {name:<20}{np.mean(values):>10.4f}{_spread(values)}")
+                few = f" of {len(values)} seeds" if len(values) < len(row.seeds) else ""
+                lines.append(f"  {name:<20}{np.mean(values):>10.4f}{_spread(values)}{few}")
     return "\n".join(lines)
 
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from cvae_jax import batches, command_line, compilation, loading, metrics
+from cvae_jax import batches, command_line, compilation, loading, metrics, pictures
 from cvae_jax.datasets import pipeline
-from cvae_jax.distributions import kl_to_standard_normal
 from cvae_jax.errors import UserError
 from cvae_jax.workdir import write_json
 
@@ -47,13 +46,13 @@ def rank(workdirs, data_dir="") -> dict:
     dataset = pipeline.load(first.data.name, first.data.size, data_dir or first.data.dir)
     rows = np.random.default_rng(0).permutation(len(dataset.factors))[:_IMAGES]
     some = dataset._replace(factors=dataset.factors[rows], pixels=dataset.pixels[rows])
-    codes, kls = [], []
+    codes, nats = [], []
     for workdir, model in models.items():
         log.info("encoding %d images by %s", len(rows), workdir)
         mean, logvar = batches.encode_all(model.objective, model.params, some, jax.local_devices())
         codes.append(mean)
-        kls.append(np.mean(kl_to_standard_normal(mean, logvar), axis=0))
-    scores = metrics.udr(codes, kls)
+        nats.append(pictures.nats_of_codes(mean, logvar, pictures.prior_of(model.config)))
+    scores = metrics.udr(codes, nats)
     order = np.argsort(-scores, kind="stable")
     return {str(list(models)[i]): float(scores[i]) for i in order}
 

@@ -23,7 +23,14 @@ def _re_encode(objective, params):
     return run
 
 
-def structure_scores(objective, params, structure, critic_input, rng, codes, factors) -> dict:
+def _draw(key, mean, logvar):
+    """A sample of each posterior, [n, d]."""
+    return np.asarray(sample_gaussian(jax.random.normal(key, mean.shape), mean, logvar))
+
+
+def structure_scores(
+    objective, params, structure, critic_input, rng, mean, logvar, factors
+) -> dict:
     """Scores of a model against its structure, for results.json and the heat map.
 
     Args:
@@ -32,13 +39,15 @@ def structure_scores(objective, params, structure, critic_input, rng, codes, fac
       structure: the whole structure, z parents included.
       critic_input: "z_hat" or "joint": what the regulariser forbids.
       rng: a key.
-      codes: posterior means of the data [n, d].
+      mean: of the posteriors of data [n, d].
+      logvar: their log variances [n, d].
       factors: their factor labels [n, k]; k may be 0. Those of one value tell nothing.
 
     Returns:
       effects [d, d], ancestors [d, d], ancestor_share and its chance level, forbidden [d] in nats
-      a node, composition [d] (None without z_hat parents, labels that vary
-      or 20 images); see `metrics`.
+      a node with z of the prior, forbidden_of_data [d] with z of the data's posteriors (which the
+      regulariser sees with the source "posterior"), composition [d] (None without z_hat parents,
+      labels that vary or 20 images); see `metrics`.
     """
     d = structure.latents
     re_encode = _re_encode(objective, params)
@@ -52,12 +61,18 @@ def structure_scores(objective, params, structure, critic_input, rng, codes, fac
     ancestors = np.array(structure.ancestor_matrix())
     share = metrics.ancestor_share(effects, ancestors)
 
-    z = np.asarray(objective.prior(joint_rng, JOINT_ROWS))
-    mean, logvar = re_encode(z)
-    z_hat = np.asarray(sample_gaussian(jax.random.normal(noise_rng, mean.shape), mean, logvar))
     seen = structure if critic_input == "joint" else structure.marginal()
+
+    def forbidden(z, key):
+        z_hat = _draw(key, *re_encode(z))
+        return metrics.forbidden_dependence(z, z_hat, seen.parents).tolist()
+
+    of_prior = forbidden(np.asarray(objective.prior(joint_rng, JOINT_ROWS)), noise_rng)
+    data_rng, noise_rng = jax.random.split(jax.random.fold_in(rng, 4))
+    rows = np.resize(np.arange(len(mean)), JOINT_ROWS)  # of few images each gives several z
+    of_data = forbidden(_draw(data_rng, mean[rows], logvar[rows]), noise_rng)
     composition = np.full(d, np.nan)
-    information, varying = information_of_varying(codes, factors)
+    information, varying = information_of_varying(mean, factors)
     if varying.size:
         composition = metrics.composition(information, structure.marginal().parents)
     return {
@@ -66,6 +81,7 @@ def structure_scores(objective, params, structure, critic_input, rng, codes, fac
         "ancestors": ancestors.astype(int).tolist(),
         "ancestor_share": float(share.score),
         "ancestor_share_by_chance": float(share.chance),
-        "forbidden": metrics.forbidden_dependence(z, z_hat, seen.parents).tolist(),
+        "forbidden": of_prior,
+        "forbidden_of_data": of_data,
         "composition": [None if np.isnan(x) else float(x) for x in composition],
     }

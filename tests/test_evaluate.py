@@ -1,4 +1,5 @@
 import logging
+from types import SimpleNamespace
 
 import conftest
 import jax
@@ -13,9 +14,9 @@ from cvae_jax.errors import UserError
 from cvae_jax.held_out import held_out
 from cvae_jax.objectives.base import Objective
 from cvae_jax.scores import images as images_scores
-from cvae_jax.scores import subject
+from cvae_jax.scores import registry, subject
 from cvae_jax.train import train_and_evaluate
-from cvae_jax.workdir import read_json, write_json
+from cvae_jax.workdir import read_config, read_json, write_json
 
 
 @pytest.fixture
@@ -172,6 +173,10 @@ def test_scores_of_another_step_do_not_join(trained, monkeypatch):
     found = read_json(workdir / "results.json")
     assert found["step"] == 3
     assert found["scores"]["mig"] == results["scores"]["mig"]
+    others = found | {"data": found["data"] | {"source": "published"}}
+    write_json(workdir / "results.json", others)
+    with pytest.raises(UserError, match="scores of published, and the data now are"):
+        evaluate.main(["evaluate", f"--workdir={workdir}", "--metrics=mig"])
     assert "recon" not in found["scores"]
     elbo, likelihood = (found["scores"][f"test_{name}"] for name in ("elbo", "log_likelihood"))
     assert elbo["samples"] == 40
@@ -190,12 +195,43 @@ def test_wrong_requests_are_refused(trained, arguments, message):
         evaluate.main(["evaluate", f"--workdir={trained / 'seed0'}", *arguments])
 
 
-def test_runs_are_ranked(trained, capsys, tmp_path):
-    runs = [str(trained / f"seed{seed}") for seed in (0, 1)]
-    rank.main(["rank", *runs, f"--out={tmp_path / 'udr.json'}"])
+def test_a_score_that_is_no_number_is_left_out(monkeypatch, caplog):
+    def two(of):
+        return {
+            "good": subject.entry(1.0, "one", 1, 0),
+            "none": subject.entry(np.nan, "nothing", 1, 0),
+        }
+
+    monkeypatch.setitem(registry.METRICS, "two", registry.Metric(two))
+    made = SimpleNamespace(dataset=SimpleNamespace(factor_names=()))
+    assert [*registry.make(made, ["two"])] == ["good"]
+    assert "none left out: it is nan" in caplog.text
+
+
+def test_runs_are_ranked(trained, capsys, tmp_path, monkeypatch):
+    """Of three recognisers of InfoGAN, which know nothing of three codes, one is turned."""
+    rng = np.random.default_rng(0)
+    u = rng.uniform(-1, 1, (2_000, 2)).astype(np.float32)
+    turned = u @ np.array([[1, 1], [-1, 1]], np.float32) / np.sqrt(2)
+    known = {"seed0": u, "turned": turned, "seed1": u[:, ::-1]}
+    config = read_config(trained / "seed0")
+    config.objective.name = "infogan"
+
+    def encoded(name, params, some, devices):
+        mean = np.hstack([known[name], 0.02 * rng.normal(size=(2_000, 3))])
+        logvar = np.log([0.01, 0.01, 1 / 3, 1 / 3, 1 / 3])  # a code of no use has the prior's own
+        return mean, np.broadcast_to(logvar, mean.shape)
+
+    models = {name: SimpleNamespace(config=config, objective=name, params=None) for name in known}
+    monkeypatch.setattr(rank.loading, "load", models.get)
+    monkeypatch.setattr(rank.batches, "encode_all", encoded)
+    rank.main(["rank", *known, f"--out={tmp_path / 'udr.json'}"])
     found = read_json(tmp_path / "udr.json")["scores"]
-    assert set(found) == set(runs)
-    assert len(set(found.values())) == 1  # two runs: each is as like the other
-    assert capsys.readouterr().out.count("\n") == 2
+    assert [*found][2] == "turned"
+    assert capsys.readouterr().out.splitlines()[2].endswith("  turned")
+    # r = corr(u_1, u_1 + u_2), .69 by ranks: each of 4 maxima gives r^2 / 2r, their mean is .34.
+    assert found["turned"] == pytest.approx(0.34, abs=0.02)
+    assert found["seed0"] == pytest.approx((1 + found["turned"]) / 2, abs=0.03)
+    assert found["seed1"] == pytest.approx(found["seed0"], abs=0.01)
     with pytest.raises(UserError, match="two folders or more"):
-        rank.main(["rank", runs[0], runs[0]])
+        rank.main(["rank", "seed0", "seed0"])

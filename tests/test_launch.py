@@ -152,10 +152,11 @@ def test_a_pod_is_shown_without_a_call(tmp_path, stand_in):
     assert "--multihost --workdir=run --config=x.py" in done.stdout.replace("\\", "")
 
 
-def finished(path, config, value, step=20):
+def finished(path, config, value, step=20, names=("mig",), source="noise"):
     with open_workdir(path, config):
         score = {"value": value, "definition": "MIG; of one run", "samples": 1, "seed": 0}
-        write_json(path / "results.json", {"step": step, "scores": {"mig": score}})
+        content = {"step": step, "scores": dict.fromkeys(names, score), "data": {"source": source}}
+        write_json(path / "results.json", content)
 
 
 def test_runs_that_differ_by_their_seed_are_one_row(tmp_path):
@@ -188,3 +189,18 @@ def test_runs_that_differ_by_their_seed_are_one_row(tmp_path):
         gather.gather([tmp_path])
     with pytest.raises(UserError, match=r"no run under .*/d has ended"):
         gather.gather([tmp_path / "d"])
+
+
+def test_seeds_that_lack_a_score_or_have_other_data(tmp_path):
+    for seed, names in ((0, ["mig"]), (1, ["mig", "sap"]), (2, ["mig", "sap"])):
+        finished(tmp_path / f"{seed}", conftest.small_config(seed=seed), 0.1 * seed, names=names)
+    finished(tmp_path / "3", conftest.small_config(seed=3), 9.0, source="others")
+    rows, _ = gather.gather([tmp_path])
+    text = gather.table(rows, ["mig", "sap"])
+    assert text.splitlines() == [
+        "source 'noise'; seeds 0, 1, 2",
+        "  mig                     0.1000 +- 0.1000",
+        "  sap                     0.1500 +- 0.0707 of 2 seeds",
+        "source 'others'; seeds 3",
+        "  mig                     9.0000",
+    ]

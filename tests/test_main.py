@@ -24,7 +24,7 @@ def test_the_whole_job(whole_run):
     assert results["step"] == 60
     assert results["data"]["source"] == "256 pictures of pictures"
     names = ("mig", "factor_score", "squared_error", "recon", "kl", "elbo", "cascade_kl")
-    for name in (*names, "ancestor_share", "forbidden_dependence"):
+    for name in (*names, "ancestor_share", "forbidden_dependence", "forbidden_dependence_of_data"):
         entry = results["scores"][name]
         assert np.isfinite(entry["value"])
         assert entry["samples"] > 0

@@ -55,21 +55,38 @@ def test_infogans_codes_are_measured_against_their_own_prior():
     assert "info 0.00" in pictures._labels(nats, found, "uniform")[0]
 
 
+IDENTITY = Objective(
+    init=None,
+    model_loss=None,
+    critic_loss=None,
+    prior=lambda rng, n: jax.random.normal(rng, (n, 3)),
+    encode=lambda params, z: (z, 0 * z - 4),
+    decode=lambda params, z: z,
+)
+
+
 @pytest.mark.parametrize(
     ("factors", "known"),
     [(constant(0), True), (FACTORS[:19], False), (np.full((200, 3), 2), False)],
     ids=["one_constant", "few", "all_constant"],
 )
 def test_structure_scores_leave_out_labels_that_tell_nothing(factors, known):
-    identity = Objective(
-        init=None,
-        model_loss=None,
-        critic_loss=None,
-        prior=lambda rng, n: jax.random.normal(rng, (n, 3)),
-        encode=lambda params, z: (z, 0 * z - 4),
-        decode=lambda params, z: z,
-    )
     structure = structures.parse("1>3 2>3", 3)
-    codes = posterior(factors)[0]
-    scores = structure_scores(identity, {}, structure, "z_hat", jax.random.key(0), codes, factors)
+    codes, logvar = posterior(factors)
+    scores = structure_scores(
+        IDENTITY, {}, structure, "z_hat", jax.random.key(0), codes, logvar, factors
+    )
     assert scores["composition"] == [None, None, 0.0 if known else None]
+
+
+def test_what_the_data_forbid_and_the_prior_does_not():
+    """Codes of data with correlation .8: their second pass has 1/2 log 1 / (1 - r^2) nats."""
+    rng = np.random.default_rng(1)
+    covariance = np.array([[1, 0.8, 0], [0.8, 1, 0], [0, 0, 1]])
+    codes = rng.multivariate_normal(np.zeros(3), covariance, 10_000).astype(np.float32)
+    arguments = jax.random.key(0), codes, np.full_like(codes, -4), np.zeros((10_000, 0), int)
+    scores = structure_scores(IDENTITY, {}, structures.parse("", 3), "z_hat", *arguments)
+    r = 0.8 / (1 + 2 * np.exp(-4))  # two passes add noise
+    known = [0, -0.5 * np.log(1 - r**2), 0]
+    np.testing.assert_allclose(scores["forbidden_of_data"], known, atol=0.03)
+    np.testing.assert_allclose(scores["forbidden"], 0, atol=0.01)

@@ -130,3 +130,10 @@ def test_irs_by_hand():
     score = metrics.irs(codes, factor[:, None], seed=0, quantile=1.0)
     assert score == pytest.approx(((1 - 1 / 6) * 6 + 1 * 2) / (6 + 2))
     assert metrics.irs(np.ones((4, 2)), factor[:, None], seed=0) == 0
+
+
+def test_explicitness_needs_a_value_both_there_and_not():
+    codes = np.random.default_rng(0).normal(size=(300, 3))
+    factors = np.stack([np.arange(300) == 0, np.arange(300) % 2], axis=1).astype(int)
+    with pytest.raises(ValueError, match=r"but one value of a factor|constant"):
+        metrics.modularity_explicitness(codes, factors, seed=0, train=200, test=100)

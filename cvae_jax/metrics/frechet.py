@@ -92,7 +92,8 @@ def kernel_distance(features1, features2, *, seed, subsets=100, subset_size=1_00
       subset_size: rows of each set in a repeat; fewer where a set has fewer.
 
     Returns:
-      An `Estimate`; the mean may be a little below 0 for equal distributions.
+      An `Estimate`; the mean may be a little below 0 for equal distributions. The spread is NaN,
+      for not known, where a subset is the whole of a set.
 
     Raises:
       ValueError: shapes disagree, a number is not finite, or a set has under two rows.
@@ -112,4 +113,5 @@ def kernel_distance(features1, features2, *, seed, subsets=100, subset_size=1_00
         x, y = (f[rng.choice(len(f), m, replace=False)] for f in (a, b))
         within = [(np.sum(k) - np.trace(k)) / (m * (m - 1)) for k in (kernel(x, x), kernel(y, y))]
         values.append(sum(within) - 2 * np.mean(kernel(x, y)))
-    return Estimate(float(np.mean(values)), float(np.std(values)))
+    spread = np.std(values) if m < min(len(a), len(b)) else np.nan
+    return Estimate(float(np.mean(values)), float(spread))

@@ -38,7 +38,9 @@ def mig_chen(mean, logvar, factors, *, samples=2_000, seed):
       seed: of the rows and the noise.
 
     Returns:
-      A `MigChen`; the information is not cut off at 0, so noise has about 0 and not above.
+      A `MigChen`. The information is not cut off at 0. Of few images it is too large, above all of
+      codes that tell nothing, since each row's own posterior weighs more among the n / values rows
+      of its value than among all n; the standard error does not cover this.
 
     Raises:
       ValueError: shapes disagree, a number is not finite, a factor is not an integer or constant,

@@ -72,4 +72,6 @@ def _area(x, y, x_test, y_test):
         for column, value in enumerate(model.classes_)
         if 0 < np.sum(y_test == value) < len(y_test)
     ]
+    if not areas:
+        raise ValueError("explicitness: the test rows have but one value of a factor, or new ones")
     return np.mean(areas)

@@ -101,6 +101,10 @@ SCORES = {
             "better.",
             False,
         ),
+        "forbidden_dependence_of_data": (
+            "The same where the first codes are the data's, not the prior's.",
+            False,
+        ),
         "composition": (
             "How much composed codes know of what their parents know of the factors.",
             True,

@@ -85,7 +85,10 @@ EXPERIMENTS = {
         ),
         "pairs",
         _DISENTANGLEMENT,
-        ("recon", "kl", "aggregate_mi", "aggregate_tc", "forbidden_dependence", "ancestor_share"),
+        (
+            *("recon", "kl", "aggregate_mi", "aggregate_tc"),
+            *("forbidden_dependence", "forbidden_dependence_of_data", "ancestor_share"),
+        ),
     ),
 }
 

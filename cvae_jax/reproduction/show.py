@@ -62,6 +62,10 @@ def _notes(experiment, found):
         for text, of in texts.items():
             data = f", {', '.join(dict.fromkeys(of))}" if len(texts) > 1 else ""
             lines.append(f"* {name}{data}: {text}")
+    for what, reason in found.reasons.items():
+        if seeds := found.records[what]:
+            of = f"{what[0]}, {paper.shown(what[1])}"
+            lines.append(f"* {of}: only seeds {', '.join(map(str, seeds))}; {reason}")
     hours = sum(r["training_seconds"] + r["evaluation_seconds"] for r in records) / 3600
     devices = ", ".join(dict.fromkeys(r["device"] for r in records))
     steps = ", ".join(f"{n:,}" for n in dict.fromkeys(r["step"] for r in records))

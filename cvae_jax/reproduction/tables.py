@@ -146,6 +146,9 @@ def _differences(experiment, scores, found, gain):
             if any(found.records[what] for what in keys) and not any(values):
                 continue  # InfoGAN has no bound on the likelihood, for instance
             mean, half, n = paired_difference(*values)
+            if n:  # means of the seeds that the difference is of
+                shared = set(values[0]) & set(values[1])
+                values = [{s: v for s, v in each.items() if s in shared} for each in values]
             interval = f"{mean:+.3f}" + (f" +- {half:.3f}" if n > 1 else "") if n else "-"
             row = [score, paper.shown(pair[1][1])]
             row += [
@@ -154,8 +157,7 @@ def _differences(experiment, scores, found, gain):
             ]
             row.append(interval)
             if gain:
-                shared = [values[0][s] for s in set(values[0]) & set(values[1])]
-                base_mean = np.mean(shared) if n else 0.0
+                base_mean = np.mean([*values[0].values()]) if n else 0.0
                 row.append(f"{100 * mean / base_mean:+.0f} %" if base_mean else "-")
                 known = score.startswith("mig") and base in paper.FIGURE12
                 row.append(f"{100 * paper.FIGURE12[base]:+.1f} %" if known else "-")

@@ -41,7 +41,8 @@ def reconstruction(subject):
 def bound(config, objective, params, dataset, rng):
     """Means of the objective's own terms (recon, kl, elbo, ..., nats an image) over images."""
     batch = config.batch_size
-    terms = jax.jit(lambda images, rng: objective.model_loss(params, images, rng, 0)[1][0])
+    step = config.num_steps  # what a schedule has come to
+    terms = jax.jit(lambda images, rng: objective.model_loss(params, images, rng, step)[1][0])
     num_batches = max(1, min(_BOUND_IMAGES, len(dataset.factors)) // batch)
     index = np.random.default_rng(config.seed).permutation(len(dataset.factors))
     values = []
@@ -58,10 +59,16 @@ def terms(subject):
     rng = jax.random.fold_in(jax.random.key(subject.seed), 1)
     means, samples = bound(subject.config, subject.objective, subject.params, subject.dataset, rng)
     definition = "nats an image, mean over training images"
-    texts = {}
-    if subject.config.objective.name != "infogan":  # whose mi is a bound, and no estimate
+    if subject.config.objective.name == "infogan":
+        texts = {
+            "mi": "nats, bound on I(code; generated image), of generated images",
+            "generator_loss": "loss of generated images, with the noise of the end of training",
+        }
+    else:
         text = f"nats an image, estimate from batches of {subject.config.batch_size}"
         texts = dict.fromkeys(("mi", "tc", "dwkl"), f"{text}: aggregate_* take all images")
+    if subject.config.cascade.source == "prior":
+        texts["cascade_kl"] = "nats, the critic's estimate, of generated images"
     return {
         name: entry(value, texts.get(name, definition), samples, subject.seed)
         for name, value in means.items()

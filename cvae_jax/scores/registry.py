@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from cvae_jax.errors import UserError
 from cvae_jax.scores import codes, images
 from cvae_jax.scores.subject import Subject
@@ -59,11 +61,17 @@ def make(subject: Subject, names) -> dict:
             missing.append(name)
             continue
         try:
-            scores |= metric.function(subject)
+            found = metric.function(subject)
         except UserError as error:
             log.info("%s left out: %s", name, error)
         except ValueError as error:  # a metric's refusal of codes or labels
             log.warning("%s left out: %s", name, error)
+        else:
+            for score, content in found.items():
+                if np.isfinite(content["value"]):
+                    scores[score] = content
+                else:
+                    log.warning("%s left out: it is %s", score, content["value"])
     if missing:
         log.info(
             "labelled factors of %s: %d, too few for %s",

@@ -41,7 +41,7 @@ class Subject(NamedTuple):
 def entry(value, definition: str, samples: int, seed: int, std=None) -> dict:
     """A score as results.json holds it; std where the value is an estimate with a known spread."""
     content = {"value": float(value), "definition": definition, "samples": samples, "seed": seed}
-    return content if std is None else content | {"std": float(std)}
+    return content if std is None or np.isnan(std) else content | {"std": float(std)}
 
 
 def repeated(subject, function, definition, samples):
