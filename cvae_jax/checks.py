@@ -167,6 +167,10 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
     metrics(named(config.eval.metrics))
     one_of("config.cascade.critic_input", config.cascade.critic_input, CRITIC_INPUTS)
     one_of("config.cascade.source", config.cascade.source, SOURCES)
+    if config.cascade.source == "posterior" and config.objective.name == "infogan":
+        raise UserError(
+            "config.cascade.source is posterior, and infogan encodes no data: set it to prior"
+        )
     if config.cascade.source == "posterior" and config.cascade.prior_batch_size:
         raise UserError(
             f"config.cascade.prior_batch_size is {config.cascade.prior_batch_size}; it adds codes "

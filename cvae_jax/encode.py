@@ -43,7 +43,7 @@ def main(argv) -> None:
         "--workdir", required=True, help="a trained run, or a model as load takes it"
     )
     parser.add_argument("--data", default="", help="a data set or folder:PATH; default: the run's")
-    parser.add_argument("--data_dir", default="", help="where data are kept; see config.data.dir")
+    parser.add_argument("--data_dir", default="", help="where data are kept; default: the run's")
     parser.add_argument("--split", default="train", help="of the data set")
     parser.add_argument("--out", default="codes.npz", help="an .npz or .csv file to write")
     args = parser.parse_args(argv[1:])
@@ -60,7 +60,8 @@ def main(argv) -> None:
     compilation.keep_programs()
     model = loading.load(args.workdir)
     size = model.config.data.size
-    dataset = pipeline.load(args.data or model.config.data.name, size, args.data_dir, args.split)
+    data = model.config.data
+    dataset = pipeline.load(args.data or data.name, size, args.data_dir or data.dir, args.split)
     if dataset.channels != model.channels:
         raise UserError(
             f"the model was trained on images of {model.channels} channel(s) and {dataset.source} "

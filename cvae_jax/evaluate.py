@@ -92,23 +92,26 @@ def evaluate_run(
       objective: see `objectives.base`.
       params: the model's.
       dataset: what it was trained on.
-      names: of registry.METRICS; these alone are made and put beside what results.json holds of the
-        same step. None: config.eval.metrics, the structure's scores and the pictures.
+      names: of registry.METRICS; these alone are made. None: config.eval.metrics, the structure's
+        scores and the pictures. What else results.json holds of the same step and data stays.
       options: an `Options`; None: its defaults.
 
     Of several processes all encode and the first does the rest; the others return {}.
 
     Raises:
-      UserError: results.json holds scores of another source of the data.
+      UserError: results.json holds scores of another source of the data, and names are given.
     """
     start = time.perf_counter()
     path = workdir / "results.json"
-    old = _scores(path, step) if names is not None and path.exists() else None
+    old = _scores(path, step) if path.exists() else None
     if old is not None and old["data"]["source"] != dataset.source:
-        raise UserError(
-            f"{path} has scores of {old['data']['source']}, and the data now are {dataset.source}: "
-            "evaluate without --metrics to make all anew"
-        )
+        if names is not None:
+            raise UserError(
+                f"{path} has scores of {old['data']['source']}, and the data now are "
+                f"{dataset.source}: evaluate without --metrics to make all anew"
+            )
+        old = None
+    old = old or {"scores": {}}
     devices = jax.local_devices()
     log.info("encoding %d images", len(dataset.factors))
     mean, logvar = batches.encode_all(objective, params, dataset, devices)
@@ -118,15 +121,12 @@ def evaluate_run(
         config, objective, params, dataset, devices, mean, logvar, options or Options()
     )
     found = registry.make(subject, registry.named(config.eval.metrics) if names is None else names)
-    spent = (old or {}).get("evaluation_seconds", 0.0)
-    results = {
+    spent = 0.0 if names is None else old.get("evaluation_seconds", 0.0)
+    results = old | {
         "step": step,
         "seed": config.seed,
         "data": {"name": dataset.name, "source": dataset.source, "size": dataset.size},
-        "scores": found,
     }
-    if old is not None:
-        results = old | {"scores": old["scores"] | found}
     if names is None:
         few = subject.rows[:FEW]
         structure = structure_scores(
@@ -146,6 +146,7 @@ def evaluate_run(
         results["structure"] = structure
         results["pictures"] = [str(path.relative_to(workdir)) for path in paths]
     results |= {
+        "scores": old["scores"] | found,
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONS}
         | {"python": platform.python_version()},
         "device": f"{len(processes.devices())} x {devices[0].device_kind}",

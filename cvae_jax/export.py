@@ -130,7 +130,7 @@ def export(workdir, out) -> None:
     info = read_json(workdir / "data.json")
     with _whole_or_not_at_all(out) as part:
         write_json(part / "config.json", config.to_dict())
-        write_json(part / "data.json", info)
+        write_json(part / "data.json", {k: v for k, v in info.items() if k != "data"})
         weights.save(part / WEIGHTS, model.params.model, model.step)
         for name, content in programs(model, info["size"]).items():
             (part / name).write_bytes(content)

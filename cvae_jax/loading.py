@@ -30,9 +30,9 @@ class Model(NamedTuple):
 
 def _data_info(path, size):
     """What data.json says of images that have `size` pixels a side."""
-    try:
-        info = build.DataInfo(**read_json(path))
-    except TypeError as error:
+    try:  # "data" is for training to go on with the same
+        info = build.DataInfo(**{k: v for k, v in read_json(path).items() if k != "data"})
+    except (TypeError, AttributeError) as error:
         raise damaged(path, str(error).removeprefix("DataInfo.__new__() ")) from None
     for name, value in info._asdict().items():
         if type(value) is not int or value < 1:

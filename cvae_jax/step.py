@@ -21,7 +21,13 @@ class TrainState(NamedTuple):
 
 
 def as_float(images):
-    """Images as float in [0, 1]; uint8 is scaled from 0..255."""
+    """Images as float in [0, 1]; uint8 is scaled from 0..255.
+
+    Raises:
+      ValueError: integers of another type, whose range is not known.
+    """
+    if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
+        raise ValueError(f"images are {images.dtype}: make them uint8, or floats in [0, 1]")
     return images.astype(jnp.float32) / 255.0 if images.dtype == jnp.uint8 else images
 
 

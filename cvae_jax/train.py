@@ -29,7 +29,7 @@ from cvae_jax.command_line import Stopped, stop_requests
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.step import create_train_state, train_step
-from cvae_jax.workdir import write_json
+from cvae_jax.workdir import damaged, read_json, write_json
 from cvae_jax.writers import MetricsWriter, scalars
 
 log = logging.getLogger(__name__)
@@ -60,8 +60,14 @@ def train_and_evaluate(config, workdir):
     with seeds.open_runs(workdir, config) as runs:
         with processes.together():
             dataset = pipeline.load(config.data.name, config.data.size, config.data.dir)
-        processes.require_same("data set", _content(dataset))
+        about = _about(dataset)
+        processes.require_same("data set", str(about))
         info = build.DataInfo(dataset.size, dataset.channels, len(dataset.factors))
+        if not 2 <= config.batch_size <= len(dataset.factors):
+            raise UserError(
+                f"config.batch_size is {config.batch_size} and {config.data.name} has "
+                f"{len(dataset.factors):,} images: set it from 2 to their number"
+            )
         objective = build.objective(config, info)
         optimizers = build.optimizers(config)
         example = dataset.images(np.arange(config.batch_size) % len(dataset.pixels))
@@ -73,7 +79,7 @@ def train_and_evaluate(config, workdir):
         start = 0
         with processes.together():
             if processes.first():
-                states, start = _begin(config, runs, states, info)
+                states, start = _begin(config, runs, states, info._asdict() | {"data": about})
         if processes.count() > 1:
             (state,), start = processes.from_first((states, np.int32(start)))
             states, start = [parallel.replicate(state, devices)], int(start)
@@ -93,23 +99,49 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _content(dataset) -> str:
+def _about(dataset) -> dict:
     """A data set in few words: what it is, its labels, and a hundred of its images."""
     some = np.asarray(dataset.pixels[:: max(1, len(dataset.pixels) // 100)])
-    arrays = [_digest(np.ascontiguousarray(x).tobytes()) for x in (dataset.factors, some)]
-    return f"{dataset.source} {dataset.pixels.shape} {dataset.factor_names} {arrays}"
+    return {
+        "source": dataset.source,
+        "shape": list(dataset.pixels.shape),
+        "factor_names": list(dataset.factor_names),
+        "labels": _digest(np.ascontiguousarray(dataset.factors).tobytes()),
+        "mean_value": float(np.mean(some, dtype=np.float64)),
+    }
+
+
+def _require_same_data(workdir, info):
+    """Refuses other data than the run began with, whose data.json it has; none yet: writes it."""
+    path = workdir / "data.json"
+    if not path.exists():
+        write_json(path, info)
+        return
+    old = read_json(path)
+    try:
+        was, now = (dict(i.get("data", {})) for i in (old, info))
+        # Rendered anew elsewhere, a pixel may be rounded otherwise.
+        close = abs(was.pop("mean_value", now["mean_value"]) - now.pop("mean_value")) < 0.05
+    except (AttributeError, TypeError, ValueError) as error:
+        raise damaged(path, error) from None
+    if not close or {**info, **old, "data": {**now, **was}} != info | {"data": now}:
+        raise UserError(
+            f"{workdir} began with other data ({was.get('source', 'of another form')}) than there "
+            f"are now ({now['source']}): put those back, or name another --workdir"
+        )
 
 
 def _begin(config, runs, states, info):
     """The states that training starts with, and their step; what the folders lack is written."""
-    if config.init_from:
+    for run in runs:
+        _require_same_data(run.workdir, info)
+    states, start = seeds.restore(runs, states)
+    if config.init_from and not start:
         params = loading.params_like(config.init_from, states[0].params)
         states = [state._replace(params=params) for state in states]
         if len(runs) == 1:
             states = [parallel.replicate(states[0], jax.local_devices())]
-    for run in runs:
-        write_json(run.workdir / "data.json", info._asdict())
-    return seeds.restore(runs, states)
+    return states, start
 
 
 def _evaluate(runs, states, step, objective, dataset):
@@ -209,7 +241,8 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
             stop = bool(requests)
             if processes.count() > 1:
                 stop = done % _ASK_EVERY < count and processes.any_of(stop)
-            save = last or stop or done % config.checkpoint_every == 0
+            scored = config.eval.every and done % config.eval.every == 0 and not last
+            save = last or stop or scored or done % config.checkpoint_every == 0
             if save or done % config.log_every == 0:
                 # Before a save: what is not finite must not become the last checkpoint.
                 fetched = [unstack(metrics) for metrics in jax.device_get(window)]
@@ -238,7 +271,7 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
                 _save(runs, unstack(state), done)
             if stop:
                 raise Stopped(requests[0] if requests else signal.SIGTERM)
-            if config.eval.every and done % config.eval.every == 0 and not last:
+            if scored:
                 _evaluate(runs, unstack(state), done, objective, dataset)
                 window_start = time.perf_counter()
     return unstack(state)

@@ -39,10 +39,11 @@ def summarise(last_step: int, window: dict) -> dict:
 
 def lost_critics(metrics: dict) -> list[str]:
     """Sentences about critics that do worse than guessing, after which their KL means nothing."""
+    weight = {"factor": "objective.factor_vae"}  # the cascade's has the critic's name
     return [
         f"critic {name!r} has lost: its loss is {metrics[key]:.2f} nats, guessing has 0.69, and "
-        f"its KL estimate of {metrics[name + '_kl']:.1f} nats means nothing; lower {name}.weight "
-        f"or raise optim.{name}.learning_rate"
+        f"its KL estimate of {metrics[name + '_kl']:.1f} nats means nothing; lower "
+        f"{weight.get(name, name)}.weight or raise optim.{name}.learning_rate"
         for key in metrics
         if (name := key.removesuffix("_critic_loss")) != key
         and f"{name}_kl" in metrics  # InfoGAN's discriminator estimates none

@@ -23,6 +23,11 @@ def test_a_good_config_passes():
         ({"cascade.critic_input": "zhat"}, 1, "critic_input 'zhat'; did you mean 'z_hat'"),
         ({"cascade.source": "postrior"}, 1, "did you mean 'posterior'"),
         (
+            {"cascade.source": "posterior", "objective.name": "infogan"},
+            1,
+            "infogan encodes no data",
+        ),
+        (
             {"cascade.source": "posterior", "cascade.prior_batch_size": 32},
             1,
             "prior_batch_size is 32; it adds codes of the prior",

@@ -204,7 +204,7 @@ def test_full_disk(tmp_path, monkeypatch):
     def no_space(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "save", no_space)
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", no_space)
     with pytest.raises(UserError, match=r"No space left on device.*--config\.data\.dir="):
         load_tiny(tmp_path)
     monkeypatch.undo()

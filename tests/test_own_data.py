@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 import cvae_jax
-from cvae_jax import encode
+from cvae_jax import encode, train
 from cvae_jax.datasets import __main__ as datasets_program
 from cvae_jax.datasets import catalogue, pipeline
 from cvae_jax.errors import UserError
@@ -207,3 +207,42 @@ def test_train_evaluate_and_encode_unlabelled_grey_images(tmp_path, capsys):
     colour = write_pictures(tmp_path / "colour", "RGB")
     with pytest.raises(UserError, match="trained on images of 1 channel"):
         encode.main([*arguments, f"--data=folder:{colour}", f"--out={tmp_path / 'c.npz'}"])
+
+
+def test_pictures_of_more_than_eight_bits(tmp_path):
+    wide = np.full((20, 20), 60 * 256 + 17, np.uint16)
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(wide).save(tmp_path / "pictures" / "a.png")
+    assert (load(tmp_path / "pictures", tmp_path / "data").images(np.arange(1)) == 60).all()
+    Image.fromarray(np.zeros((20, 20), np.float32)).save(tmp_path / "pictures" / "b.tif")
+    with pytest.raises(UserError, match=r"b\.tif is no picture .*mode F: make them 8 or 16 bits"):
+        load(tmp_path / "pictures", tmp_path / "data")
+
+
+def test_a_run_goes_on_with_its_own_data_alone(tmp_path):
+    folder = write_pictures(tmp_path / "pictures")
+
+    def begin():
+        dataset = load(folder, tmp_path / "data")
+        about = train._about(dataset)
+        train._require_same_data(tmp_path, {"size": 16, "channels": 1, "data": about})
+
+    begin()
+    begin()  # as they were
+    kept = read_json(tmp_path / "data.json")
+    Image.new("L", (20, 16), 61).save(folder / "b.png")  # it was 60
+    with pytest.raises(UserError, match=r"began with other data \(3 pictures of pictures\)"):
+        begin()
+    write_pictures(folder)
+    (folder / "factors.csv").write_text("file,shape\nb.png,0\na.jpg,1\nsub/c.PNG,0\n")
+    with pytest.raises(UserError, match="put those back, or name another --workdir"):
+        begin()
+    assert read_json(tmp_path / "data.json") == kept
+
+
+def test_fewer_pictures_than_a_batch_are_refused(tmp_path):
+    folder = write_pictures(tmp_path / "pictures")
+    config = conftest.small_config(**{"data.name": f"folder:{folder}", "data.size": 16})
+    config.data.dir = str(tmp_path / "data")
+    with pytest.raises(UserError, match=r"batch_size is 16 and folder:.* has 3 images: set it"):
+        train_and_evaluate(config, tmp_path / "run")

@@ -105,7 +105,8 @@ def test_one_of_two_dies_and_all_go_on(whole_run, data_dir, tmp_path):
     assert "all are started again, 1 times at most" in said
     assert re.search(r"resumed from the checkpoint of step (12|18|24|30|36|42|48|54) in", said)
     assert_same_run(whole_run[0], workdir)
-    assert [*curve(workdir)] == sorted(curve(workdir))  # one process writes
+    steps = [line["step"] for line in read_metrics(workdir / "metrics.jsonl")]
+    assert steps == sorted(set(steps))  # one process writes
 
 
 @pytest.mark.slow

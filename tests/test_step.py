@@ -10,7 +10,7 @@ import optax
 import pytest
 
 import cvae_jax
-from cvae_jax import parallel
+from cvae_jax import parallel, step
 
 KWARGS = [
     {},
@@ -169,3 +169,9 @@ def test_a_step_without_critic(images, optimizers):
     state, metrics = run(objective, optimizers, images, jax.devices()[:2], 3)
     assert state.params.critic == {}
     assert metrics[0]["loss"] == pytest.approx(-metrics[0]["elbo"], rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint16, bool])
+def test_images_of_an_unknown_range_are_refused(dtype):
+    with pytest.raises(ValueError, match=r"make them uint8, or floats in \[0, 1\]"):
+        step.as_float(np.zeros((2, 16, 16, 1), dtype))

@@ -115,6 +115,9 @@ def test_a_critic_that_has_lost_is_told():
     assert watching.lost_critics(good) == []
     lost = {"cascade_kl": -276.0, "cascade_critic_loss": 13.9, "cascade_critic_accuracy": 0.3}
     (sentence,) = watching.lost_critics(lost)
+    other = {name.replace("cascade", "factor"): value for name, value in lost.items()}
+    (factor,) = watching.lost_critics(other)
+    assert "lower objective.factor_vae.weight or raise optim.factor.learning_rate" in factor
     assert "critic 'cascade' has lost" in sentence
     assert "-276.0 nats" in sentence
 

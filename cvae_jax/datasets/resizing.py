@@ -31,8 +31,12 @@ def square(picture: Image.Image, size: int, channels: int, crop: int = 0) -> np.
       uint8 [size, size, channels].
 
     Raises:
-      ValueError: the picture is smaller than `crop`.
+      ValueError: the picture is smaller than `crop`, or its pixels have no known range.
     """
+    if picture.mode.startswith("I;16"):  # which Pillow would cut off at 255
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise ValueError(f"its pixels are of Pillow's mode {picture.mode}: make them 8 or 16 bits")
     width, height = picture.size
     side = crop or min(width, height)
     if side > min(width, height):

@@ -8,8 +8,6 @@ square pixels at scale s; the centre lies at 15.5 + 32 v pixels for the position
 import numpy as np
 
 SIZE = 64
-FACTOR_NAMES = ("shape", "scale", "orientation", "x", "y")
-SHAPES = ("square", "ellipse", "heart")
 
 # Values of the five factors, in the official order; images are enumerated with y fastest.
 FACTOR_VALUES = (

@@ -178,7 +178,10 @@ def store(folder: pathlib.Path, made_from: str, content: Content) -> None:
             part.write(np.ascontiguousarray(rows).data)
             factors.append(np.asarray(labels, np.int32))
     with _replacing(folder / "factors.npy") as part:
-        np.save(part, np.concatenate(factors))
+        labels = np.concatenate(factors)
+        header = {"descr": "<i4", "fortran_order": False, "shape": labels.shape}
+        np.lib.format.write_array_header_1_0(part, header)
+        part.write(np.ascontiguousarray(labels, "<i4").data)  # np.save hides why a disk refused
     about = {
         "source": content.source,
         "shape": list(content.shape),

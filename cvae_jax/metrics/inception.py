@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-FEATURES = 2048
 _SIDE = 299  # pixels
 
 

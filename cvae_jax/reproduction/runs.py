@@ -83,7 +83,10 @@ def has_more(record: dict, workdir: Path) -> bool:
     if not path.exists():
         return False
     found = read_results(path)
-    return found["step"] == record["step"] and set(found["scores"]) > set(record["scores"])
+    same = found["step"] == record["step"] and found["data"] == record["data"]
+    if not same or differences(record["config"], read_json(workdir / "config.json")):
+        return False
+    return set(found["scores"]) > set(record["scores"])
 
 
 def write_record(results: Path, run: Run, workdir: Path) -> dict:

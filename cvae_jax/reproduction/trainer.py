@@ -10,7 +10,7 @@ from cvae_jax.command_line import Stopped, stop_requests
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.reproduction import runs
-from cvae_jax.workdir import in_use
+from cvae_jax.workdir import in_use, read_results
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +49,18 @@ def train(planned, records: dict, folders: Path, results: Path, at_once: bool):
         reason = _run(together, folders)
         for run in together:
             # A seed may have diverged, and the others of its program ended well.
-            if not reason and (folders / run.key / "results.json").exists():
+            if not reason and _scored(run, folders / run.key / "results.json"):
                 records[run] = runs.write_record(results, run, folders / run.key)
                 continue
             reasons[run] = reason or f"it diverged, see {folders / run.key}"
             failed.append(run)
             log.warning("%s: %s", run.key, reasons[run])
     return reasons, failed
+
+
+def _scored(run, path):
+    """Whether that results.json is of the run's last step."""
+    return path.exists() and read_results(path)["step"] == runs.config(run).num_steps
 
 
 def _seeds_together(todo):
