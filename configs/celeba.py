@@ -1,6 +1,7 @@
 """The cascade VAE on CelebA, 64x64 in colour, the paper's setting.
 
-img_align_celeba.zip has to be put into the data folder by hand: its home is a drive with a quota.
+img_align_celeba.zip has to be put into the data folder by hand: its authors share it from a drive
+with a download quota.
 10 latents, as the paper learns 10 features of it (its Fig. 4); others take 32:
 --config.objective.latents=32. FactorVAE's critic has the rate that its paper gives it for CelebA.
 

@@ -1,6 +1,6 @@
 """The cascade VAE on 3D Faces: grey 64x64 renders of the Basel face model.
 
-The renders can't be downloaded: the model's licence forbids to pass them on. configs/heads3d.py
+The renders can't be downloaded: the model's licence forbids passing them on. configs/heads3d.py
 trains on a stand-in with the same factors that is rendered here.
 
   python -m cvae_jax.main --config=configs/faces3d.py

@@ -148,11 +148,13 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
         if not 0 <= _field(config, name) < 1:
             raise UserError(f"config.{name} is {_field(config, name)}; it must be in [0, 1)")
     if not 0 <= _field(config, "optim.decay_from") <= 1:
-        raise UserError(f"config.optim.decay_from is {config.optim.decay_from}; it is a share")
+        raise UserError(
+            f"config.optim.decay_from is {config.optim.decay_from}; it must be from 0 to 1"
+        )
     for name in ("log_every", "checkpoint_every", "eval.every"):
         if config.steps_per_call and _field(config, name) % config.steps_per_call:
             raise UserError(
-                f"config.{name} {_field(config, name)} does not divide by steps_per_call "
+                f"config.{name} {_field(config, name)} is not divisible by steps_per_call "
                 f"{config.steps_per_call}: nothing can be looked at within a call"
             )
     one_of("config.compute_dtype", config.compute_dtype, COMPUTE_DTYPES)
@@ -195,16 +197,16 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
     if config.num_seeds > 1:  # they are what the devices share, each batch stays whole
         if config.num_seeds % num_devices:
             raise UserError(
-                f"config.num_seeds {config.num_seeds} does not divide by {num_devices} devices; "
-                f"the nearest that do are {_nearest_multiples(config.num_seeds, num_devices)}"
+                f"config.num_seeds {config.num_seeds} is not divisible by {num_devices} devices; "
+                f"the nearest ones are {_nearest_multiples(config.num_seeds, num_devices)}"
             )
         num_devices = 1
     batch, pool = config.batch_size, config.cascade.prior_batch_size or config.batch_size
     for name, size in (("batch_size", batch), ("cascade.prior_batch_size", pool)):
         if size % num_devices:
             raise UserError(
-                f"config.{name} {size} does not divide by {num_devices} devices; "
-                f"the nearest that do are {_nearest_multiples(size, num_devices)}"
+                f"config.{name} {size} is not divisible by {num_devices} devices; "
+                f"the nearest ones are {_nearest_multiples(size, num_devices)}"
             )
     halved = config.objective.name == "factor_vae" and config.objective.factor_vae.second_batch
     if halved and batch // num_devices % 2:
@@ -216,7 +218,7 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
     if config.objective.name == "infogan" and batch // num_devices % packed:
         raise UserError(
             f"config.batch_size {batch} on {num_devices} devices does not divide into packs of "
-            f"{packed} images (objective.infogan.packed); the nearest that do are "
+            f"{packed} images (objective.infogan.packed); the nearest ones are "
             f"{_nearest_multiples(batch, packed * num_devices)}"
         )
     if pool < batch:

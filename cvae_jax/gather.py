@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cvae_jax import command_line
+from cvae_jax.checks import one_of
 from cvae_jax.errors import UserError
 from cvae_jax.workdir import CONFIG, FREE, WEIGHTS, flat, read_config, read_results
 
@@ -132,8 +133,15 @@ def main(argv) -> None:
     parser.add_argument("--scores", default=",".join(SCORES), help="names with commas")
     parser.add_argument("--out", default="", help="a CSV file with every score")
     args = parser.parse_args(argv[1:])
+    for folder in args.folders:
+        if not Path(folder).is_dir():
+            raise UserError(f"there is no folder {folder}")
     rows, unfinished = gather(args.folders)
-    log.info("%s", table(rows, args.scores.split(",")))
+    scores = [name.strip() for name in args.scores.split(",")]
+    if args.scores != parser.get_default("scores"):  # of which a row may have none
+        for name in scores:
+            one_of("score", name, [*dict.fromkeys(n for row in rows for n in row.values)])
+    log.info("%s", table(rows, scores))
     if unfinished:
         log.info("not ended: %s", ", ".join(map(str, unfinished)))
     if args.out:

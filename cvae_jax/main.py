@@ -9,7 +9,13 @@ from ml_collections import config_flags
 from cvae_jax import allocator, command_line
 
 FLAGS = flags.FlagValues()
-config_flags.DEFINE_config_file("config", None, "A file of configs/.", flag_values=FLAGS)
+config_flags.DEFINE_config_file(
+    "config",
+    None,
+    "A file of configs/, with :VARIANT behind it where it has some. --config.FIELD=VALUE changes a "
+    "field; cvae_jax/defaults.py says what each is.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "workdir",
     None,

@@ -63,7 +63,9 @@ def main(argv) -> None:
         "--tuning", action="store_true", help="the settings that each method was tried with"
     )
     parser.add_argument("--scale", choices=[*SEEDS], help=f"see {runs.CONFIG}; default: quick")
-    parser.add_argument("--seeds", type=int, help=f"by default {SEEDS}")
+    parser.add_argument(
+        "--seeds", type=int, help="of each method; default: 2 at quick, 3 at half and paper"
+    )
     parser.add_argument(
         "--at_once", action="store_true", help="all seeds in one program, for GPUs and TPUs"
     )

@@ -178,7 +178,9 @@ def open_workdir(workdir, config):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(f"another run is at work in {path}; choose another --workdir") from None
-        if (path / CONFIG).exists():
+        # A start that came no further than its data, misspelt for instance, has nothing to keep.
+        begun = any(any(path.glob(name)) for name in ("data.json", "seed_*/data.json"))
+        if begun and (path / CONFIG).exists():
             _refuse_other_config(path, config)
         else:
             write_json(path / CONFIG, config)

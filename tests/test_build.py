@@ -13,9 +13,9 @@ def test_a_good_config_passes():
 @pytest.mark.parametrize(
     ("overrides", "devices", "message"),
     [
-        ({"batch_size": 18}, 4, "batch_size 18 does not divide by 4 devices; .* 16 and 20"),
-        ({"batch_size": 3}, 4, "batch_size 3 does not divide by 4 devices; .* are 4$"),
-        ({"cascade.prior_batch_size": 18}, 4, "prior_batch_size 18 does not divide"),
+        ({"batch_size": 18}, 4, "batch_size 18 is not divisible by 4 devices; .* 16 and 20"),
+        ({"batch_size": 3}, 4, "batch_size 3 is not divisible by 4 devices; .* are 4$"),
+        ({"cascade.prior_batch_size": 18}, 4, "prior_batch_size 18 is not divisible"),
         ({"cascade.prior_batch_size": 8}, 1, "prior_batch_size 8 is under batch_size 16"),
         ({"batch_size": 2}, 1, "needs 8 rows and the batch has 2"),
         ({"cascade.structure": "towr"}, 1, "cascade.structure: unknown structure 'towr'"),
@@ -116,5 +116,5 @@ def test_rates_fall_to_zero_at_the_end():
         updates, state = adam.update(jax.numpy.ones(1), state, params)
         taken.append(-float(updates[0]) / config.optim.model.learning_rate)
     assert taken == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0], rel=1e-3, abs=1e-6)
-    with pytest.raises(UserError, match=r"decay_from is 1\.5; it is a share"):
+    with pytest.raises(UserError, match=r"decay_from is 1\.5; it must be from 0 to 1"):
         checks.check(conftest.small_config(**{"optim.decay_from": 1.5}), 1)

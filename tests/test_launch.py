@@ -204,3 +204,7 @@ def test_seeds_that_lack_a_score_or_have_other_data(tmp_path):
         "source 'others'; seeds 3",
         "  mig                     9.0000",
     ]
+    with pytest.raises(UserError, match=r"unknown score 'migg'; did you mean 'mig'\? there are"):
+        gather.main(["gather", str(tmp_path), "--scores=mig, sap,migg"])
+    with pytest.raises(UserError, match=r"there is no folder .*nope"):
+        gather.main(["gather", str(tmp_path / "nope")])

@@ -88,7 +88,7 @@ def test_a_signal_saves_and_leaves(data_dir, tmp_path, number):
 
 
 ERRORS = [
-    (("--config.batch_size=17",), "batch_size 17 does not divide by 2 devices"),
+    (("--config.batch_size=17",), "batch_size 17 is not divisible by 2 devices"),
     (("--config.cascade.structure=towr",), "unknown structure 'towr'"),
     (("--config.cascade.wieght=1",), 'Did you mean "weight"'),
     (("--config.data.name=dsprite",), "did you mean 'dsprites'"),

@@ -246,3 +246,7 @@ def test_fewer_pictures_than_a_batch_are_refused(tmp_path):
     config.data.dir = str(tmp_path / "data")
     with pytest.raises(UserError, match=r"batch_size is 16 and folder:.* has 3 images: set it"):
         train_and_evaluate(config, tmp_path / "run")
+    config.batch_size = 8  # another, in the same folder, where nothing has begun
+    config.data.name = "folder:nowhere"
+    with pytest.raises(UserError, match="there is no folder nowhere"):
+        train_and_evaluate(config, tmp_path / "run")

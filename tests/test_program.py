@@ -48,7 +48,7 @@ def test_the_length_of_calls_fits_what_interrupts_them():
     checks.check(config, 1)
     assert program.steps_per_call(config, "gpu") == program.steps_per_call(config, "cpu") == 15
     config.steps_per_call = 20
-    with pytest.raises(UserError, match=r"log_every 30 does not divide by steps_per_call 20"):
+    with pytest.raises(UserError, match=r"log_every 30 is not divisible by steps_per_call 20"):
         checks.check(config, 1)
 
 

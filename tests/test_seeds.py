@@ -174,7 +174,7 @@ def test_stack_and_unstack_are_inverse():
 
 
 def test_seeds_that_do_not_divide_by_the_devices_are_refused():
-    with pytest.raises(UserError, match=r"num_seeds 3 does not divide by 2 devices; .* 2 and 4"):
+    with pytest.raises(UserError, match=r"num_seeds 3 is not divisible by 2 devices; .* 2 and 4"):
         checks.check(conftest.small_config(num_seeds=3), 2)
     # the batch is whole on each device
     checks.check(conftest.small_config(num_seeds=2, batch_size=15), 2)

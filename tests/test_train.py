@@ -182,7 +182,7 @@ def test_a_file_missing_or_added_is_damage(tmp_path):
 
 def test_another_config_in_the_same_folder_is_refused(tmp_path):
     with open_workdir(tmp_path, conftest.small_config()):
-        pass
+        (tmp_path / "data.json").touch()  # it had its data
     config = conftest.small_config(seed=7, **{"cascade.weight": 1.5})
     with pytest.raises(UserError, match=r"\(cascade.weight 6.0 -> 1.5, seed 0 -> 7\)"):
         with open_workdir(tmp_path, config):
@@ -194,7 +194,7 @@ def test_another_config_in_the_same_folder_is_refused(tmp_path):
 
 def test_a_run_older_than_a_field_has_its_default(tmp_path):
     with open_workdir(tmp_path, conftest.small_config()):
-        pass
+        (tmp_path / "data.json").touch()
     stored = read_json(tmp_path / "config.json")
     del stored["optim"]["decay_from"], stored["objective"]["infogan"]
     write_json(tmp_path / "config.json", stored)

@@ -6,7 +6,7 @@ from cvae_jax import torch_file
 from cvae_jax.datasets import sources
 from cvae_jax.datasets.image_builder import ImageBuilder
 
-# Basel's licence forbids to pass renders on; neither a size nor a digest was ever published.
+# Basel's licence forbids passing renders on; neither a size nor a digest was ever published.
 FILE = sources.File(
     "basel_face_renders.pth", (), page="https://faces.dmi.unibas.ch/bfm (licence, then render)"
 )
