@@ -59,9 +59,10 @@ def main(argv) -> None:
 
     compilation.keep_programs()
     model = loading.load(args.workdir)
-    size = model.config.data.size
     data = model.config.data
-    dataset = pipeline.load(args.data or data.name, size, args.data_dir or data.dir, args.split)
+    dataset = pipeline.load(
+        args.data or data.name, data.size, args.data_dir or data.dir, args.split
+    )
     if dataset.channels != model.channels:
         raise UserError(
             f"the model was trained on images of {model.channels} channel(s) and {dataset.source} "

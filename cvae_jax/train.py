@@ -61,7 +61,8 @@ def train_and_evaluate(config, workdir):
         with processes.together():
             dataset = pipeline.load(config.data.name, config.data.size, config.data.dir)
         about = _about(dataset)
-        processes.require_same("data set", str(about))
+        images = np.ascontiguousarray(_some(dataset))
+        processes.require_same("data set", f"{about} {_digest(images.tobytes())}")
         info = build.DataInfo(dataset.size, dataset.channels, len(dataset.factors))
         if not 2 <= config.batch_size <= len(dataset.factors):
             raise UserError(
@@ -99,15 +100,19 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _some(dataset):
+    """The stored pixels of a hundred images."""
+    return np.asarray(dataset.pixels[:: max(1, len(dataset.pixels) // 100)])
+
+
 def _about(dataset) -> dict:
-    """A data set in few words: what it is, its labels, and a hundred of its images."""
-    some = np.asarray(dataset.pixels[:: max(1, len(dataset.pixels) // 100)])
+    """A data set in few words: what it is, its labels, and how bright a hundred images are."""
     return {
         "source": dataset.source,
         "shape": list(dataset.pixels.shape),
         "factor_names": list(dataset.factor_names),
         "labels": _digest(np.ascontiguousarray(dataset.factors).tobytes()),
-        "mean_value": float(np.mean(some, dtype=np.float64)),
+        "mean_value": float(np.mean(_some(dataset), dtype=np.float64)),
     }
 
 
