@@ -3,12 +3,14 @@
 Batch 64, one grey image size; every contender as a user starts it: ours as main does, PyTorch in
 its modes, float32, as it is and, on a CPU, with our allocator's settings too. The critic of the
 cascade sees (z, z_hat). PyTorch's rows need `pip install torch` and say so where it is missing.
-Ours are made for every combination of the numbers of seeds, steps a call, types and devices.
+Ours are made for every combination of the numbers of seeds, steps a call, types, forms of the
+convolutions and devices.
 
   python -m benchmarks.steps
   python -m benchmarks.steps --size=32 --methods=cascade --out=steps.json
   python -m benchmarks.steps --methods=cascade --seeds=1,2,4
   python -m benchmarks.steps --methods=cascade --steps_per_call=1,10,50 --dtypes=float32,bfloat16
+  python -m benchmarks.steps --methods=cascade --seeds=1,8 --convs=lax,products
 """
 
 import argparse
@@ -112,6 +114,15 @@ def serve_matmul(dtype):
     turns.serve(lambda: jax.block_until_ready(product(a)), gflop=lambda: 2 * size**3 / 1e9)
 
 
+def _use_convs(form):
+    """All convolutions as lax's, or as matrix products, whatever the platform would take."""
+    from cvae_jax import conv
+
+    for forms in (conv.CONV, conv.CONV_TRANSPOSE, conv.KERNEL_GRADIENT):
+        chosen = forms["cpu" if form == "products" else "default"]
+        forms.update(cpu=chosen, default=chosen)
+
+
 def _devices(n):
     """Variables with which JAX sees n devices."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={n}"
@@ -131,14 +142,15 @@ def contenders(method, args, modes):
     for dtype in args.dtypes.split(","):
         commands[f"matmul {dtype}"] = [*me, "--worker=matmul", f"--dtypes={dtype}"]
         environments[f"matmul {dtype}"] = ours
-    for dtype, devices, calls, seeds in itertools.product(
-        *(x.split(",") for x in (args.dtypes, args.devices, args.steps_per_call, args.seeds))
-    ):
+    varied = (args.dtypes, args.convs, args.devices, args.steps_per_call, args.seeds)
+    for dtype, convs, devices, calls, seeds in itertools.product(*(x.split(",") for x in varied)):
         name = f"ours, {seeds} seeds" if seeds != "1" else "ours"
         name += f", {calls} a call" if calls != "1" else ""
         name += f", {devices} devices" if devices else ""
         name += ", bfloat16" if dtype == "bfloat16" else ""
+        name += f", {convs}" if convs else ""
         flags = (f"--seeds={seeds}", f"--steps_per_call={calls}", f"--dtypes={dtype}")
+        flags = (*flags, f"--convs={convs}")
         commands[name] = [*me, f"--worker={method}", *flags]
         environments[name] = ours | (_devices(int(devices)) if devices else {})
     for mode in modes if method in PEERS else ():
@@ -160,7 +172,7 @@ def report(method, found):
     ours = min(row["ms"] for name, row in found.items() if name.startswith("ours"))
     for name, row in found.items():
         text = f"{method:<14}{name:<36}{row['ms']:>9.3f}{row['peak_gb']:>8.2f}"
-        text += f"{row['first_step']:>8.1f}"
+        text += f"{row['first_step']:>8.1f}" if "first_step" in row else f"{'-':>8}"
         if "gflop" in row:
             speed = row["gflop"] / row["ms"] * 1e3
             row["share_of_peak"] = speed / peaks["bfloat16" if "bfloat16" in name else "float32"]
@@ -189,17 +201,25 @@ def main():
     parser.add_argument("--seeds", default="1", help="numbers of seeds trained at once")
     parser.add_argument("--steps_per_call", default="1")
     parser.add_argument("--dtypes", default="float32", help="float32,bfloat16")
+    parser.add_argument("--convs", default="", help="lax,products; default: as the platform has it")
     parser.add_argument("--devices", default="", help="numbers of devices; default: all there are")
     parser.add_argument("--peers", default="eager,channels_last,compile", help="and graphs on cuda")
     parser.add_argument("--torch_device", default="cpu", help="or cuda")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--calls", type=int, default=10, help="of a round")
+    parser.add_argument(
+        "--together",
+        action="store_true",
+        help="start all at once, which a GPU beside many cores does sooner; no first step is timed",
+    )
     parser.add_argument("--out", default="", help="a JSON file")
     parser.add_argument("--worker", default="", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
         allocator.restart_with_tunables()
         allocator.compute_in_calling_thread()
+        if args.convs:
+            _use_convs(args.convs)
         if args.worker == "matmul":
             serve_matmul(args.dtypes)
         else:
@@ -215,7 +235,11 @@ def main():
     for method in args.methods.split(","):
         commands, environments = contenders(method, args, modes)
         found = turns.compare(
-            commands, rounds=args.rounds, steps=args.calls, environments=environments
+            commands,
+            rounds=args.rounds,
+            steps=args.calls,
+            environments=environments,
+            together=args.together,
         )
         results["methods"][method] = report(method, found)
         if args.out:

@@ -50,7 +50,7 @@ def _started():
     return time.time() - up + ticks / os.sysconf("SC_CLK_TCK")
 
 
-def compare(commands: dict, *, rounds: int, steps: int, environments=None):
+def compare(commands: dict, *, rounds: int, steps: int, environments=None, together=False):
     """Run every command by turns, so that what slows the machine slows them all.
 
     Args:
@@ -58,6 +58,7 @@ def compare(commands: dict, *, rounds: int, steps: int, environments=None):
       rounds: turns of each.
       steps: calls of what `serve` was given, a turn.
       environments: name -> variables besides this process's own.
+      together: all start at once; else one after the other, so that each first step is its own.
 
     Returns:
       name -> {"ms": median over rounds, "rounds": all of them, "peak_gb": memory, its facts}.
@@ -72,7 +73,13 @@ def compare(commands: dict, *, rounds: int, steps: int, environments=None):
             stdout=subprocess.PIPE,
             text=True,
         )
-        found[name] = _answer(started[name], name) | {"rounds": []}  # one compiles at a time
+        if not together:
+            found[name] = _answer(started[name], name)
+    for name, process in started.items():
+        if together:
+            found[name] = _answer(process, name)
+            del found[name]["first_step"]  # they were in each other's way
+        found[name]["rounds"] = []
     for _ in range(rounds):
         for name, process in started.items():
             process.stdin.write(f"{steps}\n")
