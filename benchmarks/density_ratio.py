@@ -79,7 +79,7 @@ def estimates(rngs, q_factor, p_factor, plan, *, batch, pool, steps, marginal, c
       rngs: a key for each seed.
       q_factor: Cholesky factor of q's covariance [2d, 2d], z_hat first.
       p_factor: that of p_B's.
-      plan: `bayesian_joint.plan` of the structure.
+      plan: `bayesian_joint.plan` of the structure, with z unless marginal.
       batch: rows of q and of p_B that the critics see a step.
       pool: rows of q that ours are made from.
       steps: of the critics' training.
@@ -95,8 +95,8 @@ def estimates(rngs, q_factor, p_factor, plan, *, batch, pool, steps, marginal, c
     def draw_batch(rng):
         q_rng, exact_rng, rng = jax.random.split(rng, 3)
         v = rows(q_rng, pool, q_factor)
-        ours = bayesian_joint.sample(rng, v, plan, jnp.arange(batch))
-        return v[:batch, seen], jnp.stack([rows(exact_rng, batch, p_factor), ours])[..., seen]
+        ours = bayesian_joint.sample(rng, v[:, seen], plan, jnp.arange(batch))
+        return v[:batch, seen], jnp.stack([rows(exact_rng, batch, p_factor)[:, seen], ours])
 
     def test_rows(rng):
         return rows(rng, _TEST_ROWS, q_factor)[:, seen]
@@ -114,7 +114,7 @@ def run(structure, *, batch, pool, steps, seeds, q_seed=1, critic=CRITIC):
     found = estimates(
         jax.random.split(jax.random.key(0), seeds),
         *(jnp.asarray(np.linalg.cholesky(c), jnp.float32) for c in (cov, exact)),
-        bayesian_joint.plan(structure),
+        bayesian_joint.plan(structure, with_z=not structure.is_marginal),
         batch=batch,
         pool=pool,
         steps=steps,

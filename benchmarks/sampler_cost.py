@@ -44,6 +44,7 @@ def cost(structure, critic_input, size, calls):
     seen = structure if critic_input == "joint" else structure.marginal()
     sample = jax.jit(functools.partial(sample_joint, structure=seen))
     z, z_hat = (rng.normal(size=(_BATCH, _LATENTS)).astype(np.float32) for _ in range(2))
+    z = z if critic_input == "joint" else None
     steps, samples = [], []
     for _ in range(calls):
         seconds, (state, _) = timed(step, state, images)

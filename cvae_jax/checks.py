@@ -10,7 +10,7 @@ from cvae_jax.build import COMPUTE_DTYPES, METHODS, structure
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.gan_networks import NETWORKS
-from cvae_jax.objectives.bayesian_joint import rows_needed
+from cvae_jax.objectives import bayesian_joint
 from cvae_jax.objectives.cascade import CRITIC_INPUTS, SOURCES
 from cvae_jax.objectives.decomposition import ESTIMATORS
 from cvae_jax.objectives.infogan import LOSSES
@@ -178,8 +178,8 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
             f"config.cascade.prior_batch_size is {config.cascade.prior_batch_size}; it adds codes "
             "of the prior: set it to 0, or config.cascade.source to prior"
         )
-    network = structure(config)
-    if config.cascade.critic_input == "z_hat":
+    network, joint = structure(config), config.cascade.critic_input == "joint"
+    if not joint:
         network = network.marginal()
     if config.cascade.edge_reward and not (
         config.cascade.weight and any(network.marginal().parents)
@@ -226,9 +226,10 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
             f"config.cascade.prior_batch_size {pool} is under batch_size {batch}; "
             "0 makes it as large as batch_size"
         )
-    if config.cascade.weight and pool < rows_needed(network):
+    needed = bayesian_joint.rows_needed(bayesian_joint.plan(network, with_z=joint))
+    if config.cascade.weight and pool < needed:
         raise UserError(
-            f"a sample of p_B needs {rows_needed(network)} rows and the batch has {pool}: raise "
+            f"a sample of p_B needs {needed} rows and the batch has {pool}: raise "
             "config.batch_size or config.cascade.prior_batch_size"
         )
 

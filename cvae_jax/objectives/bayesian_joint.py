@@ -10,7 +10,8 @@ node in topological order, so that each node depends on its parents as under q a
 * any other node is drawn by donor resampling with regression adjustment: of the rows set aside for
   this node, the one with the nearest parents gives its value, moved along the batch's regression of
   the node on its parents by the distance that remains. Exact in the limit of a large batch for any
-  q; where q is linear-Gaussian, slopes and variances are without bias at any size.
+  q; where q is linear-Gaussian, slopes and variances are without bias at any size, but for parents
+  so far out that their leverage is above .9 (see `draw`).
 
 Every drawn node has a random share of the rows to itself. Two nodes of a sample must not share a
 donor, and forbidding the second one what the first one took would bias it: the rows taken are those
@@ -41,17 +42,27 @@ def parents_of(structure: Structure, node: int) -> tuple:
 class Plan(NamedTuple):
     """How the nodes of v are sampled. Arrays: one program serves all structures of these shapes."""
 
-    shift: Any  # [2 d] which of its rows a sample takes each root and each copy from
+    shift: Any  # [size of v] which of its rows a sample takes each root and each copy from
     num_roots: Any  # how many rows one sample takes
     nodes: Any  # [m] the nodes to draw, in topological order
     parents: Any  # [m, p] of each of them, filled up with -1
 
 
-def plan(structure: Structure) -> Plan:
-    """Which node is a root, a copy or drawn, see the module's docstring."""
+def plan(structure: Structure, *, with_z: bool = True) -> Plan:
+    """Which node is a root, a copy or drawn, see the module's docstring.
+
+    Args:
+      structure: parents of each z_hat_j.
+      with_z: whether samples hold z: each z takes a row, from which no donor may come.
+
+    Raises:
+      ValueError: without z, a structure that conditions on it.
+    """
     d = structure.latents
+    if not with_z and not structure.is_marginal:
+        raise ValueError(f"the structure {structure} conditions on z: give z, or take its marginal")
     shift, held, nodes = {}, [], []  # held: for each row of a sample, the nodes taken from it
-    for node in (*structure.order, *range(d, 2 * d)):
+    for node in (*structure.order, *(range(d, 2 * d) if with_z else ())):
         if not parents_of(structure, node):
             shift[node] = len(held)
             held.append({node})
@@ -69,16 +80,18 @@ def plan(structure: Structure) -> Plan:
     families = [parents_of(structure, node) for node in nodes]
     width = max(map(len, families), default=0)
     return Plan(
-        shift=np.array([shift.get(node, 0) for node in range(2 * d)]),
+        shift=np.array([shift.get(node, 0) for node in range(2 * d if with_z else d)]),
         num_roots=len(held),
         nodes=np.array(nodes, int),
         parents=np.array([(*p, *[-1] * (width - len(p))) for p in families], int),
     )
 
 
-def rows_needed(structure: Structure) -> int:
-    """The smallest usable batch: a row for every root of a sample, and one for every drawn node."""
-    return 2 * structure.latents
+def rows_needed(plan: Plan) -> int:
+    """The smallest usable batch: a row for every root, and for every drawn node a donor besides."""
+    draws, roots = len(plan.nodes), int(plan.num_roots)
+    # Of its donors, draws rows apart, a sample's own rows may take -(-roots // draws).
+    return draws * (-(-roots // draws) + 1) if draws else roots
 
 
 def sample_joint(rng, z, z_hat, structure: Structure, rows=None):
@@ -86,7 +99,8 @@ def sample_joint(rng, z, z_hat, structure: Structure, rows=None):
 
     Args:
       rng: a key.
-      z: [B, d] roots, the decoder's inputs.
+      z: [B, d] roots, the decoder's inputs; None: samples of z_hat alone, which are nearer to their
+        law, as z takes no rows.
       z_hat: [B, d] in the same rows, the re-encoded codes.
       structure: parents of each z_hat_j. z parents condition on z; a structure without any
         (`Structure.marginal()`) never reads z, and then z_new is independent of z_hat_new.
@@ -94,27 +108,29 @@ def sample_joint(rng, z, z_hat, structure: Structure, rows=None):
         different rows are the same however they are asked for.
 
     Returns:
-      (z_new, z_hat_new), each [n, d].
+      (z_new, z_hat_new), each [n, d]; z_new is None where z is.
 
     Raises:
-      ValueError: the batch has fewer rows than a sample needs (`rows_needed`).
+      ValueError: the batch has fewer rows than a sample needs (`rows_needed`), or z is None and the
+        structure has z parents.
     """
-    batch, latents = z.shape
-    if batch < rows_needed(structure):
+    batch, latents = z_hat.shape
+    how = plan(structure, with_z=z is not None)
+    if batch < rows_needed(how):
         raise ValueError(
-            f"a sample of p_B needs {rows_needed(structure)} rows and the batch has {batch}: raise "
+            f"a sample of p_B needs {rows_needed(how)} rows and the batch has {batch}: raise "
             "batch_size or cascade.prior_batch_size"
         )
-    v = jax.lax.stop_gradient(jnp.concatenate([z_hat, z], axis=1))  # [B, 2 d], z_hat first
-    new = sample(rng, v, plan(structure), jnp.arange(batch) if rows is None else rows)  # [n, 2 d]
-    return new[:, latents:], new[:, :latents]
+    v = z_hat if z is None else jnp.concatenate([z_hat, z], axis=1)  # [B, d or 2 d], z_hat first
+    new = sample(rng, jax.lax.stop_gradient(v), how, jnp.arange(batch) if rows is None else rows)
+    return None if z is None else new[:, latents:], new[:, :latents]
 
 
 def sample(rng, v, plan: Plan, rows):
-    """`sample_joint` on rows v [B, 2 d] of q: [n, 2 d]."""
+    """`sample_joint` on rows v of q, [B, 2 d] or without z [B, d]: [n, the same]."""
     batch, size = v.shape
     v = jax.random.permutation(rng, v)  # by rows; sample i takes the rows i, i + 1, ... of these
-    new = v[(rows[:, None] + plan.shift) % batch, jnp.arange(size)]  # roots and copies: [n, 2 d]
+    new = v[(rows[:, None] + plan.shift) % batch, jnp.arange(size)]  # roots and copies: [n, size]
     num_draws = len(plan.nodes)
     if not num_draws:
         return new
@@ -136,7 +152,8 @@ def draw(y, x, target, donors, allowed):
     Written as the fit at the target plus the donor's residual, times sqrt((1 - h) / (1 - h_donor))
     with the leverages h of target and donor. The fit at the target has a variance of h times the
     residual's, which p_B's wider parents can make large, and has taken h_donor of the donor's own;
-    with the factor the sample's variance is right. Where the donor is near, it is 1.
+    with the factor the sample's variance is right, as long as h is under .9: beyond, the factor
+    stays what it is there. Where the donor is near, it is 1.
 
     Args:
       y: the node in the batch [B].

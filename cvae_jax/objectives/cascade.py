@@ -86,7 +86,7 @@ def cascade(
         return {**samples, "cascade": new}
 
     def critic_rows(z, z_hat):
-        return jnp.concatenate([z, z_hat], axis=1) if joint else z_hat
+        return jnp.concatenate([z, z_hat], axis=1) if joint else z_hat  # [n, 2 d or d]
 
     def q_rows(samples):
         return critic_rows(samples["cascade"]["z"], samples["cascade"]["z_hat"])
@@ -97,7 +97,8 @@ def cascade(
         if "donor_z" in pool:
             pool["z"] = jnp.concatenate([pool["z"], pool["donor_z"]])
             pool["z_hat"] = jnp.concatenate([pool["z_hat"], pool["donor_z_hat"]])
-        return critic_rows(*sample_joint(rng, pool["z"], pool["z_hat"], structure, index))
+        z = pool["z"] if joint else None
+        return critic_rows(*sample_joint(rng, z, pool["z_hat"], structure, index))
 
     return add_density_ratio(
         objective,
