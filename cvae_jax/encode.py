@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvae_jax import command_line
+from cvae_jax import command_line, files
 from cvae_jax.errors import UserError
 
 
@@ -21,8 +21,7 @@ def save(path: Path, dataset, mean, logvar) -> None:
       mean: posterior means [N, d].
       logvar: log variances [N, d].
     """
-    part = path.with_name(path.name + ".part")
-    with part.open("wb" if path.suffix == ".npz" else "w", newline=None) as file:
+    with files.replacing(path, "wb" if path.suffix == ".npz" else "w") as file:
         if path.suffix == ".npz":
             names = np.array(dataset.factor_names)
             np.savez(file, mean=mean, logvar=logvar, factors=dataset.factors, factor_names=names)
@@ -33,7 +32,6 @@ def save(path: Path, dataset, mean, logvar) -> None:
             writer.writerow([*header, *dataset.factor_names])
             for row in zip(mean.tolist(), logvar.tolist(), dataset.factors.tolist(), strict=True):
                 writer.writerow([value for part in row for value in part])
-    part.replace(path)
 
 
 def main(argv) -> None:

@@ -4,6 +4,7 @@ The scores made from it have names of their own, `fid_classifier` and `is_classi
 models on one data set, and with nothing published.
 """
 
+import contextlib
 import hashlib
 import logging
 import pathlib
@@ -18,7 +19,7 @@ from flax import linen as nn
 from flax import serialization
 from tqdm import tqdm
 
-from cvae_jax import batches
+from cvae_jax import batches, files
 from cvae_jax.errors import UserError
 from cvae_jax.networks import StridedConv
 
@@ -84,45 +85,29 @@ def _fit(module, dataset, classes, rows, seed):
     return params
 
 
-def classifier(dataset, cache: pathlib.Path, *, seed=0) -> Trained:
-    """The data set's classifier: from the cache, else trained and kept there.
-
-    A convolutional network tells every factor at once. It is trained on all images but a tenth (at
-    most 5,000), on which its accuracy is taken.
-
-    Args:
-      dataset: see `datasets.pipeline.Dataset`; with labels.
-      cache: a folder; made where it is missing.
-      seed: of its initialisation, batches and held-out images.
-
-    Raises:
-      UserError: the data set has no labels, or the cache can't be written.
-    """
-    if not dataset.factor_names:
-        raise UserError(f"{dataset.source} has no labels to train a classifier on")
-    classes = _classes(dataset)
-    sizes = tuple(int(n) for n in classes.max(axis=0) + 1)
-    module = Classifier(sizes)
-    n = len(classes)
-    # The labels' checksum: a folder of pictures may change under its name.
-    labels = zlib.crc32(np.ascontiguousarray(dataset.factors))
-    name = f"{dataset.name.replace('/', '_')}-{dataset.size}x{dataset.size}-{labels:08x}"
-    path = cache / f"{name}-seed{seed}.msgpack"
+def _kept(path, module, dataset) -> Trained | None:
+    """The classifier that is kept at path; None: there is none, or it is damaged."""
+    if not path.exists():
+        return None
     example = dataset.images(np.arange(1)) / 255.0
     shapes = jax.eval_shape(module.init, jax.random.key(0), example)
     template = {"params": shapes, "accuracy": dict.fromkeys(dataset.factor_names, 0.0)}
-    if path.exists():
-        try:
-            content = path.read_bytes()
-            if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
-                raise ValueError("not the bytes that were written")
-            kept = serialization.from_bytes(template, content[_DIGEST:])
-            jax.tree.map(lambda a, b: np.broadcast_to(a, b.shape), kept["params"], shapes)
-            return Trained(module, kept["params"], kept["accuracy"])
-        except OSError as error:
-            raise UserError(f"can't read {path}: {error.strerror}; remove it") from None
-        except (ValueError, KeyError, TypeError):
-            log.warning("%s is damaged or of another version: it is made anew", path)
+    try:
+        content = path.read_bytes()
+        if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
+            raise ValueError("not the bytes that were written")
+        kept = serialization.from_bytes(template, content[_DIGEST:])
+        jax.tree.map(lambda a, b: np.broadcast_to(a, b.shape), kept["params"], shapes)
+        return Trained(module, kept["params"], kept["accuracy"])
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror}; remove it") from None
+    except (ValueError, KeyError, TypeError):
+        log.warning("%s is damaged or of another version: it is made anew", path)
+        return None
+
+
+def _train(module, dataset, classes, seed) -> Trained:
+    n = len(classes)
     rows = np.random.default_rng(seed).permutation(n)
     held_out, rest = np.split(rows, [max(1, min(_HELD_OUT, n // 10))])
     log.info("training a classifier on %s, %d steps", dataset.source, STEPS)
@@ -141,16 +126,56 @@ def classifier(dataset, cache: pathlib.Path, *, seed=0) -> Trained:
         factor: float(np.mean(f == classes[held_out, i]))
         for i, (factor, f) in enumerate(zip(dataset.factor_names, found, strict=True))
     }
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        kept = {"params": jax.device_get(params), "accuracy": accuracy}
-        content = serialization.to_bytes(kept)
-        part.write_bytes(hashlib.sha256(content).digest() + content)
-        part.replace(path)
-    except OSError as error:
-        raise UserError(f"can't keep the classifier at {path}: {error.strerror}") from error
-    return Trained(module, params, accuracy)
+    return Trained(module, jax.device_get(params), accuracy)
+
+
+def _keep(path, trained) -> None:
+    kept = {"params": trained.params, "accuracy": trained.accuracy}
+    content = serialization.to_bytes(kept)
+    with files.replacing(path) as file:
+        file.write(hashlib.sha256(content).digest() + content)
+
+
+def classifier(dataset, cache: pathlib.Path, *, seed=0) -> Trained:
+    """The data set's classifier: from the cache, else trained and, where it can be, kept there.
+
+    A convolutional network tells every factor at once. It is trained on all images but a tenth (at
+    most 5,000), on which its accuracy is taken. Processes that want it at once wait for the first.
+
+    Args:
+      dataset: see `datasets.pipeline.Dataset`; with labels.
+      cache: a folder; made where it is missing.
+      seed: of its initialisation, batches and held-out images.
+
+    Raises:
+      UserError: the data set has no labels, or what is kept can't be read.
+    """
+    if not dataset.factor_names:
+        raise UserError(f"{dataset.source} has no labels to train a classifier on")
+    classes = _classes(dataset)
+    module = Classifier(tuple(int(n) for n in classes.max(axis=0) + 1))
+    # A folder of pictures may change under its name.
+    checksum = 0
+    for array in (dataset.factors, dataset.pixels):
+        checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
+    name = f"{dataset.name.replace('/', '_')}-{dataset.size}x{dataset.size}"
+    path = cache / f"{name}-{checksum:08x}-seed{seed}.msgpack"
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # what is kept may be read where nothing can be written
+            cache.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(files.locked(path.with_suffix(".lock")))
+        trained = _kept(path, module, dataset)
+        if trained is None:
+            trained = _train(module, dataset, classes, seed)
+            try:
+                _keep(path, trained)
+            except OSError as error:
+                log.warning(
+                    "can't keep the classifier at %s (%s): the next evaluation trains it again",
+                    path,
+                    error.strerror,
+                )
+    return trained
 
 
 def apply(trained: Trained, images):

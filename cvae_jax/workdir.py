@@ -1,15 +1,14 @@
-"""A run's folder: one run at a time, one config for good, files that are whole or not there."""
+"""A run's folder: one run at a time, one config for good, its JSON files."""
 
 import contextlib
 import fcntl
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import ml_collections
 
-from cvae_jax import defaults
+from cvae_jax import defaults, files
 from cvae_jax.errors import UserError
 
 CONFIG = "config.json"
@@ -20,14 +19,10 @@ FREE = ("data.dir", "steps_per_call", "wandb")
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write text whole or not at all: to a temporary file, then renamed; returns the path."""
-    temporary = path.with_name(path.name + ".tmp")
+    """Write text whole or not at all; returns the path."""
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with files.replacing(path, "w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
         raise UserError(f"can't write {path}: {error.strerror}; free space or mend it") from None
     return path

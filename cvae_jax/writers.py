@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cvae_jax import files
 from cvae_jax.errors import UserError
 
 
@@ -54,10 +55,9 @@ class MetricsWriter:
     def __init__(self, workdir: Path, step: int):
         self._path = path = workdir / "metrics.jsonl"
         kept = [line for line in read_metrics(path) if line["step"] <= step]
-        temporary = path.with_name(path.name + ".tmp")
         with self._telling():
-            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
-            temporary.replace(path)
+            with files.replacing(path, "w") as file:
+                file.writelines(json.dumps(line) + "\n" for line in kept)
             self._file = path.open("a")
         self._board = None
         if importlib.util.find_spec("tensorboardX"):

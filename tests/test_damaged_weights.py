@@ -165,13 +165,30 @@ def test_a_damaged_classifier_is_made_anew(noise, kept, tmp_path, monkeypatch, d
     conftest.assert_trees_equal(
         features.classifier(noise, folder).params, jax.device_get(kept[0].params)
     )
-    (path,) = folder.iterdir()
+    (path,) = folder.glob("*.msgpack")
     damage(path)
     if path.is_dir():
         refused(lambda: features.classifier(noise, folder), f"can't read {path}", "remove it")
     else:
         with pytest.raises(_Remade):
             features.classifier(noise, folder)
+
+
+def test_other_images_of_the_same_labels_have_a_classifier_of_their_own(noise, kept, monkeypatch):
+    def fit(*args):
+        raise _Remade
+
+    monkeypatch.setattr(features, "_fit", fit)
+    with pytest.raises(_Remade):
+        features.classifier(noise._replace(pixels=255 - noise.pixels), kept[1])
+
+
+def test_a_classifier_that_cant_be_kept_scores_nonetheless(noise, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(features, "STEPS", 1)
+    cache = tmp_path / "a file"
+    cache.write_text("where a folder should be")
+    assert set(features.classifier(noise, cache).accuracy) == set(noise.factor_names)
+    assert "can't keep the classifier at" in caplog.text
 
 
 @cases("damage", FILES)

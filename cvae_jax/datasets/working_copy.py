@@ -5,12 +5,9 @@ Records, archives and pictures are read once; what they hold is kept beside them
 in about a second, into memory or, where they are too large for it, mapped from the disk.
 """
 
-import contextlib
-import fcntl
 import functools
 import json
 import logging
-import os
 import pathlib
 import shutil
 import zlib
@@ -20,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import tqdm
 
+from cvae_jax import files
 from cvae_jax.errors import DISK, UserError, first_line
 
 log = logging.getLogger(__name__)
@@ -103,7 +101,7 @@ def cached(
     if copy is not None:
         return copy
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(lock):
+    with files.locked(lock):
         copy = _read(folder, made_from)  # another process may have made it in the meantime
         if copy is not None:
             return copy
@@ -168,19 +166,17 @@ def store(folder: pathlib.Path, made_from: str, content: Content) -> None:
     height, width, channels = content.shape
     row = (height * width * channels // 8,) if content.binary else content.shape
     factors = [np.empty((0, len(content.factor_names)), np.int32)]
-    with _replacing(folder / "images.npy") as part:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (content.count, *row)}
-        np.lib.format.write_array_header_1_0(part, header)
+    with files.replacing(folder / "images.npy") as part:
+        _write_header(part, "|u1", (content.count, *row))
         for images, labels in content.chunks:
             rows = (
                 np.packbits(images.reshape(len(images), -1), axis=1) if content.binary else images
             )
             part.write(np.ascontiguousarray(rows).data)
             factors.append(np.asarray(labels, np.int32))
-    with _replacing(folder / "factors.npy") as part:
+    with files.replacing(folder / "factors.npy") as part:
         labels = np.concatenate(factors)
-        header = {"descr": "<i4", "fortran_order": False, "shape": labels.shape}
-        np.lib.format.write_array_header_1_0(part, header)
+        _write_header(part, "<i4", labels.shape)
         part.write(np.ascontiguousarray(labels, "<i4").data)  # np.save hides why a disk refused
     about = {
         "source": content.source,
@@ -190,8 +186,13 @@ def store(folder: pathlib.Path, made_from: str, content: Content) -> None:
         "made_from": made_from,
     }
     about["crc32"] = _checksum(folder, about)
-    with _replacing(folder / "copy.json") as part:  # last: it vouches for the others
+    with files.replacing(folder / "copy.json") as part:  # last: it vouches for the others
         part.write(json.dumps(about).encode())
+
+
+def _write_header(file, dtype: str, shape: tuple) -> None:
+    header = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def _read(folder: pathlib.Path, made_from: str) -> WorkingCopy | None:
@@ -225,27 +226,3 @@ def _checksum(folder: pathlib.Path, about: dict) -> int:
             while chunk := stream.read(1 << 22):
                 checksum = zlib.crc32(chunk, checksum)
     return checksum
-
-
-@contextlib.contextmanager
-def _replacing(path: pathlib.Path) -> Iterator:
-    """A binary file that takes the name `path` only once it is whole."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(part, "wb") as file:
-            yield file
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _locked(path: pathlib.Path) -> Iterator[None]:
-    """Holds the lock file `path` against other processes; it goes with the process that dies."""
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("waiting for the process that prepares %s", path)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
