@@ -74,7 +74,9 @@ def structure_scores(
     composition = np.full(d, np.nan)
     information, varying = information_of_varying(mean, factors)
     if varying.size:
-        composition = metrics.composition(information, structure.marginal().parents)
+        sizes = [len(np.unique(factors[:, k])) for k in varying]
+        floor = metrics.noise_floor(sizes, len(mean))
+        composition = metrics.composition(information, structure.marginal().parents, floor=floor)
     return {
         "text": str(structure),
         "effects": effects.tolist(),

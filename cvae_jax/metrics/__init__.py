@@ -2,7 +2,7 @@
 
 from cvae_jax.metrics.aggregate import Aggregate, aggregate_posterior
 from cvae_jax.metrics.beta_vae_score import beta_vae_score
-from cvae_jax.metrics.composition import composition, coverage
+from cvae_jax.metrics.composition import composition, noise_floor
 from cvae_jax.metrics.dci import Dci, dci
 from cvae_jax.metrics.effects import AncestorShare, ancestor_share, intervention_effects
 from cvae_jax.metrics.factor_score import factor_score
@@ -38,7 +38,6 @@ __all__ = [
     "ancestor_share",
     "beta_vae_score",
     "composition",
-    "coverage",
     "dci",
     "factor_score",
     "forbidden_dependence",
@@ -51,6 +50,7 @@ __all__ = [
     "mig_chen",
     "modularity_explicitness",
     "mutual_information",
+    "noise_floor",
     "sap",
     "udr",
     "unsupervised_scores",
