@@ -1,7 +1,8 @@
 """The paper's tables and figures: `python -m cvae_jax.reproduce --figure=12 --scale=half`.
 
-Trains what is missing, one run after the other, goes on with what was cut, and gathers what is
-there. A run that has ended is kept as a record in results/ and is not made again.
+Trains what is missing, one run after the other or several side by side, goes on with what was
+cut, and gathers what is there. A run that has ended is kept as a record in results/ and is not
+made again.
 """
 
 import argparse
@@ -69,14 +70,19 @@ def main(argv) -> None:
     parser.add_argument(
         "--at_once", action="store_true", help="all seeds in one program, for GPUs and TPUs"
     )
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="programs side by side, for many cores or a large GPU"
+    )
     parser.add_argument("--gather", action="store_true", help="train nothing, show what is there")
     parser.add_argument("--runs", default="runs/paper", help="folder of the runs themselves")
     parser.add_argument("--results", default="results", help="folder of what is kept")
     args = parser.parse_args(argv[1:])
     if args.tuning and (args.scale or args.seeds is not None):
         raise UserError("--tuning has a scale and a seed of its own: leave out --scale and --seeds")
-    if args.seeds is not None and args.seeds < 1:
-        raise UserError(f"--seeds is {args.seeds}: it must be at least 1")
+    for option in ("seeds", "jobs"):
+        given = getattr(args, option)
+        if given is not None and given < 1:
+            raise UserError(f"--{option} is {given}: it must be at least 1")
     scale = "tuning" if args.tuning else args.scale or "quick"
     name = f"table{args.table}" if args.table else f"figure{args.figure}"
     name = "tuning" if args.tuning else name
@@ -89,7 +95,7 @@ def main(argv) -> None:
             records[run] = runs.write_record(results, run, folders / run.key)
     reasons, failed = {}, []
     if not args.gather:
-        reasons, failed = trainer.train(planned, records, folders, results, args.at_once)
+        reasons, failed = trainer.train(planned, records, folders, results, args.at_once, args.jobs)
     found = _found(planned, records, reasons)
     paths = show.write(name, scale, found, results)
     log.info("%s\n%s", paths[0].read_text(), "  ".join(map(str, paths)))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import conftest
 import numpy as np
@@ -146,6 +147,28 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(tiny, tmp_path, monkeypa
         reproduce.main(["reproduce", "--figure=9", "--seeds=2", *tiny])
     text = (tmp_path / "results" / "quick" / "figure9.md").read_text()
     assert "not run: it ended with code 3" in text
+
+
+def test_jobs_are_side_by_side_and_say_where_to_look(tiny, tmp_path, monkeypatch):
+    """Each program ends once both have begun, and not before."""
+    code = f"""
+import pathlib, sys, time
+here = pathlib.Path({str(tmp_path)!r})
+mine = here / f"begun {{time.monotonic_ns()}}"
+mine.touch()
+while len(list(here.glob("begun *"))) < 2:
+    time.sleep(0.05)
+print("not enough memory")
+sys.exit(3)
+"""
+    failing(monkeypatch, code)
+    with pytest.raises(
+        UserError, match=r"2 of 2 runs failed: .* code 3; why, says: (.*log)"
+    ) as told:
+        reproduce.main(["reproduce", "--figure=9", "--seeds=2", "--jobs=2", *tiny])
+    log = Path(str(told.value).partition("says: ")[2])
+    assert log.read_text() == "not enough memory\n"
+    assert log == tmp_path / "runs/quick/dsprites/vae+tower/seed_0.log"
 
 
 def test_what_is_at_work_is_not_started_again(tiny, tmp_path):

@@ -1,9 +1,11 @@
-"""Trains the runs that have no record yet, each as a program of its own, one after the other."""
+"""Trains the runs that have no record yet, each as a program of its own, one or several at once."""
 
 import itertools
 import logging
+import os
 import subprocess
 import time
+from collections import deque
 from pathlib import Path
 
 from cvae_jax.command_line import Stopped, stop_requests
@@ -15,7 +17,7 @@ from cvae_jax.workdir import in_use, read_results
 log = logging.getLogger(__name__)
 
 
-def train(planned, records: dict, folders: Path, results: Path, at_once: bool):
+def train(planned, records: dict, folders: Path, results: Path, at_once: bool, jobs: int):
     """Train, record, go on; adds to records.
 
     Args:
@@ -24,38 +26,73 @@ def train(planned, records: dict, folders: Path, results: Path, at_once: bool):
       folders: the runs' own folders are made there.
       results: the folder of records.
       at_once: the seeds of a method in one program.
+      jobs: programs side by side; of more than one, what each says goes to a file beside its
+        folder.
 
     Returns:
       {run: why it has no record}, and the runs among them that failed.
 
     Raises:
-      Stopped: a signal has asked this program to stop; the run at work has saved.
+      Stopped: a signal has asked this program to stop; the runs at work have saved.
       UserError: a run is at work already.
     """
     reasons, failed, no_data = {}, [], {}
     todo = [run for run in planned if run not in records]
-    programs = _seeds_together(todo) if at_once else [[run] for run in todo]
-    for i, together in enumerate(programs):
+    programs = deque(_seeds_together(todo) if at_once else [[run] for run in todo])
+    at_work = {}  # process -> the runs that it trains, where it says more
+
+    def begin(together):
         first = together[0]
         if first.data not in no_data:
             no_data[first.data] = _missing_data(first)
         if no_data[first.data]:
-            reasons |= dict.fromkeys(together, no_data[first.data])
+            reasons.update(dict.fromkeys(together, no_data[first.data]))
             log.warning("%s: %s", first.key, no_data[first.data])
-            continue
+            return
         done = f"{len(records)} of {len(planned)} runs done"
+        others = [together for together, _ in at_work.values()]
+        left = _left(itertools.chain(*others, together, *programs), records, jobs)
         names = ", ".join(str(run.key) for run in together)
-        log.info("%s%s; now %s", done, _left(itertools.chain(*programs[i:]), records), names)
-        reason = _run(together, folders)
+        child, says = _start(together, folders, beside=jobs > 1)
+        log.info("%s%s; now %s%s", done, left, names, f", see {says}" if jobs > 1 else "")
+        at_work[child] = together, says
+
+    def end(child):
+        together, says = at_work.pop(child)
+        reason = f"it ended with code {child.returncode}; why, says: {says}"
         for run in together:
             # A seed may have diverged, and the others of its program ended well.
-            if not reason and _scored(run, folders / run.key / "results.json"):
+            if not child.returncode and _scored(run, folders / run.key / "results.json"):
                 records[run] = runs.write_record(results, run, folders / run.key)
                 continue
-            reasons[run] = reason or f"it diverged, see {folders / run.key}"
+            diverged = f"it diverged, see {folders / run.key}"
+            reasons[run] = reason if child.returncode else diverged
             failed.append(run)
             log.warning("%s: %s", run.key, reasons[run])
+
+    with stop_requests() as requests:
+        try:
+            while programs or at_work:
+                if programs and len(at_work) < jobs:
+                    begin(programs.popleft())
+                    continue
+                if requests:
+                    _stop(at_work)
+                    raise Stopped(requests[0])
+                for child in [child for child in at_work if child.poll() is not None]:
+                    end(child)
+                time.sleep(0.2)
+        finally:
+            _stop(at_work)  # a second Ctrl-C may have brought us here
     return reasons, failed
+
+
+def _stop(children):
+    """Ask them to save and end, and wait until they have. A Ctrl-C has reached them by itself."""
+    for child in children:
+        child.terminate()
+    for child in children:
+        child.wait()
 
 
 def _scored(run, path):
@@ -86,32 +123,26 @@ def _missing_data(run) -> str:
     return ""
 
 
-def _run(together, folders) -> str:
-    """Trains runs in one program; returns what went wrong, "": nothing."""
+def _start(together, folders, beside):
+    """The process that trains runs in one program, and where it says more."""
     workdir = runs.workdir(together, folders)
     if in_use(workdir):
         raise UserError(f"a run is at work in {workdir}: stop it, or wait for its end")
     arguments = runs.arguments(together, folders)
-    with stop_requests() as requests:
-        # In our process group: Ctrl-Z and a closed terminal reach it as they reach us.
-        child = subprocess.Popen(runs.program(arguments))
-        try:
-            while child.poll() is None:
-                if requests:
-                    child.terminate()  # a Ctrl-C has reached it; another signal only us
-                    child.wait()
-                time.sleep(0.2)
-        finally:
-            child.terminate()  # a second Ctrl-C has brought us here
-            child.wait()
-    if requests:
-        raise Stopped(requests[0])
-    if not child.returncode:
-        return ""
-    return f"it ended with code {child.returncode}; why, says: python {' '.join(arguments)}"
+    command = runs.program(arguments)
+    # In our process group: Ctrl-Z and a closed terminal reach it as they reach us.
+    if not beside:
+        return subprocess.Popen(command), f"python {' '.join(arguments)}"
+    says = workdir.with_name(f"{workdir.name}.log")
+    says.parent.mkdir(parents=True, exist_ok=True)
+    # By default the first JAX program on a GPU takes three quarters of its memory.
+    shared = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | os.environ
+    with open(says, "w") as file:
+        child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=shared)
+    return child, str(says)
 
 
-def _left(todo, records) -> str:
+def _left(todo, records, jobs) -> str:
     """How long the runs to do will take, by those of the same method that have ended."""
     took = {run: r["training_seconds"] + r["evaluation_seconds"] for run, r in records.items()}
     if not took:
@@ -120,4 +151,5 @@ def _left(todo, records) -> str:
     for run in todo:
         like = [s for r, s in took.items() if (r.data, r.method) == (run.data, run.method)]
         total += sum(like) / len(like) if like else mean
+    total /= jobs
     return f", about {int(total // 3600)}:{int(total % 3600 // 60):02} hours left"
