@@ -1,9 +1,10 @@
 """The cascade VAE on dSprites.
 
 Variants:
-  (none)    the paper's setting: 64x64, batch 64, 300,000 steps. On two CPU cores 6 steps a second,
-            so 14 hours, after some minutes that render the 737,280 images once. Not yet run to its
-            end; after 4,000 steps (--config.num_steps=4000) IoU .82, MIG .10, FactorVAE score .55
+  (none)    the paper's setting: 64x64, batch 64, 300,000 steps. On two CPU cores 10 steps a second
+            (docs/performance.md), so 8 hours, after some minutes that render the 737,280 images
+            once. Not yet run to its end; after 4,000 steps (--config.num_steps=4000) IoU .82, MIG
+            .10, FactorVAE score .55
   quick     a look at everything: a sub-grid of the data at 32x32, few steps. On two CPU cores 3.5
             minutes; IoU .85 and .84, MIG .05 and .06, FactorVAE score .52 and .66 on two machines,
             whose rounding parts such a run from the next

@@ -156,3 +156,11 @@ def test_scores_of_another_step_are_told_of(run, data_dir):
     write_json(run / "results.json", results | {"step": 7})
     text = parsed(report.write(run, str(data_dir)).read_text()).text
     assert "of step 7, the sliders of step 60" in text
+
+
+@pytest.mark.parametrize("name", ["dsprites_cascade", "cvae_jax/models/dsprites_cascade"])
+def test_a_model_without_its_run_has_no_page(name):
+    with pytest.raises(
+        UserError, match=r"is a model without its run: .* its card says the command"
+    ):
+        report.write(name)

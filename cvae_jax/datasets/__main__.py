@@ -2,6 +2,7 @@
 
 python -m cvae_jax.datasets
 python -m cvae_jax.datasets prepare heads3d
+python -m cvae_jax.datasets prepare heads3d --data_dir=data
 """
 
 import argparse
@@ -35,6 +36,7 @@ def main(argv) -> None:
     commands = parser.add_subparsers(dest="command")
     prepare = commands.add_parser("prepare", help="download or render a data set once")
     prepare.add_argument("name")
+    prepare.add_argument("--data_dir", default=argparse.SUPPRESS, help="as before the command")
     args = parser.parse_args(argv[1:])
     root = pipeline.data_root(args.data_dir)
     if args.command is None:

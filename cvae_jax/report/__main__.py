@@ -187,6 +187,11 @@ def write(workdir, data_dir="") -> Path:
         damaged, or the data are not to be had.
     """
     path = Path(workdir)
+    if loading.is_exported(loading.folder(workdir)):
+        raise UserError(
+            f"{workdir} is a model without its run: it has no pictures to show; its card says the "
+            "command that trains it, and the page is of that run's folder"
+        )
     config = read_config(path)
     if config.num_seeds == 1:
         return _of_one(path, data_dir=data_dir)
