@@ -22,6 +22,7 @@ from cvae_jax import (
     checks,
     command_line,
     compilation,
+    files,
     loading,
     pictures,
     processes,
@@ -80,6 +81,23 @@ def results_of(workdir, step) -> dict | None:
     return results if results and "pictures" in results else None
 
 
+def _kept(path, step, source, names) -> dict:
+    """What results.json holds that stays: of the same step and data, at least "scores".
+
+    Raises:
+      UserError: it holds scores of another source, and names are given.
+    """
+    old = _scores(path, step) if path.exists() else None
+    if old is not None and old["data"]["source"] != source:
+        if names is not None:
+            raise UserError(
+                f"{path} has scores of {old['data']['source']}, and the data now are "
+                f"{source}: evaluate without --metrics to make all anew"
+            )
+        old = None
+    return old or {"scores": {}}
+
+
 def evaluate_run(
     config, workdir, step, objective, params, dataset, names=None, options=None
 ) -> dict:
@@ -103,15 +121,7 @@ def evaluate_run(
     """
     start = time.perf_counter()
     path = workdir / "results.json"
-    old = _scores(path, step) if path.exists() else None
-    if old is not None and old["data"]["source"] != dataset.source:
-        if names is not None:
-            raise UserError(
-                f"{path} has scores of {old['data']['source']}, and the data now are "
-                f"{dataset.source}: evaluate without --metrics to make all anew"
-            )
-        old = None
-    old = old or {"scores": {}}
+    _kept(path, step, dataset.source, names)  # or refused, before the work
     devices = jax.local_devices()
     log.info("encoding %d images", len(dataset.factors))
     mean, logvar = batches.encode_all(objective, params, dataset, devices)
@@ -121,11 +131,13 @@ def evaluate_run(
         config, objective, params, dataset, devices, mean, logvar, options or Options()
     )
     found = registry.make(subject, registry.named(config.eval.metrics) if names is None else names)
-    spent = 0.0 if names is None else old.get("evaluation_seconds", 0.0)
-    results = old | {
+    results = {
         "step": step,
         "seed": config.seed,
         "data": {"name": dataset.name, "source": dataset.source, "size": dataset.size},
+        "versions": {name: importlib.metadata.version(name) for name in _VERSIONS}
+        | {"python": platform.python_version()},
+        "device": f"{len(processes.devices())} x {devices[0].device_kind}",
     }
     if names is None:
         few = subject.rows[:FEW]
@@ -145,14 +157,16 @@ def evaluate_run(
         )
         results["structure"] = structure
         results["pictures"] = [str(path.relative_to(workdir)) for path in paths]
-    results |= {
-        "scores": old["scores"] | found,
-        "versions": {name: importlib.metadata.version(name) for name in _VERSIONS}
-        | {"python": platform.python_version()},
-        "device": f"{len(processes.devices())} x {devices[0].device_kind}",
-        "evaluation_seconds": round(spent + time.perf_counter() - start, 1),
-    }
-    write_json(path, results)
+    try:
+        with files.locked(workdir / ".results.lock"):  # another may have added scores since
+            old = _kept(path, step, dataset.source, names)
+            spent = 0.0 if names is None else old.get("evaluation_seconds", 0.0)
+            results = old | results
+            results["scores"] = old["scores"] | found
+            results["evaluation_seconds"] = round(spent + time.perf_counter() - start, 1)
+            write_json(path, results)
+    except OSError as error:  # of the lock
+        raise UserError(f"can't write {path}: {error.strerror}; free space or mend it") from None
     log.info("%s", table(results | {"scores": found}))
     if names is None:
         log.info("pictures: %s", "  ".join(str(path) for path in paths))

@@ -1,4 +1,5 @@
 import logging
+import shutil
 from types import SimpleNamespace
 
 import conftest
@@ -161,6 +162,24 @@ def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
     assert "std" not in after["scores"]["kid_classifier"]  # of 100 images
     assert "inception left out: there is no file nowhere.pth" in caplog.text
     assert "held_out left out: dsprites_small has no split" in caplog.text
+
+
+def test_scores_that_another_evaluation_adds_meanwhile_stay(trained, tmp_path, monkeypatch):
+    workdir = shutil.copytree(trained / "seed0", tmp_path / "run")
+    path, make = workdir / "results.json", registry.make
+
+    def beside(subject, names):
+        results = read_json(path)
+        results["scores"]["dci_completeness"] = theirs
+        write_json(path, results)
+        return make(subject, names)
+
+    theirs = {"value": 0.5, "definition": "by another", "samples": 256, "seed": 0}
+    monkeypatch.setattr(registry, "make", beside)
+    evaluate.main(["evaluate", f"--workdir={workdir}", "--metrics=mig"])
+    scores = read_json(path)["scores"]
+    assert scores["dci_completeness"] == theirs
+    assert "mig" in scores
 
 
 def test_scores_of_another_step_do_not_join(trained, monkeypatch):
