@@ -86,8 +86,9 @@ EXPERIMENTS = {
         "pairs",
         _DISENTANGLEMENT,
         (
-            *("recon", "kl", "aggregate_mi", "aggregate_tc"),
+            *("recon", "kl", "active_dimensions", "aggregate_mi", "aggregate_tc"),
             *("forbidden_dependence", "forbidden_dependence_of_data", "ancestor_share"),
+            "fid_classifier",
         ),
     ),
 }
