@@ -4,6 +4,7 @@ The end of training does the same with the metrics that take seconds.
 """
 
 import argparse
+import contextlib
 import importlib.metadata
 import logging
 import platform
@@ -157,16 +158,15 @@ def evaluate_run(
         )
         results["structure"] = structure
         results["pictures"] = [str(path.relative_to(workdir)) for path in paths]
-    try:
-        with files.locked(workdir / ".results.lock"):  # another may have added scores since
-            old = _kept(path, step, dataset.source, names)
-            spent = 0.0 if names is None else old.get("evaluation_seconds", 0.0)
-            results = old | results
-            results["scores"] = old["scores"] | found
-            results["evaluation_seconds"] = round(spent + time.perf_counter() - start, 1)
-            write_json(path, results)
-    except OSError as error:  # of the lock
-        raise UserError(f"can't write {path}: {error.strerror}; free space or mend it") from None
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # of a disk that knows no locks
+            stack.enter_context(files.locked(workdir / ".results.lock"))
+        old = _kept(path, step, dataset.source, names)  # another may have added scores since
+        spent = 0.0 if names is None else old.get("evaluation_seconds", 0.0)
+        results = old | results
+        results["scores"] = old["scores"] | found
+        results["evaluation_seconds"] = round(spent + time.perf_counter() - start, 1)
+        write_json(path, results)
     log.info("%s", table(results | {"scores": found}))
     if names is None:
         log.info("pictures: %s", "  ".join(str(path) for path in paths))

@@ -74,8 +74,7 @@ def structure_scores(
     composition = np.full(d, np.nan)
     information, varying = information_of_varying(mean, factors)
     if varying.size:
-        sizes = [len(np.unique(factors[:, k])) for k in varying]
-        floor = metrics.noise_floor(sizes, len(mean))
+        floor = metrics.noise_floor(mean, factors[:, varying])
         composition = metrics.composition(information, structure.marginal().parents, floor=floor)
     return {
         "text": str(structure),

@@ -129,7 +129,8 @@ def by_number_of_draws():
     """The cases of `law_cases`, with their plans, in groups that one program serves."""
     groups = {}
     for structure, cov in law_cases():
-        plan = bayesian_joint.plan(structure)
+        plan = bayesian_joint.plan(structure, with_z=not structure.is_marginal)
+        plan = plan._replace(shift=np.pad(plan.shift, (0, 2 * LATENTS - len(plan.shift))))
         parents = np.full((len(plan.nodes), 4), -1)
         parents[:, : plan.parents.shape[-1]] = plan.parents if len(plan.nodes) else 0
         plan = plan._replace(parents=parents, num_roots=np.array(plan.num_roots))
@@ -176,7 +177,9 @@ def test_law(num_draws, batch, rows, limit):
 
     found = np.asarray(jax.jit(covariances, compiler_options=conftest.FULL)(plans, factors))
     for structure, cov, mean in zip(cases, covs, found, strict=True):
-        expected = linear_gaussian.structured(cov, structure)
+        seen = slice(0, LATENTS if structure.is_marginal else 2 * LATENTS)  # z_hat first
+        expected = linear_gaussian.structured(cov, structure)[seen, seen]
+        cov, mean = cov[seen, seen], mean[seen, seen]
         units = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
         assert np.max(np.abs(mean - expected) / units) < limit, str(structure)
         # the test can fail: q itself is not p_B
@@ -189,11 +192,14 @@ def test_sample_joint_is_the_sampler_of_the_plan():
     rng = np.random.default_rng(0)
     z, z_hat = (jnp.asarray(rng.normal(size=(24, 5)), jnp.float32) for _ in range(2))
     z_new, z_hat_new = sample_joint(jax.random.key(4), z, z_hat, structure)
-    v = jnp.concatenate([z_hat, z], axis=1)
-    new = bayesian_joint.sample(
-        jax.random.key(4), v, bayesian_joint.plan(structure), jnp.arange(24)
-    )
+    sample = lambda v, plan: bayesian_joint.sample(jax.random.key(4), v, plan, jnp.arange(24))
+    new = sample(jnp.concatenate([z_hat, z], axis=1), bayesian_joint.plan(structure))
     np.testing.assert_array_equal(jnp.concatenate([z_hat_new, z_new], axis=1), new)
+
+    structure = structure.marginal()
+    _, z_hat_new = sample_joint(jax.random.key(4), None, z_hat, structure)
+    new = sample(z_hat, bayesian_joint.plan(structure, with_z=False))
+    np.testing.assert_array_equal(z_hat_new, new)
 
 
 def test_closed_form_of_the_kl_equals_the_gaussian_formula():

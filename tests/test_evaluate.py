@@ -1,5 +1,7 @@
 import logging
 import shutil
+import threading
+import time
 from types import SimpleNamespace
 
 import conftest
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from cvae_jax import batches, build, evaluate, features, rank
+from cvae_jax import batches, build, evaluate, features, files, rank
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.held_out import held_out
@@ -167,12 +169,23 @@ def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
 def test_scores_that_another_evaluation_adds_meanwhile_stay(trained, tmp_path, monkeypatch):
     workdir = shutil.copytree(trained / "seed0", tmp_path / "run")
     path, make = workdir / "results.json", registry.make
+    results = read_json(path)
+    del results["scores"]["mig"]
+    write_json(path, results)
+
+    def other(begun):
+        with files.locked(workdir / ".results.lock"):
+            begun.set()
+            results = read_json(path)
+            time.sleep(2)  # ours is waiting by now
+            results["scores"]["dci_completeness"] = theirs
+            write_json(path, results)
 
     def beside(subject, names):
-        results = read_json(path)
-        results["scores"]["dci_completeness"] = theirs
-        write_json(path, results)
-        return make(subject, names)
+        found, begun = make(subject, names), threading.Event()
+        threading.Thread(target=other, args=(begun,)).start()
+        begun.wait()
+        return found
 
     theirs = {"value": 0.5, "definition": "by another", "samples": 256, "seed": 0}
     monkeypatch.setattr(registry, "make", beside)

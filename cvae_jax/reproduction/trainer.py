@@ -36,22 +36,25 @@ def train(planned, records: dict, folders: Path, results: Path, at_once: bool, j
       Stopped: a signal has asked this program to stop; the runs at work have saved.
       UserError: a run is at work already.
     """
-    reasons, failed, no_data = {}, [], {}
+    reasons, failed = {}, []
     todo = [run for run in planned if run not in records]
+    no_data = {run.data: _missing_data(run) for run in {run.data: run for run in todo}.values()}
+    for run in todo:
+        if no_data[run.data]:
+            reasons[run] = no_data[run.data]
+            log.warning("%s: %s", run.key, reasons[run])
+    todo = [run for run in todo if run not in reasons]
     programs = deque(_seeds_together(todo) if at_once else [[run] for run in todo])
+    for together in programs:
+        if in_use(workdir := runs.workdir(together, folders)):
+            raise UserError(f"a run is at work in {workdir}: stop it, or wait for its end")
     at_work = {}  # process -> the runs that it trains, where it says more
 
     def begin(together):
-        first = together[0]
-        if first.data not in no_data:
-            no_data[first.data] = _missing_data(first)
-        if no_data[first.data]:
-            reasons.update(dict.fromkeys(together, no_data[first.data]))
-            log.warning("%s: %s", first.key, no_data[first.data])
-            return
         done = f"{len(records)} of {len(planned)} runs done"
         others = [together for together, _ in at_work.values()]
-        left = _left(itertools.chain(*others, together, *programs), records, jobs)
+        beside = min(jobs, len(at_work) + 1 + len(programs))
+        left = _left(itertools.chain(*others, together, *programs), records, beside)
         names = ", ".join(str(run.key) for run in together)
         child, says = _start(together, folders, beside=jobs > 1)
         log.info("%s%s; now %s%s", done, left, names, f", see {says}" if jobs > 1 else "")
@@ -73,12 +76,12 @@ def train(planned, records: dict, folders: Path, results: Path, at_once: bool, j
     with stop_requests() as requests:
         try:
             while programs or at_work:
-                if programs and len(at_work) < jobs:
-                    begin(programs.popleft())
-                    continue
                 if requests:
                     _stop(at_work)
                     raise Stopped(requests[0])
+                if programs and len(at_work) < jobs:
+                    begin(programs.popleft())
+                    continue
                 for child in [child for child in at_work if child.poll() is not None]:
                     end(child)
                 time.sleep(0.2)
@@ -125,14 +128,12 @@ def _missing_data(run) -> str:
 
 def _start(together, folders, beside):
     """The process that trains runs in one program, and where it says more."""
-    workdir = runs.workdir(together, folders)
-    if in_use(workdir):
-        raise UserError(f"a run is at work in {workdir}: stop it, or wait for its end")
     arguments = runs.arguments(together, folders)
     command = runs.program(arguments)
     # In our process group: Ctrl-Z and a closed terminal reach it as they reach us.
     if not beside:
         return subprocess.Popen(command), f"python {' '.join(arguments)}"
+    workdir = runs.workdir(together, folders)
     says = workdir.with_name(f"{workdir.name}.log")
     says.parent.mkdir(parents=True, exist_ok=True)
     # By default the first JAX program on a GPU takes three quarters of its memory.
@@ -142,8 +143,8 @@ def _start(together, folders, beside):
     return child, str(says)
 
 
-def _left(todo, records, jobs) -> str:
-    """How long the runs to do will take, by those of the same method that have ended."""
+def _left(todo, records, beside) -> str:
+    """How long the runs to do will take, so many at once, by those like them that have ended."""
     took = {run: r["training_seconds"] + r["evaluation_seconds"] for run, r in records.items()}
     if not took:
         return ""
@@ -151,5 +152,5 @@ def _left(todo, records, jobs) -> str:
     for run in todo:
         like = [s for r, s in took.items() if (r.data, r.method) == (run.data, run.method)]
         total += sum(like) / len(like) if like else mean
-    total /= jobs
+    total /= beside
     return f", about {int(total // 3600)}:{int(total % 3600 // 60):02} hours left"
