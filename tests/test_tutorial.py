@@ -35,7 +35,7 @@ FEWER = {
     "cascade.critic_layers": 2,
     "cascade.critic_width": 32,
     "eval.num_images": 50,
-    "eval.metrics": "mig,reconstruction",
+    "eval.metrics": "mig,factor_score,reconstruction",
 }
 
 
