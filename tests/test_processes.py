@@ -88,6 +88,7 @@ def assert_same_run(a, b, steps=None):
         assert scores[0][name]["value"] == pytest.approx(scores[1][name]["value"], rel=1e-2)
 
 
+@pytest.mark.slow
 def test_one_of_two_dies_and_all_go_on(whole_run, data_dir, tmp_path):
     """The other ends by itself and names it; started again both end as one process alone does."""
     workdir = tmp_path / "two"
