@@ -181,7 +181,7 @@ def trained(striped, tmp_path_factory):
 def test_the_classifier_learns_is_kept_and_made_anew_where_damaged(striped, trained, monkeypatch):
     first, folder = trained
     assert first.accuracy == {"a": 1.0, "b": 1.0}
-    (kept,) = folder.iterdir()
+    (kept,) = folder.glob("*.msgpack")
     content = kept.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(features, "_fit", None)  # would raise

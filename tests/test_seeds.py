@@ -68,6 +68,7 @@ def test_four_seeds_are_four_single_runs_seed_by_seed(tmp_path, monkeypatch):
         cvae_jax.load(tmp_path / "all")
 
 
+@pytest.mark.slow
 def test_resume_of_many_seeds_changes_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
     config = conftest.small_config(num_seeds=2, **WITHOUT_CRITIC)
