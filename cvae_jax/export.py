@@ -16,11 +16,8 @@ from cvae_jax.errors import UserError
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 FILES = ("config.json", "data.json", "weights.npz", "card.md", "encoder.bin", "decoder.bin")
-_MADE_THERE = (
-    "results.json",
-    "plots",
-    "report.html",
-)  # by evaluate and report of an earlier export
+# By evaluate and report of an earlier export.
+_MADE_THERE = ("results.json", ".results.lock", "plots", "report.html")
 
 
 def programs(model, size: int) -> dict[str, bytes]:

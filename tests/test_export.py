@@ -126,7 +126,7 @@ def test_only_an_export_is_replaced(drawn_run, exported, exported_copy, tmp_path
     export.export(drawn_run, exported_copy)
     assert (exported_copy / "card.md").read_text() == (exported / "card.md").read_text()
     (exported_copy / "plots").mkdir()  # as evaluate and report leave it
-    for name in ("results.json", "report.html"):
+    for name in ("results.json", ".results.lock", "report.html"):
         (exported_copy / name).write_text("old")
     export.export(drawn_run, exported_copy)
     assert {path.name for path in exported_copy.iterdir()} < set(export.FILES)
