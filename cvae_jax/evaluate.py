@@ -4,7 +4,6 @@ The end of training does the same with the metrics that take seconds.
 """
 
 import argparse
-import contextlib
 import importlib.metadata
 import logging
 import platform
@@ -158,9 +157,7 @@ def evaluate_run(
         )
         results["structure"] = structure
         results["pictures"] = [str(path.relative_to(workdir)) for path in paths]
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # of a disk that knows no locks
-            stack.enter_context(files.locked(workdir / ".results.lock"))
+    with files.locked_if_possible(workdir / ".results.lock"):
         old = _kept(path, step, dataset.source, names)  # another may have added scores since
         spent = 0.0 if names is None else old.get("evaluation_seconds", 0.0)
         results = old | results

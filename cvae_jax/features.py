@@ -160,10 +160,9 @@ def classifier(dataset, cache: pathlib.Path, *, seed=0) -> Trained:
         checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
     name = f"{dataset.name.replace('/', '_')}-{dataset.size}x{dataset.size}"
     path = cache / f"{name}-{checksum:08x}-seed{seed}.msgpack"
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # what is kept may be read where nothing can be written
-            cache.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(files.locked(path.with_suffix(".lock")))
+    with contextlib.suppress(OSError):  # what is kept may be read where nothing can be written
+        cache.mkdir(parents=True, exist_ok=True)
+    with files.locked_if_possible(path.with_suffix(".lock")):
         trained = _kept(path, module, dataset)
         if trained is None:
             trained = _train(module, dataset, classes, seed)

@@ -41,3 +41,12 @@ def locked(path: Path) -> Iterator[None]:
             log.info("waiting for the process that holds %s", path)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def locked_if_possible(path: Path) -> Iterator[None]:
+    """`locked`; without a lock where the disk is read-only or knows none."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            stack.enter_context(locked(path))
+        yield

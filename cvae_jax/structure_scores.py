@@ -71,11 +71,11 @@ def structure_scores(
     data_rng, noise_rng = jax.random.split(jax.random.fold_in(rng, 4))
     rows = np.resize(np.arange(len(mean)), JOINT_ROWS)  # of few images each gives several z
     of_data = forbidden(_draw(data_rng, mean[rows], logvar[rows]), noise_rng)
-    composition = np.full(d, np.nan)
+    composition, parents = np.full(d, np.nan), structure.marginal().parents
     information, varying = information_of_varying(mean, factors)
-    if varying.size:
+    if varying.size and any(parents):
         floor = metrics.noise_floor(mean, factors[:, varying])
-        composition = metrics.composition(information, structure.marginal().parents, floor=floor)
+        composition = metrics.composition(information, parents, floor=floor)
     return {
         "text": str(structure),
         "effects": effects.tolist(),
