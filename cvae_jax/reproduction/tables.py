@@ -80,7 +80,7 @@ def quality(experiment, found: Found) -> list[str]:
     rows = []
     for data, method in experiment.runs:
         what = (data, method, ())
-        told = [paper.TABLE1[score][method].get(data, "-") for score in ("is", "fid")]
+        told = [paper.TABLE1[score].get(method, {}).get(data, "-") for score in ("is", "fid")]
         name = [data, paper.shown(method)]
         if not found.records[what]:
             reason = _not_run(found, what)
