@@ -10,7 +10,7 @@ convolutions and devices.
   python -m benchmarks.steps --size=32 --methods=cascade --out=steps.json
   python -m benchmarks.steps --methods=cascade --seeds=1,2,4
   python -m benchmarks.steps --methods=cascade --steps_per_call=1,10,50 --dtypes=float32,bfloat16
-  python -m benchmarks.steps --methods=cascade --seeds=1,8 --convs=lax,products
+  python -m benchmarks.steps --methods=cascade --convs=lax,products
 """
 
 import argparse
@@ -115,7 +115,10 @@ def serve_matmul(dtype):
 
 
 def _use_convs(form):
-    """All convolutions as lax's, or as matrix products, whatever the platform would take."""
+    """Convolutions of one seed as lax's, or as matrix products, whatever the platform has.
+
+    Those of several seeds are products in either case.
+    """
     from cvae_jax import conv
 
     for forms in (conv.CONV, conv.CONV_TRANSPOSE, conv.KERNEL_GRADIENT):

@@ -136,10 +136,32 @@ def _kernel_gradient_lax(x, y, kernel):
     return jax.linear_transpose(lambda kernel: _conv_lax(x, kernel), kernel)(y)[0]
 
 
+def _one_kernel(plain, products):
+    """`plain`, and under vmap `products` where the kernels or y are as many as the x.
+
+    lax makes a grouped convolution of them, which GPUs compile for minutes; products become one
+    batched product.
+    """
+    function = jax.custom_batching.custom_vmap(plain)
+
+    @function.def_vmap
+    def many(size, batched, *args):
+        axes = [0 if mapped else None for mapped in batched]
+        return jax.vmap(products if any(batched[1:]) else plain, axes)(*args), True
+
+    return function
+
+
 # By platform, as `lax.platform_dependent` takes them.
-CONV = {"cpu": _conv_products, "default": _conv_lax}
-CONV_TRANSPOSE = {"cpu": _transpose_products, "default": _transpose_lax}
-KERNEL_GRADIENT = {"cpu": _kernel_gradient_products, "default": _kernel_gradient_lax}
+CONV = {"cpu": _conv_products, "default": _one_kernel(_conv_lax, _conv_products)}
+CONV_TRANSPOSE = {
+    "cpu": _transpose_products,
+    "default": _one_kernel(_transpose_lax, _transpose_products),
+}
+KERNEL_GRADIENT = {
+    "cpu": _kernel_gradient_products,
+    "default": _one_kernel(_kernel_gradient_lax, _kernel_gradient_products),
+}
 
 
 def _conv(x, kernel):

@@ -1,5 +1,7 @@
 import jax
+import jax.export
 import jax.numpy as jnp
+import jax.test_util
 import numpy as np
 import pytest
 from jax import lax
@@ -50,13 +52,58 @@ def test_pair_equals_lax_in_values_and_gradients(channels, features):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
 
 
-def test_pair_under_vmap():
-    keys = jax.random.split(jax.random.key(1), 2)
+def loss(x, kernel):
+    return jnp.sum(conv.conv_transpose(conv.conv(x, kernel), kernel) ** 2)
+
+
+def of_five():
+    keys = jax.random.split(jax.random.key(1), 3)
     x = jax.random.normal(keys[0], (5, 2, 8, 8, 2))
     kernels = jax.random.normal(keys[1], (5, 4, 4, 2, 3))
-    loss = lambda x, k: jnp.sum(conv.conv_transpose(conv.conv(x, k), k) ** 2)
+    return x, kernels, jax.random.normal(keys[2], (5, 2, 4, 4, 3))
+
+
+def test_pair_under_vmap():
+    x, kernels, _ = of_five()
     found = jax.vmap(jax.grad(loss, argnums=1))(x, kernels)
     for i in range(5):
         np.testing.assert_allclose(
             found[i], jax.grad(loss, argnums=1)(x[i], kernels[i]), rtol=1e-3, atol=1e-2
         )
+
+
+@pytest.mark.parametrize("kernel_axis", [0, None])
+def test_forms_of_other_platforms_under_vmap(kernel_axis):
+    x, kernels, y = of_five()
+    kernels = kernels if kernel_axis == 0 else kernels[0]
+    for platforms, args in (
+        (conv.CONV, (x, kernels)),
+        (conv.CONV_TRANSPOSE, (y, kernels)),
+        (conv.KERNEL_GRADIENT, (x, y, kernels)),
+    ):
+        axes = [*[0] * (len(args) - 1), kernel_axis]
+        found = jax.vmap(platforms["default"], axes)(*args)
+        for i in range(5):
+            alone = [a[i] if axis == 0 else a for a, axis in zip(args, axes, strict=True)]
+            expected = platforms["default"](*alone)
+            np.testing.assert_allclose(found[i], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_kernels_of_many_seeds_are_no_grouped_convolutions_on_a_gpu():
+    x, kernels, _ = of_five()
+    gradients = jax.grad(loss, argnums=(0, 1))
+
+    def convolutions(function, *args):
+        program = jax.export.export(jax.jit(function), platforms=["cuda"])(*args)
+        return program.mlir_module().count("stablehlo.convolution")
+
+    assert convolutions(gradients, x[0], kernels[0])
+    assert not convolutions(jax.vmap(gradients), x, kernels)
+
+
+def test_gradient_of_a_gradient_against_differences():
+    x, kernels, _ = of_five()
+    with jax.enable_x64(True):
+        x, kernel = (np.asarray(values[0], np.float64) for values in (x, kernels))
+        of_kernel = lambda kernel: jnp.sum(jax.grad(loss)(x, kernel) ** 2)
+        jax.test_util.check_grads(of_kernel, (kernel,), 1, modes=["rev"], rtol=1e-3)

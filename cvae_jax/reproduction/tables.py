@@ -14,6 +14,8 @@ SCORES = {
     "structures": ("ancestor_share", "forbidden_dependence", "composition", "mig"),
 }
 
+_MOVES = 0.05  # a code whose own z moves it by less is not in use
+
 
 class Found(NamedTuple):
     """What there is of an experiment."""
@@ -194,17 +196,36 @@ def _last_tenth(curves, name):
 
 
 def structures(experiment, found: Found) -> list[str]:
-    """What each structure did."""
+    """What each structure did, and whether codes move with what it lets them depend on."""
     shown = SCORES["structures"]
-    head = ("data", "method", *(s.replace("_", " ") for s in shown), "seeds")
+    moves = ("moves along paths (pairs)", "moves elsewhere (pairs)")
+    head = ("data", "method", *(s.replace("_", " ") for s in shown), *moves, "seeds")
     rows = []
     for data, method in experiment.runs:
         what = (data, method, ())
         row = [mean_std(found.values(what, s).values()) for s in shown]
-        if not found.records[what]:
+        of_seeds = [record["structure"] for record in found.records[what].values()]
+        for path in (True, False):
+            effects = [x for structure in of_seeds for x in _moves(structure, path)]
+            row.append(f"{np.mean(effects):.3f} ({len(effects)})" if effects else "-")
+        if not of_seeds:
             row = [_not_run(found, what), *[""] * (len(row) - 1)]
         rows.append([data, paper.shown(method), *row, _seeds(found, what)])
-    return _table(head, rows)
+    return [
+        *_table(head, rows),
+        "",
+        "A move is the share of a code's variance that another's z accounts for when redrawn: the",
+        "mean over pairs of codes in use, with a path in the structure from one to the other, and",
+        "without.",
+    ]
+
+
+def _moves(structure, path) -> list[float]:
+    """Effects of z_i on z_hat_j of two codes in use, from i to j a path or none."""
+    effects, ancestors = np.array(structure["effects"]), np.array(structure["ancestors"], bool)
+    used = np.diag(effects) > _MOVES
+    others = np.outer(used, used) & ~np.eye(len(used), dtype=bool)
+    return effects[others & (ancestors == path)].tolist()
 
 
 def tuning(experiment, found: Found) -> list[str]:
