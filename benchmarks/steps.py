@@ -86,11 +86,13 @@ def serve_ours(method, size, batch, num_seeds, steps_per_call, dtype):
     state, fetch, run, _ = program.make(train_step, config, states, dataset, objective, optimizers)
 
     def gflop():
-        plain = jax.jit(
-            lambda s, x: train_step(s, x, objective=objective, optimizers=optimizers)
-        ).lower(jax.eval_shape(create, jax.random.key(0)), images)
-        # what XLA merges is counted once
-        return num_seeds * plain.compile().cost_analysis()["flops"] / 1e9
+        # As a CPU takes it: GPUs call cuDNN, whose operations XLA does not count.
+        with jax.default_device(jax.local_devices(backend="cpu")[0]):
+            plain = jax.jit(
+                lambda s, x: train_step(s, x, objective=objective, optimizers=optimizers)
+            ).lower(jax.eval_shape(create, jax.random.key(0)), images)
+            # what XLA merges is counted once
+            return num_seeds * plain.compile().cost_analysis()["flops"] / 1e9
 
     batches, first = fetch(0, steps_per_call), itertools.count(0, steps_per_call)
     jax.block_until_ready((state, batches))

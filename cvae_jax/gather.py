@@ -15,6 +15,7 @@ import numpy as np
 from cvae_jax import command_line
 from cvae_jax.checks import one_of
 from cvae_jax.errors import UserError
+from cvae_jax.files import replacing
 from cvae_jax.workdir import CONFIG, FREE, WEIGHTS, flat, read_config, read_results
 
 log = logging.getLogger("cvae_jax.gather")  # not __main__, which nobody listens to
@@ -108,20 +109,19 @@ def table(rows: list[Row], scores) -> str:
 def write_csv(path, rows: list[Row]) -> None:
     """Every score of every row: fields, score, number of seeds, mean, std, values, definition."""
     fields = [*dict.fromkeys(name for row in rows for name in row.fields)]
+    lines = [[*fields, "score", "seeds", "mean", "std", "values", "definition"]]
+    for row in rows:
+        of = [row.fields.get(field, "") for field in fields]
+        for name, values in row.values.items():
+            std = np.std(values, ddof=1) if len(values) > 1 else ""
+            shown = " ".join(map(str, values))
+            what = (name, len(values), np.mean(values), std, shown, row.definitions[name])
+            lines.append([*of, *what])
     try:
-        file = open(path, "w", newline="")
+        with replacing(Path(path), "w", newline="") as file:
+            csv.writer(file).writerows(lines)
     except OSError as error:
         raise UserError(f"can't write {path}: {error.strerror}; name another --out") from None
-    with file:
-        writer = csv.writer(file)
-        writer.writerow([*fields, "score", "seeds", "mean", "std", "values", "definition"])
-        for row in rows:
-            for name, values in row.values.items():
-                std = np.std(values, ddof=1) if len(values) > 1 else ""
-                shown = " ".join(map(str, values))
-                of = [row.fields.get(field, "") for field in fields]
-                line = (name, len(values), np.mean(values), std, shown, row.definitions[name])
-                writer.writerow([*of, *line])
 
 
 def main(argv) -> None:

@@ -58,8 +58,8 @@ def main(argv) -> None:
         for kind in ("table", "figure")
     }
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--table", choices=numbers["table"])
-    what.add_argument("--figure", choices=numbers["figure"])
+    what.add_argument("--table", choices=numbers["table"], help="of the paper")
+    what.add_argument("--figure", choices=numbers["figure"], help="of the paper")
     what.add_argument(
         "--tuning", action="store_true", help="the settings that each method was tried with"
     )
