@@ -53,8 +53,8 @@ def test_a_variant_that_there_is_not_is_named(variant):
 
 def test_a_run_that_two_pairs_share_is_planned_once():
     planned = reproduce.plan("figure12", "half", 2)
-    assert len(set(planned)) == len(planned) == 22
-    assert planned[11:] == [run._replace(seed=1) for run in planned[:11]]
+    assert len(set(planned)) == len(planned) == 28
+    assert planned[14:] == [run._replace(seed=1) for run in planned[:14]]
 
 
 @pytest.mark.parametrize("method", tuning.SETTINGS)

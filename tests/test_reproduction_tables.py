@@ -81,8 +81,13 @@ def test_figure_12_by_hand(tmp_path):
         ("dsprites", "infogan"): [0.1],
         ("dsprites", "beta_tcvae"): [0.0],
         ("dsprites", "beta_tcvae+independent"): [0.1],
+        ("heads3d", "vae"): [0.1, 0.2],
+        ("heads3d", paper.OURS): [0.3, 0.5],
     }
     found = found_of(experiment, values)
+    for seed, names in ((0, ["kl"]), (1, ["kl", "recon"])):
+        scores = found.records["heads3d", paper.OURS, ()][seed]["scores"]
+        scores |= {name: scores[name] | {"definition": "another"} for name in names}
     for name in ("kl", "recon"):  # InfoGAN has neither
         del found.records["dsprites", "infogan", ()][0]["scores"][name]
     found.reasons["dsprites", "beta_vae+independent", ()] = "it diverged"
@@ -106,11 +111,15 @@ def test_figure_12_by_hand(tmp_path):
         "0",
     ]
     assert not any(line.startswith("| kl | InfoGAN") for line in lines)
+    ours = "cascade VAE, heads3d"  # only what is of one definition is compared
+    assert cells_of(lines, "recon", ours) == ["0.100", "0.300", "+0.200", "1"]
+    both = ["0.150 +- 0.071", "0.400 +- 0.141"]
+    assert cells_of(lines, "kl", ours) == [*both, "of two definitions", "0"]
     # accuracies .7 and .9 at step 100, losses .2 and .4, KLs .2 and .4
     critic = ["0.800 +- 0.141", "0.300 +- 0.141", "0.300 +- 0.141", "0.700", "3.400", "2"]
     assert cells_of(lines, "beta-VAE + cascade") == critic
     assert "* dsprites, beta-VAE + cascade: only seeds 0, 1; it diverged" in lines
-    assert any("9 runs of 100 steps, 9.0 hours in all, on 1 x cpu" in line for line in lines)
+    assert any("13 runs of 100 steps, 13.0 hours in all, on 1 x cpu" in line for line in lines)
     for path in paths[1:]:
         assert f"]({path.name})" in paths[0].read_text()
     blocks = itertools.groupby(lines, lambda line: line.startswith("|"))

@@ -40,8 +40,8 @@ def _draw_scores(name, scale, experiment, found, folder):
 def _draw_pairs(name, scale, experiment, found, folder):
     def panels_of(score):
         panels = {
-            paper.shown(with_[1]): [found.values((*run, ()), score) for run in (without, with_)]
-            for without, with_ in paper.pairs(experiment)
+            paper.pair_name(pair): [found.values((*run, ()), score) for run in pair]
+            for pair in paper.pairs(experiment)
         }
         return {method: pair for method, pair in panels.items() if any(pair)}
 

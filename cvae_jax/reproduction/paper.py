@@ -81,8 +81,9 @@ EXPERIMENTS = {
         "Fig. 12: each method without and with the regulariser",
         (
             *(("dsprites", m) for base in _BASES for m in (base, f"{base}+independent")),
-            ("dsprites", "vae"),
-            ("dsprites", OURS_POSTERIOR),
+            # ours: the variant, and other images
+            *(("dsprites", m) for m in ("vae", OURS_POSTERIOR)),
+            *(("heads3d", m) for method in (OURS, OURS_POSTERIOR) for m in ("vae", method)),
         ),
         "pairs",
         _DISENTANGLEMENT,
@@ -132,6 +133,12 @@ FIGURE12 = {"infogan": 0.261, "beta_vae": 0.480, "factor_vae": 0.305, "beta_tcva
 def pairs(experiment: Experiment) -> list:
     """((data, method) without the regulariser, the same with it) of each pair of runs."""
     return [*zip(experiment.runs[::2], experiment.runs[1::2], strict=True)]
+
+
+def pair_name(pair) -> str:
+    """A pair's name in Fig. 12, which is of dSprites: its method's, and the data where others."""
+    data, method = pair[1]
+    return shown(method) if data == "dsprites" else f"{shown(method)}, {data}"
 
 
 def shown(method: str) -> str:

@@ -147,12 +147,14 @@ def _differences(experiment, scores, found, gain):
             values = [found.values(what, score) for what in keys]
             if any(found.records[what] for what in keys) and not any(values):
                 continue  # InfoGAN has no bound on the likelihood, for instance
-            mean, half, n = paired_difference(*values)
-            if n:  # means of the seeds that the difference is of
-                shared = set(values[0]) & set(values[1])
-                values = [{s: v for s, v in each.items() if s in shared} for each in values]
+            alike = _alike(found, keys, score)
+            mean, half, n = paired_difference(*alike)
             interval = f"{mean:+.3f}" + (f" +- {half:.3f}" if n > 1 else "") if n else "-"
-            row = [score, paper.shown(pair[1][1])]
+            if n:  # means of the seeds that the difference is of
+                values = alike
+            elif set(values[0]) & set(values[1]):
+                interval = "of two definitions"
+            row = [score, paper.pair_name(pair)]
             row += [
                 mean_std(v.values()) if found.records[what] else _not_run(found, what)
                 for v, what in zip(values, keys, strict=True)
@@ -168,12 +170,29 @@ def _differences(experiment, scores, found, gain):
     return _table([*head, *(["gain", "paper's (MIG)"] if gain else []), "paired seeds"], rows)
 
 
+def _alike(found, keys, score):
+    """Values of both runs of a pair, of the seeds that have them by one definition.
+
+    A classifier's scores are of two where it was trained on two machines, for instance.
+    """
+    records = [found.records[what] for what in keys]
+    entries = [
+        {s: r["scores"][score] for s, r in each.items() if score in r["scores"]} for each in records
+    ]
+    shared = [
+        s
+        for s in entries[0]
+        if s in entries[1] and entries[0][s]["definition"] == entries[1][s]["definition"]
+    ]
+    return [{s: each[s]["value"] for s in shared} for each in entries]
+
+
 def _critics(experiment, found):
     """How much there was to punish, and whether the game was stable."""
     head = ("method", "accuracy", "loss", "KL, nats", "largest loss", "largest KL", "seeds")
     rows = []
-    for _, (data, method) in paper.pairs(experiment):
-        what = (data, method, ())
+    for pair in paper.pairs(experiment):
+        what = (*pair[1], ())
         records = found.records[what].values()
         if records:
             names = ("critic_accuracy", "critic_loss", "kl")
@@ -186,7 +205,7 @@ def _critics(experiment, found):
             ]
         else:
             cells = [_not_run(found, what), "", "", "", ""]
-        rows.append([paper.shown(method), *cells, _seeds(found, what)])
+        rows.append([paper.pair_name(pair), *cells, _seeds(found, what)])
     return _table(head, rows)
 
 
