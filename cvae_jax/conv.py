@@ -94,6 +94,10 @@ def _kernel(matrix, like):
     return taps.transpose([axes.index(axis) for axis in range(6)]).reshape(like.shape)
 
 
+def _kernel_like(x, y):
+    return jax.ShapeDtypeStruct((4, 4, x.shape[-1], y.shape[-1]), x.dtype)
+
+
 def _rows(x):
     return x.reshape(-1, x.shape[-1])
 
@@ -112,12 +116,13 @@ def _transpose_products(y, kernel):
     return unblocks(_product(spread(y), _matrix(kernel).T))
 
 
-def _kernel_gradient_products(x, y, kernel):
-    blocks, _, spread, _, _ = _form(kernel)
+def _kernel_gradient_products(x, y):
+    like = _kernel_like(x, y)
+    blocks, _, spread, _, _ = _form(like)
     # over all pixels: summed up in float32 at least
     dtype = jnp.promote_types(x.dtype, jnp.float32)
     product = jnp.matmul(_rows(blocks(x)).T, _rows(spread(y)), preferred_element_type=dtype)
-    return _kernel(product, kernel).astype(kernel.dtype)
+    return _kernel(product, like).astype(like.dtype)
 
 
 def _conv_lax(x, kernel):
@@ -132,8 +137,9 @@ def _transpose_lax(y, kernel):
     return jax.linear_transpose(lambda x: _conv_lax(x, kernel), x)(y)[0]
 
 
-def _kernel_gradient_lax(x, y, kernel):
-    return jax.linear_transpose(lambda kernel: _conv_lax(x, kernel), kernel)(y)[0]
+def _kernel_gradient_lax(x, y):
+    like = _kernel_like(x, y)
+    return jax.linear_transpose(lambda kernel: _conv_lax(x, kernel), like)(y)[0]
 
 
 def _one_kernel(plain, products):
@@ -164,18 +170,6 @@ KERNEL_GRADIENT = {
 }
 
 
-def _conv(x, kernel):
-    return lax.platform_dependent(x, kernel, **CONV)
-
-
-def _transpose(y, kernel):
-    return lax.platform_dependent(y, kernel, **CONV_TRANSPOSE)
-
-
-def _kernel_gradient(x, y, kernel):
-    return lax.platform_dependent(x, y, kernel, **KERNEL_GRADIENT)
-
-
 @jax.custom_vjp
 def conv(x, kernel):
     """4x4 convolution with stride 2 and padding 1: [B, 2h, 2w, C] -> [B, h, w, F].
@@ -184,7 +178,7 @@ def conv(x, kernel):
       x: [B, 2h, 2w, C].
       kernel: [4, 4, C, F].
     """
-    return _conv(x, kernel)
+    return lax.platform_dependent(x, kernel, **CONV)
 
 
 @jax.custom_vjp
@@ -195,15 +189,31 @@ def conv_transpose(y, kernel):
       y: [B, h, w, F].
       kernel: [4, 4, C, F], as in `conv`.
     """
-    return _transpose(y, kernel)
+    return lax.platform_dependent(y, kernel, **CONV_TRANSPOSE)
 
 
+@jax.custom_vjp
+def kernel_gradient(x, y):
+    """What `conv`'s gradient by its kernel is for a gradient y of its output: [4, 4, C, F].
+
+    Args:
+      x: [B, 2h, 2w, C].
+      y: [B, h, w, F].
+    """
+    return lax.platform_dependent(x, y, **KERNEL_GRADIENT)
+
+
+# <y, conv(x, k)> is linear in each of the three, so they are each other's gradients, of any order.
 # What the forward pass made of x and y, the backward makes again: XLA merges the two.
 conv.defvjp(
-    lambda x, kernel: (_conv(x, kernel), (x, kernel)),
-    lambda saved, g: (_transpose(g, saved[1]), _kernel_gradient(saved[0], g, saved[1])),
+    lambda x, kernel: (conv(x, kernel), (x, kernel)),
+    lambda saved, g: (conv_transpose(g, saved[1]), kernel_gradient(saved[0], g)),
 )
 conv_transpose.defvjp(
-    lambda y, kernel: (_transpose(y, kernel), (y, kernel)),
-    lambda saved, g: (_conv(g, saved[1]), _kernel_gradient(g, saved[0], saved[1])),
+    lambda y, kernel: (conv_transpose(y, kernel), (y, kernel)),
+    lambda saved, g: (conv(g, saved[1]), kernel_gradient(g, saved[0])),
+)
+kernel_gradient.defvjp(
+    lambda x, y: (kernel_gradient(x, y), (x, y)),
+    lambda saved, g: (conv_transpose(saved[1], g), conv(saved[0], g)),
 )
