@@ -61,15 +61,20 @@ def cells_of(lines, *start):
 def test_moves_of_a_structure_by_hand():
     experiment = paper.EXPERIMENTS["figure9"]
     found = found_of(experiment, {experiment.runs[0]: [0.1, 0.2]})
-    # 1 > 2 > 3; the third of the second seed is not in use
-    ancestors = [[1, 1, 1], [0, 1, 1], [0, 0, 1]]
-    effects = [[0.9, 0.1, 0.3], [0.06, 0.8, 0.2], [0.02, 0.04, 0.7]]
-    records = found.records[*experiment.runs[0], ()].values()
-    for record, own in zip(records, (0.7, 0.0), strict=True):
-        moves = [*effects[:2], [*effects[2][:2], own]]
-        record["structure"] = {"effects": moves, "ancestors": ancestors}
+    # 1 > 2 > 3, and a fourth code; the third of the second seed is not in use
+    ancestors = [[1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    effects = [
+        [0.9, 0.1, 0.3, 0.5],
+        [0.06, 0.8, 0.2, 0.5],
+        [0.02, 0.04, 0.7, 0.5],
+        [0.1] * 3 + [0.6],
+    ]
+    for seed, record in found.records[*experiment.runs[0], ()].items():
+        record["structure"] = {"effects": np.array(effects), "ancestors": ancestors}
+        record["structure"]["effects"][2, 2] *= seed == 0
     cells = cells_of(tables.structures(experiment, found), "dsprites", "cascade VAE, tower")
-    assert cells[-3:] == ["0.175 (4)", "0.045 (4)", "2"]  # (.1 + .3 + .2 + .1) / 4
+    # (.1 + .3 + .2 + .1) / 4, (.06 + .02 + .04 + .06) / 4, (5 * .5 + 5 * .1) / 10
+    assert cells[-4:] == ["0.175 (4)", "0.045 (4)", "0.300 (10)", "2"]
 
 
 def test_figure_12_by_hand(tmp_path):

@@ -217,34 +217,35 @@ def _last_tenth(curves, name):
 def structures(experiment, found: Found) -> list[str]:
     """What each structure did, and whether codes move with what it lets them depend on."""
     shown = SCORES["structures"]
-    moves = ("moves along paths (pairs)", "moves elsewhere (pairs)")
+    moves = ("moves along paths (pairs)", "against them", "elsewhere")
     head = ("data", "method", *(s.replace("_", " ") for s in shown), *moves, "seeds")
     rows = []
     for data, method in experiment.runs:
         what = (data, method, ())
         row = [mean_std(found.values(what, s).values()) for s in shown]
         of_seeds = [record["structure"] for record in found.records[what].values()]
-        for path in (True, False):
-            effects = [x for structure in of_seeds for x in _moves(structure, path)]
-            row.append(f"{np.mean(effects):.3f} ({len(effects)})" if effects else "-")
+        for kind in zip(*map(_moves, of_seeds), strict=True):  # a list of each seed
+            effects = np.concatenate(kind)
+            row.append(f"{effects.mean():.3f} ({len(effects)})" if len(effects) else "-")
         if not of_seeds:
-            row = [_not_run(found, what), *[""] * (len(row) - 1)]
+            row = [_not_run(found, what), *[""] * (len(shown) + len(moves) - 1)]
         rows.append([data, paper.shown(method), *row, _seeds(found, what)])
     return [
         *_table(head, rows),
         "",
         "A move is the share of a code's variance that another's z accounts for when redrawn: the",
-        "mean over pairs of codes in use, with a path in the structure from one to the other, and",
-        "without.",
+        "mean over pairs of codes in use, from the first to the last code of a path of the",
+        "structure, from the last to the first, and of pairs without a path.",
     ]
 
 
-def _moves(structure, path) -> list[float]:
-    """Effects of z_i on z_hat_j of two codes in use, from i to j a path or none."""
-    effects, ancestors = np.array(structure["effects"]), np.array(structure["ancestors"], bool)
+def _moves(structure) -> list[np.ndarray]:
+    """Effects of one code's z on another code: along a path, against one, of pairs without."""
+    effects, path = np.array(structure["effects"]), np.array(structure["ancestors"], bool)
     used = np.diag(effects) > _MOVES
     others = np.outer(used, used) & ~np.eye(len(used), dtype=bool)
-    return effects[others & (ancestors == path)].tolist()
+    kinds = (path, path.T, ~path & ~path.T)
+    return [effects[others & kind] for kind in kinds]
 
 
 def tuning(experiment, found: Found) -> list[str]:
