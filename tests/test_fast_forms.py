@@ -132,7 +132,7 @@ def test_training_is_that_of_the_plain_forms(images, optimizers, monkeypatch):
 @pytest.mark.parametrize(
     ("method", "size"),
     [
-        ("factor_vae", 32),
+        ("factor_vae", 16),
         pytest.param("infogan", 32, marks=pytest.mark.slow),
         pytest.param("infogan", 28, marks=pytest.mark.slow),
     ],
