@@ -60,10 +60,11 @@ def assert_close(a, b):
 def test_five_steps_a_call_on_images_that_lie_there(tmp_path, monkeypatch, resident):
     """The same states and curves as with a call a step, images that come, and no interruption."""
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:2])
-    one = conftest.small_config(num_steps=18)
+    fields = {"num_steps": 18, "cascade.weight": 0.0}
+    one = conftest.small_config(**fields)
     single = train.train_and_evaluate(one, tmp_path / "single")
     resident()
-    five = conftest.small_config(num_steps=18, steps_per_call=5)
+    five = conftest.small_config(**fields, steps_per_call=5)
     whole = train.train_and_evaluate(five, tmp_path / "whole")
     assert_close(whole, single)
     lines = [read_metrics(tmp_path / run / "metrics.jsonl") for run in ("single", "whole")]
@@ -78,9 +79,9 @@ def test_five_steps_a_call_on_images_that_lie_there(tmp_path, monkeypatch, resid
 
 
 @pytest.mark.slow
-def test_five_steps_a_call_of_two_seeds(tmp_path, monkeypatch, resident):
+def test_five_steps_a_call_of_two_seeds_with_the_cascade(tmp_path, monkeypatch, resident):
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
-    fields = {"num_steps": 10, "num_seeds": 2, "cascade.weight": 0.0}
+    fields = {"num_steps": 10, "num_seeds": 2}
     single = train.train_and_evaluate(conftest.small_config(**fields), tmp_path / "single")
     resident()
     five = conftest.small_config(**fields, steps_per_call=5)
