@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from scipy import stats
 
 import cvae_jax
 from cvae_jax import export, loading
@@ -26,19 +27,20 @@ def model(name):
     return cvae_jax.load(name)
 
 
+def sprite_factors():
+    """Scale [60], orientation [60], x [60, 1] and y [60, 1] between those of the grid."""
+    rng = np.random.default_rng(3)
+    scale, orientation = rng.uniform(0.5, 1, 60), rng.uniform(0, 2 * np.pi, 60)
+    return scale, orientation, *rng.uniform(0, 1, (2, 60, 1))
+
+
 def fresh_images(name, size):
     """Images of places, turns and poses between those of the grid, float [60, size, size, 1]."""
     rng = np.random.default_rng(3)
     if name == "dsprites_cascade":
         drawn = [
-            255 * sprites.render(i % 3, scale, angle, x, y)[0, 0, :, :, None]
-            for i, scale, angle, x, y in zip(
-                range(60),
-                rng.uniform(0.5, 1, 60),
-                rng.uniform(0, 2 * np.pi, 60),
-                *rng.uniform(0, 1, (2, 60, 1)),
-                strict=True,
-            )
+            255 * sprites.render(i % 3, *factors)[0, 0, :, :, None]
+            for i, factors in enumerate(zip(*sprite_factors(), strict=True))
         ]
     else:
         people = [heads.identity(i) for i in range(0, 50, 5)]
@@ -83,6 +85,17 @@ def test_it_reconstructs_images_that_it_has_not_seen(name, model):
         unexplained = ((images - right) ** 2).mean() / images.var(axis=0).mean()
         assert unexplained < 0.1
         assert ((images - wrong) ** 2).mean() / images.var(axis=0).mean() > 0.5
+
+
+def test_x_y_and_scale_of_sprites_have_a_code_each():
+    model = cvae_jax.load("dsprites_cascade")
+    mean = np.asarray(model.encode(fresh_images("dsprites_cascade", 32))[0])
+    in_use = mean[:, mean.std(axis=0) > 0.5]
+    scale, _, x, y = sprite_factors()
+    ranks = [[abs(stats.spearmanr(code, f.ravel())[0]) for code in in_use.T] for f in (x, y, scale)]
+    assert sorted(np.argmax(ranks, axis=1)) == [0, 1, 2]
+    np.testing.assert_array_less([0.98, 0.98, 0.85], np.max(ranks, axis=1))
+    assert np.sort(ranks, axis=1)[:, :2].max() < 0.4  # the other two codes tell little of it
 
 
 def test_its_programs_are_its_weights(name, model):
