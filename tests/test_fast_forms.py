@@ -101,7 +101,7 @@ def test_both_losses_share_one_pass_through_the_critic(images, optimizers):
 
 
 def curve(images, optimizers, steps=30):
-    objective = conftest.small_cascade(critic_input="joint")
+    objective = conftest.small_cascade(critic_input="joint", size=images.shape[1])
     state = conftest.create(objective, optimizers, images)
     step = jax.jit(
         functools.partial(cvae_jax.train_step, objective=objective, optimizers=optimizers)
@@ -113,7 +113,10 @@ def curve(images, optimizers, steps=30):
     return state, metrics
 
 
-def test_training_is_that_of_the_plain_forms(images, optimizers, monkeypatch):
+# at 32x32 with convolutions of all three forms
+@pytest.mark.parametrize("size", [8, pytest.param(32, marks=pytest.mark.slow)])
+def test_training_is_that_of_the_plain_forms(size, optimizers, monkeypatch):
+    images = conftest.noise_dataset(16, size).images(np.arange(16))
     state, metrics = curve(images, optimizers)
     monkeypatch.setattr(conv, "conv", plain_conv)
     monkeypatch.setattr(conv, "conv_transpose", plain_transpose)
@@ -122,11 +125,12 @@ def test_training_is_that_of_the_plain_forms(images, optimizers, monkeypatch):
     for found, expected in zip(metrics, plain_metrics, strict=True):
         for name, value in expected.items():
             np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-4, err_msg=name)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
-        state.params,
-        plain_state.params,
-    )
+    for found, expected in zip(
+        *(jax.tree.leaves(s.params) for s in (state, plain_state)), strict=True
+    ):
+        # One step of Adam: where a gradient is next to nothing rounding decides its sign.
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+        assert np.linalg.norm(found - expected) <= 1e-3 * np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize(
