@@ -30,12 +30,17 @@ def mapped(function, rows, num_rows: int, devices, *, what: str, batch: int | No
     """
     m = len(devices)
     size = min((batch or _rows(devices)) * m, -(-num_rows // m) * m)
-    parts = []
+    whole, found = -(-num_rows // size) * size, None
     for first in tqdm(range(0, num_rows, size), desc=what, unit="batch", disable=None, leave=False):
         index = np.arange(first, first + size) % num_rows  # the last wraps: one compiled shape
         split = jax.tree.map(lambda x: parallel.split_rows(x, devices), rows(index))
-        parts.append(jax.device_get(function(split)))
-    return jax.tree.map(lambda *x: np.concatenate(x)[:num_rows], *parts)
+        part = jax.device_get(function(split))
+        if found is None:
+            found = jax.tree.map(lambda x: np.empty((whole, *x.shape[1:]), x.dtype), part)
+        # Copied: parts that are kept lie between XLA's blocks of memory, which then fit nowhere.
+        for x, y in zip(*map(jax.tree.leaves, (found, part)), strict=True):
+            x[first : first + size] = y
+    return jax.tree.map(lambda x: x[:num_rows], found)
 
 
 def encode_all(objective, params, dataset, devices):

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
+_LARGEST = 2**21  # numbers of the images that tiles are made of
 _PAIRS = ((0, 0), (0, 1), (1, 0), (1, 1))  # rows and columns: of pixels (a, b), of blocks (s, t)
 
 
@@ -198,14 +199,17 @@ def _sum_of_products(v, y):
     ).T
 
 
-def _form(h, w, channels, features, dtype, tiles):
+def _form(batch, h, w, kernel_shape, dtype, tiles):
     """The form for outputs of h x w."""
+    *_, channels, features = kernel_shape
     if channels < features:
         return PATCHES
-    # A tile has two outputs a side, and differences, which would cost bfloat16 a bit. On fewer than
-    # 8 the nine products gain nothing and take longer to compile.
+    # A tile has two outputs a side, and differences, which would cost bfloat16 a bit. The nine
+    # products gain nothing on fewer outputs than 8 x 8, nor where their sides, together 2.25 times
+    # the images, are too large for a cache, as those of an evaluation's batches.
     suit = min(h, w) >= 8 and h % 2 == w % 2 == 0 and dtype.itemsize >= 4
-    return TILES if tiles and suit else BLOCKS
+    small = 4 * batch * h * w * channels <= _LARGEST
+    return TILES if tiles and suit and small else BLOCKS
 
 
 def conv(x, kernel, tiles=False):
@@ -216,21 +220,23 @@ def conv(x, kernel, tiles=False):
       kernel: [4, 4, C, F].
       tiles: take TILES where they apply.
     """
-    form = _form(x.shape[1] // 2, x.shape[2] // 2, *kernel.shape[2:], x.dtype, tiles)
+    batch, height, width, _ = x.shape
+    form = _form(batch, height // 2, width // 2, kernel.shape, x.dtype, tiles)
     pairs = zip(form.split(x), form.matrices(kernel), strict=True)
     return form.join([_times(v, k) for v, k in pairs])
 
 
 def conv_transpose(y, kernel, tiles=False):
     """[B, h, w, F] and [4, 4, C, F] -> [B, 2h, 2w, C]."""
-    form = _form(*y.shape[1:3], *kernel.shape[2:], y.dtype, tiles)
+    form = _form(*y.shape[:3], kernel.shape, y.dtype, tiles)
     pairs = zip(form.spread(y), form.matrices(kernel), strict=True)
     return form.unsplit([_times(y, k.T) for y, k in pairs])
 
 
 def kernel_gradient(x, y, tiles=False):
     """[B, 2h, 2w, C] and [B, h, w, F] -> [4, 4, C, F]."""
-    form = _form(*y.shape[1:3], x.shape[-1], y.shape[-1], x.dtype, tiles)
+    shape = (4, 4, x.shape[-1], y.shape[-1])
+    form = _form(*y.shape[:3], shape, x.dtype, tiles)
     pairs = zip(form.split(x), form.spread(y), strict=True)
     products = [_sum_of_products(v, y) for v, y in pairs]
-    return form.kernel(products, (4, 4, x.shape[-1], y.shape[-1])).astype(x.dtype)
+    return form.kernel(products, shape).astype(x.dtype)
