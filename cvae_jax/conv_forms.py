@@ -206,9 +206,10 @@ def _form(batch, h, w, kernel_shape, dtype, tiles):
         return PATCHES
     # A tile has two outputs a side, and differences, which would cost bfloat16 a bit. The nine
     # products gain nothing on fewer outputs than 8 x 8, nor where their sides, together 2.25 times
-    # the images, are too large for a cache, as those of an evaluation's batches.
+    # the images, are too large for a cache, as those of an evaluation's batches. An exported
+    # program's batch is a symbol.
     suit = min(h, w) >= 8 and h % 2 == w % 2 == 0 and dtype.itemsize >= 4
-    small = 4 * batch * h * w * channels <= _LARGEST
+    small = isinstance(batch, int) and 4 * batch * h * w * channels <= _LARGEST
     return TILES if tiles and suit and small else BLOCKS
 
 
