@@ -133,7 +133,11 @@ STRUCTURES = [structures.parse(text, D) for text in ("", "1>3 2>3", "1>3 2>3 3>4
 
 
 @MODES
-@pytest.mark.parametrize("structure", STRUCTURES, ids=str)
+@pytest.mark.parametrize(
+    "structure",
+    [STRUCTURES[0], pytest.param(STRUCTURES[1], marks=pytest.mark.slow), STRUCTURES[2]],
+    ids=str,
+)
 def test_gradient_with_the_exact_logit_is_the_closed_forms(structure, critic_input, monkeypatch):
     # Samples of p_B, which only the critic's loss needs: of 200,000 donors they would take forever
     monkeypatch.setattr(
