@@ -121,10 +121,14 @@ def _use_convs(form):
 
     Those of several seeds are products in either case.
     """
+    import jax
+
     from cvae_jax import conv
 
     for forms in (conv.CONV, conv.CONV_TRANSPOSE, conv.KERNEL_GRADIENT):
         chosen = forms["cpu" if form == "products" else "default"]
+        if form == "products" and jax.default_backend() != "cpu":
+            chosen = chosen.func  # without tiles, as kernels that differ by seed have them there
         forms.update(cpu=chosen, default=chosen)
 
 
