@@ -127,7 +127,7 @@ SMALL = {
     "num_steps": 20,
     "log_every": 5,
     "checkpoint_every": 10,
-    "data.size": 16,
+    "data.size": 8,
     "objective.latents": 4,
     "cascade.critic_layers": 2,
     "cascade.critic_width": 32,

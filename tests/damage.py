@@ -138,4 +138,4 @@ def npy(shape, dtype="<i8", order=False):
 
 @pytest.fixture(scope="session")
 def noise():
-    return conftest.noise_dataset(64, 16)
+    return conftest.noise_dataset(64, 8)

@@ -28,9 +28,9 @@ def drawn(shapes):
 def save_run(workdir, **overrides):
     """A run's folder as after 20 steps, its weights random."""
     config = conftest.small_config(**overrides)
-    info = build.DataInfo(16, 1, 64)
+    info = build.DataInfo(8, 1, 64)
     objective, optimizers = build.objective(config, info), build.optimizers(config)
-    example = np.zeros((16, 16, 16, 1), np.uint8)
+    example = np.zeros((16, 8, 8, 1), np.uint8)
     state = jax.eval_shape(
         lambda rng: create_train_state(rng, objective, optimizers, example), jax.random.key(0)
     )

@@ -36,7 +36,7 @@ def test_the_card_says_what_it_is(exported):
         "| mig | 0.2500 ± 0.0125 | MIG \\| x | 1,000 |",
         "| structure | 1>3 2>3 |",
         "| data | dsprites_small: noise of this test |",
-        "| images | 64, 16x16, grey |",
+        "| images | 64, 8x8, grey |",
         "20 of 20 steps, batch 16, seed 0",
         "The data are rendered",
         "Images are black and white (at 16x16 means of pixels",

@@ -108,7 +108,7 @@ def test_pictures_of_a_senseless_size(tmp_path, size):
         },
         "images.npy-of_a_trillion": (
             "images.npy",
-            rewriting(lambda content: npy((HUGE, 16, 16, 1), "|u1") + content[128:]),
+            rewriting(lambda content: npy((HUGE, 8, 8, 1), "|u1") + content[128:]),
         ),
         "factors.npy-pickled": ("factors.npy", rewriting(lambda content: pickle.dumps([1]))),
         **{

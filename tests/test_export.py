@@ -29,7 +29,7 @@ BLOCKED = ("cvae_jax", "flax", "optax", "orbax", "ml_collections", "tensorflow_d
 
 
 def some_images(count, channels=1):
-    return np.random.default_rng(1).integers(0, 256, (count, 16, 16, channels), np.uint8)
+    return np.random.default_rng(1).integers(0, 256, (count, 8, 8, channels), np.uint8)
 
 
 def assert_same(a, b, **kwargs):
@@ -49,7 +49,7 @@ sys.meta_path.insert(0, Blocker())
 """
     more = f"""
 assert [np.shape(x) for x in (mean, logvar)] == [(5, 4), (5, 4)]
-assert np.shape(reconstructions) == (5, 16, 16, 1)
+assert np.shape(reconstructions) == (5, 8, 8, 1)
 images = np.load({str(tmp_path / "images.npy")!r})
 for count in (1, len(images)):
     mean, logvar = encode(images[:count])
@@ -158,7 +158,7 @@ def test_a_model_that_ships_is_loaded_by_name(exported, tmp_path, monkeypatch):
 def test_programs_of_the_package_take_an_export(
     drawn_run, exported, exported_copy, tmp_path, monkeypatch, caplog
 ):
-    dataset = conftest.noise_dataset(64, 16)
+    dataset = conftest.noise_dataset(64, 8)
     monkeypatch.setattr(pipeline, "load", lambda *args: dataset)
     codes = []
     for workdir in (drawn_run, exported):

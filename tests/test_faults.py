@@ -89,7 +89,7 @@ CONFIG = conftest.small_config(**{"cascade.weight": 0.0})  # compiles in half th
 def left_alone(tmp_path_factory):
     """The final state of a run that nothing happened to."""
     with pytest.MonkeyPatch.context() as patch:
-        dataset = conftest.noise_dataset(256, 16)
+        dataset = conftest.noise_dataset(256, 8)
         patch.setattr(pipeline, "load", lambda name, size, data_dir: dataset)
         patch.setattr(train.evaluate, "evaluate_run", lambda *args: {})
         return train.train_and_evaluate(CONFIG, tmp_path_factory.mktemp("runs") / "alone")

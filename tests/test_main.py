@@ -40,7 +40,7 @@ def test_the_whole_job(whole_run):
         with Image.open(workdir / picture) as image:
             assert np.asarray(image.convert("L")).std() > 5
     model = loading.load(workdir)
-    assert model.decode(np.zeros((2, 4), np.float32)).shape == (2, 16, 16, 1)
+    assert model.decode(np.zeros((2, 4), np.float32)).shape == (2, 8, 8, 1)
 
 
 def test_the_same_command_again_changes_nothing(whole_run, data_dir):

@@ -31,7 +31,7 @@ def parameters(data):
         "log_every": 5,
         "checkpoint_every": 10,
         "data.name": f"folder:{data / 'pictures'}",
-        "data.size": 16,
+        "data.size": 8,
         "data.dir": str(data),
         "objective.latents": 4,
         "cascade.critic_layers": 2,
@@ -52,7 +52,7 @@ def files(folder):
 def executed(tmp_path_factory):
     """The notebook as it ran, the run's folder, and its files after each cell."""
     place, data = tmp_path_factory.mktemp("notebook"), tmp_path_factory.mktemp("data")
-    conftest.write_pictures(data / "pictures", conftest.noise_dataset(256, 16))
+    conftest.write_pictures(data / "pictures", conftest.noise_dataset(256, 8))
     workdir, after = place / "runs/tiny", {}
 
     def note(cell, **rest):

@@ -16,7 +16,7 @@ from cvae_jax.writers import read_metrics
 
 @pytest.fixture(autouse=True)
 def tiny_data(monkeypatch):
-    dataset = conftest.noise_dataset(256, 16)
+    dataset = conftest.noise_dataset(256, 8)
     monkeypatch.setattr(pipeline, "load", lambda name, size, data_dir: dataset)
     results = {"scores": {}, "step": 0, "data": {"source": ""}, "versions": {}, "device": ""}
     monkeypatch.setattr(evaluate, "evaluate_run", lambda *args: results)

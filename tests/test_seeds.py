@@ -22,7 +22,7 @@ WITHOUT_CRITIC = {"cascade.weight": 0.0}  # compiles in half the time
 @pytest.fixture(autouse=True)
 def tiny_data(monkeypatch):
     """Noise in place of the data set, and one score in place of the evaluation."""
-    dataset = conftest.noise_dataset(256, 16)
+    dataset = conftest.noise_dataset(256, 8)
     monkeypatch.setattr(pipeline, "load", lambda name, size, data_dir: dataset)
 
     def score(config, workdir, step, objective, params, dataset):
@@ -127,9 +127,9 @@ def test_a_seed_that_diverges_is_frozen_named_and_left_out(tmp_path, monkeypatch
 
 
 def _parts(config):
-    info = cvae_jax.build.DataInfo(16, 1, 256)
+    info = cvae_jax.build.DataInfo(8, 1, 256)
     objective = cvae_jax.build.objective(config, info)
-    return objective, cvae_jax.build.optimizers(config), np.zeros((16, 16, 16, 1), np.uint8)
+    return objective, cvae_jax.build.optimizers(config), np.zeros((16, 8, 8, 1), np.uint8)
 
 
 def test_a_score_that_one_seed_lacks_is_that_of_the_others(tmp_path):

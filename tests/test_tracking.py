@@ -50,7 +50,7 @@ def open_runs(workdir, **overrides):
 
 
 def test_a_run_logs_its_metrics_and_scores(tmp_path, monkeypatch, boards):
-    dataset = conftest.noise_dataset(64, 16)
+    dataset = conftest.noise_dataset(64, 8)
     results = {"scores": {"mig": {"value": 0.25}}}
     monkeypatch.setattr(pipeline, "load", lambda *args: dataset)
     monkeypatch.setattr(evaluate, "evaluate_run", lambda *args: results)

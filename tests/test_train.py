@@ -23,7 +23,7 @@ from cvae_jax.writers import read_metrics
 @pytest.fixture(autouse=True)
 def tiny_data(monkeypatch):
     """256 sprites in place of the data set, which has tests of its own; and no evaluation."""
-    dataset = conftest.noise_dataset(256, 16)
+    dataset = conftest.noise_dataset(256, 8)
     monkeypatch.setattr(pipeline, "load", lambda name, size, data_dir: dataset)
     monkeypatch.setattr(evaluate, "evaluate_run", lambda *args: {})
     return dataset
@@ -51,10 +51,10 @@ def test_resume_equals_the_uninterrupted_run(tmp_path, monkeypatch):
     ]
     assert curves == [[5, 10, 15, 20], [5, 10, 14, 15, 20]]
     model = cvae_jax.load(tmp_path / "whole")
-    mean, logvar = model.encode(np.zeros((3, 16, 16, 1), np.uint8))
+    mean, logvar = model.encode(np.zeros((3, 8, 8, 1), np.uint8))
     assert mean.shape == logvar.shape == (3, 4)
-    assert model.decode(mean).shape == (3, 16, 16, 1)
-    expected = model.objective.encode(jax.device_get(whole.params), np.zeros((3, 16, 16, 1)))
+    assert model.decode(mean).shape == (3, 8, 8, 1)
+    expected = model.objective.encode(jax.device_get(whole.params), np.zeros((3, 8, 8, 1)))
     np.testing.assert_allclose(mean, expected[0], rtol=1e-5, atol=1e-6)
 
 

@@ -16,7 +16,7 @@ SMALL = conftest.SMALL | {"num_steps": 60, "log_every": 7, "checkpoint_every": 6
 def data_dir(tmp_path_factory):
     """A folder for the prepared data, shared by all processes; in it 256 labelled pictures."""
     folder = tmp_path_factory.mktemp("data")
-    conftest.write_pictures(folder / "pictures", conftest.noise_dataset(256, 16))
+    conftest.write_pictures(folder / "pictures", conftest.noise_dataset(256, 8))
     return folder
 
 
