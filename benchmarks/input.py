@@ -18,7 +18,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from cvae_jax import allocator, build, defaults, parallel, program
+from cvae_jax import allocator, build, defaults, program
 from cvae_jax.datasets import pipeline, working_copy
 from cvae_jax.step import create_train_state, train_step
 
@@ -47,16 +47,14 @@ def celeba_sized(folder, count=20_000):
 
 def measure(dataset, batch=64):
     """Milliseconds of a batch, a step with batches that come, one with the same: [rounds, 3]."""
-    devices = jax.local_devices()
     config = defaults.get_config()
     config.batch_size = batch
-    count = len(dataset.factors)
+    count = dataset.num_images
     info = build.DataInfo(dataset.size, dataset.channels, count)
     objective, optimizers = build.objective(config, info), build.optimizers(config)
 
     images = dataset.images(np.arange(batch))
-    state = create_train_state(jax.random.key(0), objective, optimizers, images)
-    states = [parallel.replicate(state, devices)]
+    states = [create_train_state(jax.random.key(0), objective, optimizers, images)]
     state, fetch_steps, one, _ = program.make(
         train_step, config, states, dataset, objective, optimizers
     )

@@ -67,7 +67,7 @@ def serve_ours(method, size, batch, num_seeds, steps_per_call, dtype):
     """Our step, as the training loop makes it, on the same images again."""
     import jax
 
-    from cvae_jax import build, defaults, parallel, program
+    from cvae_jax import build, defaults, program
     from cvae_jax.step import create_train_state, train_step
 
     config = defaults.get_config()
@@ -81,8 +81,6 @@ def serve_ours(method, size, batch, num_seeds, steps_per_call, dtype):
     images = dataset.pixels[:batch]
     create = jax.jit(lambda rng: create_train_state(rng, objective, optimizers, images))
     states = [create(jax.random.key(seed)) for seed in range(num_seeds)]
-    if num_seeds == 1:
-        states = [parallel.replicate(states[0], jax.local_devices())]
     state, fetch, run, _ = program.make(train_step, config, states, dataset, objective, optimizers)
 
     def gflop():

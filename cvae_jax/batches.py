@@ -50,7 +50,7 @@ def encode_all(objective, params, dataset, devices):
     """
     params = parallel.replicate(params, devices)
     encode = jax.jit(lambda params, images: objective.encode(params, images / 255.0))
-    rows = processes.share(len(dataset.factors))
+    rows = processes.share(dataset.num_images)
     own = mapped(
         functools.partial(encode, params),
         lambda index: dataset.images(rows[index]),
@@ -58,7 +58,7 @@ def encode_all(objective, params, dataset, devices):
         devices,
         what="encoding",
     )
-    return processes.joined(own, len(dataset.factors))
+    return processes.joined(own, dataset.num_images)
 
 
 def draw_images(objective, params, rng, num_images: int, devices):

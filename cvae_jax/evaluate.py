@@ -123,7 +123,7 @@ def evaluate_run(
     path = workdir / "results.json"
     _kept(path, step, dataset.source, names)  # or refused, before the work
     devices = jax.local_devices()
-    log.info("encoding %d images", len(dataset.factors))
+    log.info("encoding %d images", dataset.num_images)
     mean, logvar = batches.encode_all(objective, params, dataset, devices)
     if not processes.first():
         return {}

@@ -84,8 +84,7 @@ def make(train_step, config, states: list, dataset, objective, optimizers) -> Pr
     Args:
       train_step: `step.train_step`, or what has its arguments.
       config: of the run.
-      states: one for each seed; that of the only one replicated over the local devices. The list
-        is emptied.
+      states: one for each seed. The list is emptied.
       dataset: see `pipeline.Dataset`.
       objective: the method.
       optimizers: `Players` of optax transformations.
@@ -95,7 +94,7 @@ def make(train_step, config, states: list, dataset, objective, optimizers) -> Pr
     pixels = on_devices(dataset, devices)
 
     def batches(seed, first, count):
-        size, num_examples = config.batch_size, len(dataset.pixels)
+        size, num_examples = config.batch_size, dataset.num_images
         steps = range(first, first + count)
         of = (jax.process_index(), processes.count())
         index = [pipeline.batch_indices(seed, step, size, num_examples, *of) for step in steps]
@@ -105,7 +104,7 @@ def make(train_step, config, states: list, dataset, objective, optimizers) -> Pr
         return images.reshape(count, -1, *images.shape[1:])  # [K, B, H, W, C]
 
     if config.num_seeds == 1:
-        state, unstack = states.pop(), lambda tree: [tree]
+        state, unstack = parallel.replicate(states.pop(), devices), lambda tree: [tree]
 
         def step(state, images, now):
             del now

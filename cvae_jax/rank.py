@@ -44,7 +44,7 @@ def rank(workdirs, data_dir="") -> dict:
                 f"{first.data.name} of size {first.data.size}: rank runs on the same data"
             )
     dataset = pipeline.load(first.data.name, first.data.size, data_dir or first.data.dir)
-    rows = np.random.default_rng(0).permutation(len(dataset.factors))[:_IMAGES]
+    rows = np.random.default_rng(0).permutation(dataset.num_images)[:_IMAGES]
     some = dataset._replace(factors=dataset.factors[rows], pixels=dataset.pixels[rows])
     codes, nats = [], []
     for workdir, model in models.items():

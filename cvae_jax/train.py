@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import hashlib
 import logging
 import signal
 import time
@@ -18,9 +17,9 @@ from cvae_jax import (
     checks,
     evaluate,
     loading,
-    parallel,
     processes,
     program,
+    same_data,
     seeds,
     tracking,
     watching,
@@ -29,7 +28,7 @@ from cvae_jax.command_line import Stopped, stop_requests
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.step import create_train_state, train_step
-from cvae_jax.workdir import damaged, read_json, write_json
+from cvae_jax.workdir import write_json
 from cvae_jax.writers import MetricsWriter, scalars
 
 log = logging.getLogger(__name__)
@@ -54,36 +53,32 @@ def train_and_evaluate(config, workdir):
         several seeds: those of all).
       Stopped: SIGINT or SIGTERM; the state is saved.
     """
-    devices = jax.local_devices()
-    processes.require_same("config", _digest(str(config).encode()))
+    processes.require_same("config", same_data.digest(str(config).encode()))
     checks.check(config, len(processes.devices()), processes.count())
     with seeds.open_runs(workdir, config) as runs:
         with processes.together():
             dataset = pipeline.load(config.data.name, config.data.size, config.data.dir)
-        about = _about(dataset)
-        images = np.ascontiguousarray(_some(dataset))
-        processes.require_same("data set", f"{about} {_digest(images.tobytes())}")
-        info = build.DataInfo(dataset.size, dataset.channels, len(dataset.factors))
-        if not 2 <= config.batch_size <= len(dataset.factors):
+        processes.require_same("data set", same_data.fingerprint(dataset))
+        info = build.DataInfo(dataset.size, dataset.channels, dataset.num_images)
+        if not 2 <= config.batch_size <= dataset.num_images:
             raise UserError(
                 f"config.batch_size is {config.batch_size} and {config.data.name} has "
-                f"{len(dataset.factors):,} images: set it from 2 to their number"
+                f"{dataset.num_images:,} images: set it from 2 to their number"
             )
         objective = build.objective(config, info)
         optimizers = build.optimizers(config)
-        example = dataset.images(np.arange(config.batch_size) % len(dataset.pixels))
+        example = dataset.images(np.arange(config.batch_size))
         # jitted: initialisation op by op compiles a hundred small programs
         create = jax.jit(lambda rng: create_train_state(rng, objective, optimizers, example))
         states = [create(jax.random.key(run.config.seed)) for run in runs]
-        if len(runs) == 1:
-            states = [parallel.replicate(states[0], devices)]
         start = 0
         with processes.together():
             if processes.first():
-                states, start = _begin(config, runs, states, info._asdict() | {"data": about})
+                about = info._asdict() | {"data": same_data.about(dataset)}
+                states, start = _begin(config, runs, states, about)
         if processes.count() > 1:
-            (state,), start = processes.from_first((states, np.int32(start)))
-            states, start = [parallel.replicate(state, devices)], int(start)
+            states, start = processes.from_first((states, np.int32(start)))
+            start = int(start)
         if start:
             log.info("resumed from the checkpoint of step %d in %s", start, workdir)
         states = _train(config, runs, states, start, dataset, objective, optimizers)
@@ -96,56 +91,14 @@ def train_and_evaluate(config, workdir):
     return states
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _some(dataset):
-    """The stored pixels of a hundred images."""
-    return np.asarray(dataset.pixels[:: max(1, len(dataset.pixels) // 100)])
-
-
-def _about(dataset) -> dict:
-    """A data set in few words: what it is, its labels, and how bright a hundred images are."""
-    return {
-        "source": dataset.source,
-        "shape": list(dataset.pixels.shape),
-        "factor_names": list(dataset.factor_names),
-        "labels": _digest(np.ascontiguousarray(dataset.factors).tobytes()),
-        "mean_value": float(np.mean(_some(dataset), dtype=np.float64)),
-    }
-
-
-def _require_same_data(workdir, info):
-    """Refuses other data than the run began with, whose data.json it has; none yet: writes it."""
-    path = workdir / "data.json"
-    if not path.exists():
-        write_json(path, info)
-        return
-    old = read_json(path)
-    try:
-        was, now = (dict(i.get("data", {})) for i in (old, info))
-        # Rendered anew elsewhere, a pixel may be rounded otherwise.
-        close = abs(was.pop("mean_value", now["mean_value"]) - now.pop("mean_value")) < 0.05
-    except (AttributeError, TypeError, ValueError) as error:
-        raise damaged(path, error) from None
-    if not close or {**info, **old, "data": {**now, **was}} != info | {"data": now}:
-        raise UserError(
-            f"{workdir} began with other data ({was.get('source', 'of another form')}) than there "
-            f"are now ({now['source']}): put those back, or name another --workdir"
-        )
-
-
 def _begin(config, runs, states, info):
     """The states that training starts with, and their step; what the folders lack is written."""
     for run in runs:
-        _require_same_data(run.workdir, info)
+        same_data.require_same(run.workdir, info)
     states, start = seeds.restore(runs, states)
     if config.init_from and not start:
         params = loading.params_like(config.init_from, states[0].params)
         states = [state._replace(params=params) for state in states]
-        if len(runs) == 1:
-            states = [parallel.replicate(states[0], jax.local_devices())]
     return states, start
 
 
@@ -199,6 +152,30 @@ def _means(fetched, done, i):
     return watching.summarise(done, window)
 
 
+def _report(runs, writers, by_run, done, rate):
+    """Write each run's means where they are kept; returns their means over runs."""
+    with processes.together():
+        for i, means in by_run.items():
+            means["steps_per_second"] = rate
+            if i in writers:
+                writers[i].write(done, means)
+                tracking.log_metrics(runs[i].board, done, scalars(means))
+    return jax.tree.map(lambda *x: np.mean(x, axis=0), *by_run.values())
+
+
+def _warn_of_lost_critics(runs, by_run, done, before) -> set:
+    """(place of the run, critic) of all that have lost; those that had not before are told."""
+    lost = {
+        (i, name): sentence
+        for i, means in by_run.items()
+        for name, sentence in watching.lost_critics(means).items()
+    }
+    for i, name in sorted(set(lost) - before):
+        seed = f"seed {runs[i].config.seed}: " if len(runs) > 1 else ""
+        log.warning("step %d: %s%s", done, seed, lost[i, name])
+    return set(lost)
+
+
 def _save(runs, states, step):
     """Save what is finite; a critic's gradient is in no metric, so parameters are looked at."""
 
@@ -228,7 +205,7 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
             hidden = None  # a bar where there is a terminal
     bar = tqdm(total=config.num_steps, initial=start, unit="step", disable=hidden, **_BAR)
     window, window_start, counted = [], time.perf_counter(), start
-    told, lost_before = 0.0, set()
+    told, lost = 0.0, set()
     batches = pipeline.prefetch(lambda call: (*call, fetch(*call)), calls)
     with contextlib.ExitStack() as stack, bar, stop_requests() as requests:
         for closed in (batches, *writers.values()):
@@ -254,23 +231,12 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
                 by_run = _sound(runs, functools.partial(_means, fetched, done))
                 now = time.perf_counter()
                 rate = (done - counted) / (now - window_start)
-                with processes.together():
-                    for i, means in by_run.items():
-                        means["steps_per_second"] = rate
-                        if i in writers:
-                            writers[i].write(done, means)
-                            tracking.log_metrics(runs[i].board, done, scalars(means))
-                means = jax.tree.map(lambda *x: np.mean(x, axis=0), *by_run.values())
+                means = _report(runs, writers, by_run, done, rate)
                 bar.set_postfix_str(watching.terms(means), refresh=False)
                 if bar.disable and (last or now - told > _TELL_EVERY):
                     log.info("%s", watching.progress(done, config.num_steps, means))
                     told = now
-                lost = {(i, s) for i, m in by_run.items() for s in watching.lost_critics(m)}
-                for i, sentence in sorted(lost):
-                    if i not in lost_before:
-                        seed = f"seed {runs[i].config.seed}: " if len(runs) > 1 else ""
-                        log.warning("step %d: %s%s", done, seed, sentence)
-                lost_before = {i for i, _ in lost}
+                lost = _warn_of_lost_critics(runs, by_run, done, lost)
                 window, window_start, counted = [], now, done
             if save:
                 _save(runs, unstack(state), done)

@@ -37,18 +37,21 @@ def summarise(last_step: int, window: dict) -> dict:
     return {name: np.mean(x, axis=0) for name, x in window.items()}
 
 
-def lost_critics(metrics: dict) -> list[str]:
-    """Sentences about critics that do worse than guessing, after which their KL means nothing."""
+def lost_critics(metrics: dict) -> dict[str, str]:
+    """A sentence for each critic that does worse than guessing, by its name."""
     weight = {"factor": "objective.factor_vae"}  # the cascade's has the critic's name
-    return [
-        f"critic {name!r} has lost: its loss is {metrics[key]:.2f} nats, guessing has 0.69, and "
-        f"its KL estimate of {metrics[name + '_kl']:.1f} nats means nothing; lower "
-        f"{weight.get(name, name)}.weight or raise optim.{name}.learning_rate"
-        for key in metrics
-        if (name := key.removesuffix("_critic_loss")) != key
-        and f"{name}_kl" in metrics  # InfoGAN's discriminator estimates none
-        and metrics[key] > _LOST
-    ]
+    found = {}
+    for key, loss in metrics.items():
+        name = key.removesuffix("_critic_loss")
+        if name == key or f"{name}_kl" not in metrics:  # InfoGAN's discriminator estimates no KL
+            continue
+        if loss > _LOST:
+            found[name] = (
+                f"critic {name!r} has lost: its loss is {loss:.2f} nats, guessing has 0.69, and "
+                f"its KL estimate of {metrics[f'{name}_kl']:.1f} nats means nothing; lower "
+                f"{weight.get(name, name)}.weight or raise optim.{name}.learning_rate"
+            )
+    return found
 
 
 def terms(means):

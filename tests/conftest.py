@@ -162,7 +162,7 @@ def in_memory(images, factors, names, **facts):
 
 def all_images(dataset):
     """Its images, uint8 [n, size, size, channels], in their order."""
-    return dataset.images(np.arange(len(dataset.factors)))
+    return dataset.images(np.arange(dataset.num_images))
 
 
 def write_pictures(folder, dataset):

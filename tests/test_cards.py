@@ -39,7 +39,7 @@ def test_the_card_says_what_it_is(exported):
         "| images | 64, 8x8, grey |",
         "20 of 20 steps, batch 16, seed 0",
         "The data are rendered",
-        "Images are black and white (at 16x16 means of pixels",
+        "Images are black and white (at 8x8 means of pixels",
         "Apache-2.0",
     ):
         assert text in card

@@ -209,7 +209,7 @@ def test_full_disk(tmp_path, monkeypatch):
         load_tiny(tmp_path)
     monkeypatch.undo()
     assert not list(tmp_path.rglob("*.part"))
-    assert len(load_tiny(tmp_path).factors) == COUNT
+    assert load_tiny(tmp_path).num_images == COUNT
 
 
 def test_default_folder_is_tfds_own(tmp_path, prepared, monkeypatch):

@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 import cvae_jax
-from cvae_jax import encode, train
+from cvae_jax import encode, same_data
 from cvae_jax.datasets import __main__ as datasets_program
 from cvae_jax.datasets import catalogue, pipeline
 from cvae_jax.errors import UserError
@@ -74,7 +74,7 @@ def test_folder_is_read_again_when_a_picture_changes(tmp_path, caplog):
     load(folder, tmp_path / "data")
     (folder / "b.png").unlink()
     dataset = load(folder, tmp_path / "data")
-    assert len(dataset.factors) == 2
+    assert dataset.num_images == 2
     os.chmod(folder / "a.jpg", 0)
     load(folder, tmp_path / "data")  # unchanged: no picture is opened
     assert "Traceback" not in caplog.text
@@ -224,8 +224,8 @@ def test_a_run_goes_on_with_its_own_data_alone(tmp_path):
 
     def begin():
         dataset = load(folder, tmp_path / "data")
-        about = train._about(dataset)
-        train._require_same_data(tmp_path, {"size": 16, "channels": 1, "data": about})
+        about = same_data.about(dataset)
+        same_data.require_same(tmp_path, {"size": 16, "channels": 1, "data": about})
 
     begin()
     begin()  # as they were

@@ -56,7 +56,8 @@ MAY = {
     "gan_networks": ("networks",),
     "step": ("objectives.base", "objectives.rows"),
     "objectives": ("objectives", "distributions", "gan_networks", "networks", "structures"),
-    "metrics": ("metrics", "objectives.density_ratio"),
+    "metrics": ("metrics",),
+    "same_data": ("errors", "workdir"),
     "datasets": ("datasets", "errors", "command_line", "files", "torch_file"),
     "torch_file": ("errors",),
     "report": (

@@ -4,6 +4,7 @@ import logging
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import conftest
 import jax
@@ -112,14 +113,27 @@ def test_init_from_takes_the_weights_and_names_what_does_not_fit(tmp_path):
 
 def test_a_critic_that_has_lost_is_told():
     good = {"cascade_kl": 0.4, "cascade_critic_loss": 0.6, "cascade_critic_accuracy": 0.6}
-    assert watching.lost_critics(good) == []
+    assert watching.lost_critics(good) == {}
     lost = {"cascade_kl": -276.0, "cascade_critic_loss": 13.9, "cascade_critic_accuracy": 0.3}
-    (sentence,) = watching.lost_critics(lost)
     other = {name.replace("cascade", "factor"): value for name, value in lost.items()}
-    (factor,) = watching.lost_critics(other)
-    assert "lower objective.factor_vae.weight or raise optim.factor.learning_rate" in factor
-    assert "critic 'cascade' has lost" in sentence
-    assert "-276.0 nats" in sentence
+    found = watching.lost_critics(lost | other)
+    assert set(found) == {"cascade", "factor"}
+    assert "critic 'cascade' has lost" in found["cascade"]
+    assert "-276.0 nats" in found["cascade"]
+    remedy = "lower objective.factor_vae.weight or raise optim.factor.learning_rate"
+    assert remedy in found["factor"]
+
+
+def test_each_critic_that_loses_is_told_once(caplog):
+    run = SimpleNamespace(config=SimpleNamespace(seed=0))
+    lost = {"cascade_kl": -9.0, "cascade_critic_loss": 5.0}
+    other = {name.replace("cascade", "factor"): value for name, value in lost.items()}
+    told, before = [], set()
+    for metrics in (lost, lost, lost | other, other, lost | other):
+        caplog.clear()
+        before = train._warn_of_lost_critics([run], {0: metrics}, 10, before)
+        told.append([r.message.split("'")[1] for r in caplog.records])
+    assert told == [["cascade"], [], ["factor"], [], ["cascade"]]
 
 
 def small_state(value=1.0):

@@ -54,7 +54,7 @@ def main(argv) -> None:
         dataset = pipeline.load(args.name, size, args.data_dir, split)
         pairs = zip(dataset.factor_names, dataset.factor_sizes, strict=True)
         classes = ", ".join(f"{name} {size}" for name, size in pairs)
-        count = len(dataset.factors)
+        count = dataset.num_images
         print(f"{split}: {count:,} images, {dataset.source}; factors: {classes or 'none'}")
 
 

@@ -39,6 +39,11 @@ class Dataset(NamedTuple):
         return self.decode(np.asarray(self.pixels[indices]))
 
     @property
+    def num_images(self) -> int:
+        """N."""
+        return len(self.pixels)
+
+    @property
     def factor_sizes(self) -> tuple[int, ...]:
         """Number of classes of each factor that occur."""
         return tuple(len(np.unique(column)) for column in self.factors.T)
@@ -113,9 +118,9 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
     """
     root = data_root(data_dir)
     kind, _, rest = name.partition(":")
-    # Imported there: tfds takes half a second, and who only needs batch_indices should not wait.
     if kind in ("folder", "tfds") and rest and not 1 <= size <= LARGEST:
         raise UserError(f"data.size is {size}: it must be from 1 to {LARGEST}")
+    # Imported there: tfds takes half a second, and who only needs batch_indices should not wait.
     if kind == "folder" and rest:
         from cvae_jax.datasets import folder
 

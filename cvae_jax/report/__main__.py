@@ -104,7 +104,7 @@ def explorer(model, dataset) -> sliders.Explorer | str:
             f"than the {_MOST_WEIGHTS / 1e6:.1f} million that fit into a page."
         )
     # The rows, and the order of them, that the run's pictures have.
-    rows = np.random.default_rng(config.seed).permutation(len(dataset.factors))[: pictures.CODES]
+    rows = np.random.default_rng(config.seed).permutation(dataset.num_images)[: pictures.CODES]
     some = dataset._replace(factors=dataset.factors[rows], pixels=dataset.pixels[rows])
     mean, logvar = batches.encode_all(model.objective, model.params, some, jax.local_devices())
     prior = pictures.prior_of(config)

@@ -43,8 +43,8 @@ def bound(config, objective, params, dataset, rng):
     batch = config.batch_size
     step = config.num_steps  # what a schedule has come to
     terms = jax.jit(lambda images, rng: objective.model_loss(params, images, rng, step)[1][0])
-    num_batches = max(1, min(_BOUND_IMAGES, len(dataset.factors)) // batch)
-    index = np.random.default_rng(config.seed).permutation(len(dataset.factors))
+    num_batches = max(1, min(_BOUND_IMAGES, dataset.num_images) // batch)
+    index = np.random.default_rng(config.seed).permutation(dataset.num_images)
     values = []
     for i in range(num_batches):
         images = dataset.images(np.resize(index[i * batch : (i + 1) * batch], batch)) / 255.0
@@ -82,7 +82,7 @@ def held_out(subject):
     if config.objective.name == "infogan":
         raise UserError("InfoGAN has no likelihood")
     test = pipeline.load(config.data.name, config.data.size, config.data.dir, "test")
-    images = test.images(np.arange(min(_HELD_OUT_IMAGES, len(test.factors))))
+    images = test.images(np.arange(min(_HELD_OUT_IMAGES, test.num_images)))
     found = likelihoods.held_out(
         subject.objective,
         subject.params,
@@ -100,7 +100,7 @@ def held_out(subject):
 
 
 def _quality(subject, network, kind, suffix, text):
-    n = min(subject.options.num_samples, len(subject.dataset.factors))
+    n = min(subject.options.num_samples, subject.dataset.num_images)
     rows = subject.rows[:n]
     rng = jax.random.fold_in(jax.random.key(subject.seed), 4)
     found = sample_quality.sample_quality(
