@@ -227,9 +227,11 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
             "0 makes it as large as batch_size"
         )
     needed = bayesian_joint.rows_needed(bayesian_joint.plan(network, with_z=joint))
+    if halved and config.cascade.source == "posterior":
+        pool = batch // 2  # the other half is for FactorVAE's own critic
     if config.cascade.weight and pool < needed:
         raise UserError(
-            f"a sample of p_B needs {needed} rows and the batch has {pool}: raise "
+            f"a sample of p_B needs {needed} rows and gets {pool}: raise "
             "config.batch_size or config.cascade.prior_batch_size"
         )
 

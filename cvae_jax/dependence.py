@@ -67,19 +67,24 @@ def d_separated(structure: Structure, a, b, given=()) -> bool:
     return b not in reached
 
 
-def forbidden(structure: Structure) -> tuple:
+def forbidden(structure: Structure, *, joint: bool | None = None) -> tuple:
     """The independences that add up to the KL, one `Independence` a node, in topological order.
 
         KL(q || p_B) = sum_j I( v_j ; v_<j minus Pa_j | Pa_j )
 
     All z come before all z_hat. The z have no terms: they are drawn independently, so theirs are
-    zero whatever the model does. Nor have nodes whose parents are all that came before. Without z
-    parents (`Structure.marginal()`) the sum is over z_hat alone, as the critic does not see z.
+    zero whatever the model does. Nor have nodes whose parents are all that came before.
+
+    Args:
+      structure: the DAG.
+      joint: whether the critic sees z as well, else the sum is over z_hat alone; None: if a node
+        has a z parent, which it has not in `Structure.marginal()`.
 
     Raises:
       ValueError: there is a cycle.
     """
-    before = [] if structure.is_marginal else [("z", i) for i in range(structure.latents)]
+    joint = not structure.is_marginal if joint is None else joint
+    before = [("z", i) for i in range(structure.latents)] if joint else []
     terms = []
     for j in structure.order:
         parents = structure.parents[j]

@@ -46,8 +46,8 @@ class Options(NamedTuple):
     inception: str = ""  # the file of Inception's weights; "": see `sample_quality`
 
 
-def _structure_entries(structure, seed) -> dict:
-    """The structure's scores that are single numbers."""
+def _structure_entries(structure, images, seed) -> dict:
+    """The structure's scores that are single numbers; images: of the data, for them."""
     share = (
         "share of the codes' movement that comes from their ancestors when one z is redrawn; by "
         f"chance {structure['ancestor_share_by_chance']:.2f}"
@@ -57,14 +57,14 @@ def _structure_entries(structure, seed) -> dict:
     entries = {
         "ancestor_share": entry(structure["ancestor_share"], share, CODES, seed),
         "forbidden_dependence": entry(sum(structure["forbidden"]), forbidden, JOINT_ROWS, seed),
-        "forbidden_dependence_of_data": entry(
-            sum(structure["forbidden_of_data"]), of_data, JOINT_ROWS, seed
-        ),
     }
+    if structure["forbidden_of_data"] is not None:
+        value = sum(structure["forbidden_of_data"])
+        entries["forbidden_dependence_of_data"] = entry(value, of_data, images, seed)
     composition = [x for x in structure["composition"] if x is not None]
     if composition:
         text = "factor information that composed nodes share with their poorest parent"
-        entries["composition"] = entry(np.mean(composition), text, FEW, seed)
+        entries["composition"] = entry(np.mean(composition), text, images, seed)
     return entries
 
 
@@ -151,7 +151,7 @@ def evaluate_run(
             logvar[few],
             dataset.factors[few],
         )
-        found |= _structure_entries(structure, config.seed)
+        found |= _structure_entries(structure, len(few), config.seed)
         paths = pictures.draw_all(
             config, workdir, step, objective, params, dataset, mean, logvar, structure
         )

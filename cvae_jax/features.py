@@ -39,7 +39,9 @@ class Classifier(nn.Module):
 
     @nn.compact
     def __call__(self, images):
-        x = images
+        # the three convolutions halve the sides: 28 becomes 32
+        rest = [(0, -side % 8) for side in images.shape[1:3]]
+        x = jnp.pad(images, [(0, 0), *rest, (0, 0)])
         for features in (32, 64, 64):
             x = nn.relu(StridedConv(features)(x))
         x = nn.relu(nn.Dense(FEATURES)(x.reshape(len(x), -1)))

@@ -78,7 +78,7 @@ def sample_quality(network, real, fake, num_images: int, devices, *, kind: str, 
     Returns:
       "fid", "kid" (a `metrics.Estimate`), "is" and "is_of_data" (of real images: what the network
       makes of perfect samples). With several factors an inception score is the geometric mean of
-      theirs.
+      theirs; those with one class tell nothing and are left out.
     """
     splits = 10
     out = {}
@@ -94,7 +94,8 @@ def sample_quality(network, real, fake, num_images: int, devices, *, kind: str, 
     fid = metrics.frechet_distance(*(v for m in moments for v in (m.mean, m.covariance)))
 
     def score(name):
-        parts = [metrics.inception_score(p, splits) for p in out[name][1]]
+        several = [p for p in out[name][1] if p.shape[1] > 1]  # of one class it is 1
+        parts = [metrics.inception_score(p, splits) for p in several or out[name][1]]
         mean = float(np.exp(np.mean([np.log(part.mean) for part in parts])))
         spread = np.sqrt(np.sum([(part.std / part.mean) ** 2 for part in parts])) / len(parts)
         return metrics.Estimate(mean, float(mean * spread))

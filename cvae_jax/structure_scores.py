@@ -12,12 +12,17 @@ JOINT_ROWS = 10_000  # rows of (z, z_hat) for the forbidden dependence
 _BATCH = 1_000
 
 
-def _re_encode(objective, params):
+def _re_encode(objective, params, rng):
     """A function from z [n, d] to the posterior mean and logvar of decode(z), in batches."""
-    function = jax.jit(lambda z: objective.encode(params, objective.decode(params, z)))
+
+    @jax.jit
+    def function(z, i):
+        # InfoGAN's other inputs, the same ones whenever the same rows come
+        rest_rng = jax.random.fold_in(rng, i)
+        return objective.encode(params, objective.decode(params, z, rest_rng))
 
     def run(z):
-        parts = [jax.device_get(function(z[i : i + _BATCH])) for i in range(0, len(z), _BATCH)]
+        parts = [jax.device_get(function(z[i : i + _BATCH], i)) for i in range(0, len(z), _BATCH)]
         return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
     return run
@@ -46,11 +51,11 @@ def structure_scores(
     Returns:
       effects [d, d], ancestors [d, d], ancestor_share and its chance level, forbidden [d] in nats
       a node with z of the prior, forbidden_of_data [d] with z of the data's posteriors (which the
-      regulariser sees with the source "posterior"), composition [d] (None without z_hat parents,
-      labels that vary or 20 images); see `metrics`.
+      regulariser sees with the source "posterior"; None: too few data), composition [d] (None
+      without z_hat parents, labels that vary or 20 images); see `metrics`.
     """
     d = structure.latents
-    re_encode = _re_encode(objective, params)
+    re_encode = _re_encode(objective, params, jax.random.fold_in(rng, 5))
     z_rng, new_rng, joint_rng, noise_rng = jax.random.split(rng, 4)
     # Host arrays: setting a column of a device array compiles a program a column.
     z, new = (np.asarray(objective.prior(key, CODES)) for key in (z_rng, new_rng))
@@ -61,16 +66,18 @@ def structure_scores(
     ancestors = np.array(structure.ancestor_matrix())
     share = metrics.ancestor_share(effects, ancestors)
 
-    seen = structure if critic_input == "joint" else structure.marginal()
+    joint = critic_input == "joint"
+    seen = structure if joint else structure.marginal()
 
     def forbidden(z, key):
         z_hat = _draw(key, *re_encode(z))
-        return metrics.forbidden_dependence(z, z_hat, seen.parents).tolist()
+        return metrics.forbidden_dependence(z, z_hat, seen.parents, joint=joint).tolist()
 
     of_prior = forbidden(np.asarray(objective.prior(joint_rng, JOINT_ROWS)), noise_rng)
     data_rng, noise_rng = jax.random.split(jax.random.fold_in(rng, 4))
-    rows = np.resize(np.arange(len(mean)), JOINT_ROWS)  # of few images each gives several z
-    of_data = forbidden(_draw(data_rng, mean[rows], logvar[rows]), noise_rng)
+    of_data = None
+    if len(mean) > 2 * d + 1:
+        of_data = forbidden(_draw(data_rng, mean[:JOINT_ROWS], logvar[:JOINT_ROWS]), noise_rng)
     composition, parents = np.full(d, np.nan), structure.marginal().parents
     information, varying = information_of_varying(mean, factors)
     if varying.size and any(parents):

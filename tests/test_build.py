@@ -17,7 +17,17 @@ def test_a_good_config_passes():
         ({"batch_size": 3}, 4, "batch_size 3 is not divisible by 4 devices; .* are 4$"),
         ({"cascade.prior_batch_size": 18}, 4, "prior_batch_size 18 is not divisible"),
         ({"cascade.prior_batch_size": 8}, 1, "prior_batch_size 8 is under batch_size 16"),
-        ({"batch_size": 2}, 1, "needs 4 rows and the batch has 2"),
+        ({"batch_size": 2}, 1, "needs 4 rows and gets 2"),
+        (
+            {
+                "batch_size": 6,
+                "objective.name": "factor_vae",
+                "objective.factor_vae.second_batch": True,
+                "cascade.source": "posterior",
+            },
+            1,
+            "needs 4 rows and gets 3",
+        ),
         ({"cascade.structure": "towr"}, 1, "cascade.structure: unknown structure 'towr'"),
         ({"cascade.structure": "1>2 2>1"}, 1, "cycle: 1>2>1"),
         ({"cascade.critic_input": "zhat"}, 1, "critic_input 'zhat'; did you mean 'z_hat'"),

@@ -14,7 +14,7 @@ import scipy.stats
 from cvae_jax import batches, build, evaluate, features, files, rank
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
-from cvae_jax.held_out import held_out
+from cvae_jax.held_out import HeldOut, held_out
 from cvae_jax.objectives.base import Objective
 from cvae_jax.scores import images as images_scores
 from cvae_jax.scores import registry, subject
@@ -214,6 +214,33 @@ def test_scores_of_another_step_do_not_join(trained, monkeypatch):
     elbo, likelihood = (found["scores"][f"test_{name}"] for name in ("elbo", "log_likelihood"))
     assert elbo["samples"] == 40
     assert -64 < elbo["value"] <= likelihood["value"] < -25  # about 64 log 2 nats at the start
+
+
+def test_held_out_images_are_drawn_from_all_of_the_split(monkeypatch):
+    test_split = conftest.noise_dataset(3_000, 8)
+    monkeypatch.setattr(pipeline, "load", lambda *args: test_split)
+    seen = []
+
+    def likelihoods(objective, params, images, rng, **rest):
+        del objective, params, rng, rest
+        seen.append(images)
+        return HeldOut(*np.zeros((2, len(images))))
+
+    monkeypatch.setattr(images_scores.likelihoods, "held_out", likelihoods)
+    config = conftest.small_config()
+    of = SimpleNamespace(config=config, objective=None, params=None, seed=0)
+    assert images_scores.held_out(of)["test_elbo"]["samples"] == 1_000
+    (images,) = seen
+    places = {image.tobytes(): i for i, image in enumerate(test_split.images(np.arange(3_000)))}
+    rows = np.array([places[image.tobytes()] for image in images])
+    assert len(np.unique(rows)) == 1_000
+    assert 200 < np.sum(rows >= 2_000) < 470  # a third of the split
+
+
+def test_scores_of_few_images_have_no_spread_over_draws_that_are_the_same(trained):
+    scores = read_json(trained / "seed0" / "results.json")["scores"]
+    assert "std" not in scores["mig"]
+    assert "draws" not in scores["mig"]["definition"]
 
 
 @pytest.mark.parametrize(

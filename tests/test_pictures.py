@@ -61,7 +61,7 @@ IDENTITY = Objective(
     critic_loss=None,
     prior=lambda rng, n: jax.random.normal(rng, (n, 3)),
     encode=lambda params, z: (z, 0 * z - 4),
-    decode=lambda params, z: z,
+    decode=lambda params, z, rng: z,
 )
 
 
@@ -77,6 +77,32 @@ def test_structure_scores_leave_out_labels_that_tell_nothing(factors, known):
         IDENTITY, {}, structure, "z_hat", jax.random.key(0), codes, logvar, factors
     )
     assert scores["composition"] == [None, None, 0.0 if known else None]
+
+
+def test_few_images_forbid_nothing_that_is_not_there():
+    codes = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    arguments = codes, np.full_like(codes, -4), np.zeros((200, 0), int)
+    key, network = jax.random.key(0), structures.parse("", 3)
+    scores = structure_scores(IDENTITY, {}, network, "z_hat", key, *arguments)
+    np.testing.assert_allclose(scores["forbidden_of_data"], 0, atol=0.02)
+    few = (x[:7] for x in arguments)  # to be fitted by as many numbers
+    scores = structure_scores(IDENTITY, {}, network, "z_hat", key, *few)
+    assert scores["forbidden_of_data"] is None
+
+
+def test_what_a_decoder_draws_is_the_same_before_and_after():
+    """As InfoGAN's category and noise: large beside the codes, and no effect of any z."""
+
+    def decode(params, z, rng):
+        del params
+        return z + 100 * jax.random.normal(rng, z.shape)
+
+    drawing = IDENTITY._replace(decode=decode)
+    arguments = jax.random.key(0), np.zeros((30, 3)), np.zeros((30, 3)), np.zeros((30, 0), int)
+    scores = structure_scores(drawing, {}, structures.parse("", 3), "z_hat", *arguments)
+    effects = np.array(scores["effects"])
+    assert (effects[~np.eye(3, dtype=bool)] == 0).all()
+    assert 0 < effects.max() < 0.01  # 1 of 1 + 100^2, had it not been drawn
 
 
 def test_what_the_data_forbid_and_the_prior_does_not():

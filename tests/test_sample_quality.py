@@ -197,6 +197,35 @@ def test_the_classifier_learns_is_kept_and_made_anew_where_damaged(striped, trai
         features.classifier(nothing, folder)
 
 
+def test_images_of_28_pixels_are_classified_with_a_black_rim():
+    module = features.Classifier((2, 3))
+    images = jnp.asarray(np.random.default_rng(0).random((4, 28, 28, 1)), jnp.float32)
+    params = jax.jit(module.init)(jax.random.key(0), images)
+    padded = jnp.pad(images, [(0, 0), (0, 4), (0, 4), (0, 0)])
+    found, expected = module.apply(params, images)[0], module.apply(params, padded)[0]
+    np.testing.assert_array_equal(found, expected)
+    gradient = jax.grad(lambda params: module.apply(params, images)[0].sum())(params)
+    assert all(np.abs(x).max() > 0 for x in jax.tree.leaves(gradient["params"]["StridedConv_0"]))
+
+
+def test_a_factor_of_one_value_is_left_out_of_the_inception_score():
+    rng = np.random.default_rng(0)
+    sure = np.eye(4, dtype=np.float32)[rng.integers(0, 4, 1_100)]
+    images = rng.random((1_100, 1)).astype(np.float32)  # their own number, to be looked up
+
+    def quality(probabilities):
+        network = lambda x: (x, [p[: len(x)] for p in probabilities])
+        draw = lambda index: images[index]
+        devices = jax.devices()[:1]
+        return sample_quality.sample_quality(
+            network, draw, draw, 1_000, devices, kind="classifier", seed=0
+        )["is"]
+
+    constant = np.ones((1_100, 1), np.float32)
+    assert quality([sure, constant]).mean == quality([sure]).mean == pytest.approx(4, rel=0.02)
+    assert quality([constant]).mean == 1
+
+
 def test_better_samples_have_better_scores(striped, trained):
     network = sample_quality.classifier_network(trained[0])
     rng = np.random.default_rng(0)

@@ -132,6 +132,34 @@ def test_irs_by_hand():
     assert metrics.irs(np.ones((4, 2)), factor[:, None], seed=0) == 0
 
 
+def test_irs_takes_20_bins_of_a_factor():
+    rng = np.random.default_rng(1)
+    factors = np.stack([rng.integers(0, 47, 3_000), rng.integers(0, 3, 3_000)], axis=1)
+    codes = factors @ rng.normal(size=(2, 4)) + rng.normal(size=(3_000, 4))
+    robust = np.zeros((4, 2))
+    for i, factor in enumerate(factors.T):
+        cut = np.digitize(factor, np.histogram(factor, 20)[1][:-1])
+        for j, code in enumerate(codes.T):
+            worst = [
+                np.quantile(np.abs(code[cut == v] - code[cut == v].mean()), 0.99) for v in set(cut)
+            ]
+            robust[j, i] = 1 - np.mean(worst) / np.abs(code - code.mean()).max()
+    largest = np.abs(codes - codes.mean(axis=0)).max(axis=0)
+    expected = np.average(robust.max(axis=1), weights=largest)
+    assert metrics.irs(codes, factors, seed=0) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [1_000, 1_234, 3_000])
+def test_constant_codes_tell_of_no_factor(n):
+    factors = np.random.default_rng(0).integers(0, 3, (n, 2))
+    assert metrics.modularity_explicitness(np.ones((n, 2)), factors, seed=0).modularity == 0
+
+
+def test_a_vote_needs_two_rows(perfect, factors):
+    with pytest.raises(ValueError, match="batch_size is 1: a variance needs two rows"):
+        metrics.factor_score(perfect, factors, seed=0, batch_size=1)
+
+
 def test_explicitness_needs_a_value_both_there_and_not():
     codes = np.random.default_rng(0).normal(size=(300, 3))
     factors = np.stack([np.arange(300) == 0, np.arange(300) % 2], axis=1).astype(int)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import linear_gaussian
-from cvae_jax import metrics, plots, structures
+from cvae_jax import dependence, metrics, plots, structures
 
 TOWER = structures.preset("tower", 5)
 # true at [i, j]: the tower has a path from z_i to z_hat_j
@@ -122,6 +122,21 @@ def test_forbidden_dependence_is_charged_to_the_later_node():
     np.testing.assert_allclose(turned, [information, 0, 0], atol=0.02)  # the order is 2, 3, 1
     edge = metrics.forbidden_dependence(None, z_hat, [(), (("z_hat", 0),), ()])
     np.testing.assert_allclose(edge, 0, atol=1e-3)
+
+
+def test_a_critic_that_sees_z_forbids_what_z_hat_takes_from_it():
+    """Every z_hat_j = z_j + noise of variance 1/4, and no edge from z: 1/2 log 5 nats each."""
+    rng = np.random.default_rng(8)
+    z = rng.normal(size=(20_000, 3))
+    z_hat = z + 0.5 * rng.normal(size=z.shape)
+    none = [(), (), ()]
+    seen = metrics.forbidden_dependence(z, z_hat, none, joint=True)
+    np.testing.assert_allclose(seen, 0.5 * np.log(5), atol=0.02)
+    np.testing.assert_allclose(metrics.forbidden_dependence(z, z_hat, none), 0, atol=1e-3)
+    structure = structures.parse("-z1>1 -z2>2 -z3>3", 3)
+    terms = dependence.forbidden(structure, joint=True)
+    assert [len(term.others) for term in terms] == [3, 4, 5]
+    assert dependence.forbidden(structure) == dependence.forbidden(structure, joint=False)
 
 
 def test_increasing_transforms_leave_forbidden_dependence_unchanged():

@@ -34,6 +34,8 @@ def test_active_dimensions_by_hand():
     mean = np.array([[0, 0.05, 1], [0, -0.05, -1], [0, 0.05, 1], [0, -0.05, -1.0]])
     assert metrics.active_dimensions(mean) == 1  # variances 0, .0025, 1
     assert metrics.active_dimensions(mean, threshold=0.001) == 2
+    with pytest.raises(ValueError, match="NaN"):
+        metrics.active_dimensions(mean * np.nan)
 
 
 def test_udr_tells_models_that_agree_from_one_that_does_not():
@@ -63,3 +65,5 @@ def test_udr_tells_models_that_agree_from_one_that_does_not():
     np.testing.assert_allclose(two, sum(parts) / 4)
     with pytest.raises(ValueError, match="two or more"):
         metrics.udr(codes[:1], kl[:1])
+    with pytest.raises(ValueError, match="finite"):
+        metrics.udr(codes, np.full(np.shape(kl), np.nan))

@@ -17,7 +17,8 @@ def beta_vae_score(codes, factors, *, seed, batch_size=64, train_votes=10_000, e
     with label i. A logistic regression is fitted to the training points and scored on the others.
     By Higgins et al. 2017, with the settings of Locatello et al. 2019 (disentanglement_lib,
     `beta_vae_sklearn`, its `eval_accuracy`). The library renders new images; here rows are drawn
-    from the arrays, and a value is as likely as it is frequent.
+    from the arrays, and a value is as likely as it is frequent. The regression is of all classes
+    jointly, as scikit-learn does since 0.22; before, one class against the rest.
 
     Args:
       codes: posterior means, floats [n, d].
@@ -33,9 +34,8 @@ def beta_vae_score(codes, factors, *, seed, batch_size=64, train_votes=10_000, e
     Raises:
       ValueError: as `factor_score`; also if there is but one factor, hence nothing to tell.
     """
-    from sklearn.linear_model import (
-        LogisticRegression,  # it takes a second: not before it is needed
-    )
+    # It takes a second: not before it is needed.
+    from sklearn.linear_model import LogisticRegression
 
     codes, factors = checked(codes, factors)
     if factors.shape[1] < 2:

@@ -37,9 +37,12 @@ def factor_score(codes, factors, *, seed, batch_size=64, train_votes=10_000, eva
 
     Raises:
       ValueError: if codes are not finite, factors not integers or constant, if the two have
-        different numbers of rows, or if no two rows share a value of some factor.
+        different numbers of rows, if no two rows share a value of some factor, or if batch_size is
+        1.
     """
     codes, factors = checked(codes, factors)
+    if batch_size < 2:
+        raise ValueError(f"batch_size is {batch_size}: a variance needs two rows")
     rng = np.random.default_rng(seed)
     rows = rng.choice(len(codes), min(len(codes), VARIANCE_ROWS), replace=False)
     variances = np.var(codes[rows], axis=0, ddof=1)  # [d]

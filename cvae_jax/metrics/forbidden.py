@@ -7,15 +7,15 @@ import numpy as np
 _MIN_RESIDUAL = 1e-12
 
 
-def forbidden_dependence(z, z_hat, parents):
+def forbidden_dependence(z, z_hat, parents, *, joint=None):
     """What KL(q || p_B) penalises, node by node, in nats.
 
         KL(q || p_B) = sum_j I_j,    I_j = I( z_hat_j ; v_<j minus Pa_j | Pa_j )
                                          = 1/2 log( Var(u_j | Pa_j) / Var(u_j | v_<j) )
 
     v_<j is all that stands before z_hat_j in topological order (the smallest index first among
-    equals): every z_i and the earlier z_hat_i; z_hat_i alone if no node has a z parent, as then
-    the critic sees z_hat alone. z nodes are independent draws and have no term of their own. The
+    equals): every z_i and the earlier z_hat_i, or z_hat_i alone where the critic does not see z.
+    z nodes are independent draws and have no term of their own. The
     sum does not depend on the order; the terms do, as a dependence between two nodes is charged
     to the later one.
 
@@ -38,9 +38,10 @@ def forbidden_dependence(z, z_hat, parents):
     `cascade_kl`, has neither limit but is itself too low by some tenth.
 
     Args:
-      z: draws of the prior, floats [n, d]; not read, and may be None, if no node has a z parent.
+      z: draws of the prior, floats [n, d]; not read, and may be None, unless joint.
       z_hat: samples (not means, which are functions of z) of their re-encoding, floats [n, d].
       parents: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0.
+      joint: whether the critic sees z as well; None: if a node has a z parent.
 
     Returns:
       Dependence in nats, [d], for each z_hat_j. A constant variable depends on nothing.
@@ -53,7 +54,8 @@ def forbidden_dependence(z, z_hat, parents):
     from scipy.stats import rankdata
 
     parents = [tuple(among) for among in parents]
-    joint = any(kind == "z" for among in parents for kind, _ in among)
+    if joint is None:
+        joint = any(kind == "z" for among in parents for kind, _ in among)
     arrays = [np.asarray(a, np.float64) for a in ((z_hat, z) if joint else (z_hat,))]
     n, d = _checked(arrays, parents)
     v = np.concatenate(arrays, axis=1)  # z_hat first

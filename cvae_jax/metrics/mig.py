@@ -4,6 +4,8 @@ import numpy as np
 
 from cvae_jax.metrics.samples import checked
 
+_ROUNDING = 1e-12  # nats; what a constant label seems to tell
+
 
 def mig(codes, factors, *, bins=20):
     """Mutual information gap of codes against ground-truth factors.
@@ -96,7 +98,8 @@ def information(a, b):
     joint = np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1]).reshape(shape) / len(a)
     independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
     seen = joint > 0
-    return np.sum(joint[seen] * np.log(joint[seen] / independent[seen]))
+    nats = np.sum(joint[seen] * np.log(joint[seen] / independent[seen]))
+    return nats if nats > _ROUNDING else 0.0
 
 
 def entropy(factor):

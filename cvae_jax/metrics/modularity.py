@@ -25,7 +25,8 @@ def modularity_explicitness(codes, factors, *, seed, train=10_000, test=5_000, b
     logistic regression from all codes, on rows not fitted on. By Ridgeway & Mozer 2018, with the
     settings of Locatello et al. 2019 (disentanglement_lib, `modularity_explicitness`: modularity
     from the training rows binned as for `mig`, explicitness_test); here no row is in both sets,
-    and the regression is run until it has converged.
+    and the regression is run until it has converged, of all classes jointly, as scikit-learn does
+    since 0.22; before, one class against the rest.
 
     Args:
       codes: posterior means, floats [n, d].
@@ -56,9 +57,8 @@ def modularity_explicitness(codes, factors, *, seed, train=10_000, test=5_000, b
 
 def _area(x, y, x_test, y_test):
     """Mean over values of the area under the curve of value against rest."""
-    from sklearn.linear_model import (
-        LogisticRegression,  # it takes a second: not before it is needed
-    )
+    # They take a second: not before they are needed.
+    from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 
     scale = x.std(axis=0)

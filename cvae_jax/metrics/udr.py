@@ -27,15 +27,19 @@ def udr(codes, kl_per_dim):
       ValueError: fewer than two models, shapes that disagree, or a number that is not finite.
     """
     codes = [np.asarray(c, np.float64) for c in codes]
-    used = [np.asarray(kl) > INFORMATIVE for kl in kl_per_dim]
+    kl_per_dim = [np.asarray(kl) for kl in kl_per_dim]
     if len(codes) < 2:
         raise ValueError("udr compares models: it needs two or more")
-    for c, u in zip(codes, used, strict=True):
-        if c.ndim != 2 or c.shape != (len(codes[0]), len(u)) or not np.isfinite(c).all():
+    for c, kl in zip(codes, kl_per_dim, strict=True):
+        sound = np.isfinite(c).all() and np.isfinite(kl).all()
+        if c.ndim != 2 or c.shape != (len(codes[0]), len(kl)) or not sound:
             raise ValueError(
-                f"codes [n, d] of the same images, finite; here {c.shape}, KL {u.shape}"
+                f"want codes [n, d] of the same images and KL [d], finite: {c.shape}, {kl.shape}"
             )
-    kept = [c[:, u & (c != c[0]).any(axis=0)] for c, u in zip(codes, used, strict=True)]
+    kept = [
+        c[:, (kl > INFORMATIVE) & (c != c[0]).any(axis=0)]
+        for c, kl in zip(codes, kl_per_dim, strict=True)
+    ]
     pairs = np.full((len(codes), len(codes)), np.nan)
     for i in range(len(kept)):
         for j in range(i):

@@ -72,5 +72,11 @@ def active_dimensions(mean, *, threshold=0.01):
     Args:
       mean: posterior means [n, d].
       threshold: of the variance.
+
+    Raises:
+      ValueError: a mean is not finite.
     """
-    return int(np.sum(np.var(np.asarray(mean, np.float64), axis=0) > threshold))
+    variances = np.var(np.asarray(mean, np.float64), axis=0)
+    if not np.isfinite(variances).all():
+        raise ValueError("posterior means are NaN or infinite")
+    return int(np.sum(variances > threshold))

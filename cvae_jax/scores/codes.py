@@ -9,6 +9,13 @@ _SPLIT = 15_000  # rows of the metrics that are fitted on 10,000 and scored on 5
 _SAMPLES = 2_000  # of the posteriors, where densities of all rows are taken
 
 
+def _of_few(subject, function, definition):
+    """`repeated` over draws of FEW rows; all draws of no more rows than that would be the same."""
+    if len(subject.mean) > FEW:
+        return repeated(subject, function, definition, FEW)
+    return entry(function(subject.seed), definition, len(subject.mean), subject.seed)
+
+
 def mig(subject):
     """The gap of binned means."""
     factors = subject.dataset.factors
@@ -18,7 +25,7 @@ def mig(subject):
         return metrics.mig(subject.mean[few], factors[few])
 
     definition = f"MIG, disentanglement_lib: means, 20 bins, {factors.shape[1]} factors"
-    return {"mig": repeated(subject, once, definition, FEW)}
+    return {"mig": _of_few(subject, once, definition)}
 
 
 def mig_chen(subject):
@@ -82,8 +89,8 @@ def modularity_explicitness(subject):
 
 def irs(subject):
     """Robustness of codes to other factors."""
-    definition = "interventional robustness, disentanglement_lib: .99 quantile"
-    return {"irs": repeated(subject, _of_seed(metrics.irs, subject), definition, FEW)}
+    definition = "interventional robustness, disentanglement_lib: .99 quantile, factors in 20 bins"
+    return {"irs": _of_few(subject, _of_seed(metrics.irs, subject), definition)}
 
 
 def dci(subject):
