@@ -62,7 +62,7 @@ def encode_all(objective, params, dataset, devices):
 
 
 def draw_images(objective, params, rng, num_images: int, devices):
-    """A function of index [b]: samples b of num_images from the prior, uint8 [b, H, W, C].
+    """A function from indices [b] to those of num_images samples, uint8 [b, H, W, C].
 
     Every image has a key of its own, so batches and devices change nothing.
     """

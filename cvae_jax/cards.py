@@ -46,12 +46,8 @@ def command(config, name: str) -> str:
     return shlex.join(["python", "-m", "cvae_jax.main", *words])
 
 
-def scores(results: dict | None, step: int) -> list[str]:
-    """Lines of a table; results: the content of a results.json, None: there is none.
-
-    Raises:
-      KeyError, TypeError, ValueError: it is not as an evaluation writes it.
-    """
+def _scores(results: dict | None, step: int) -> list[str]:
+    """Lines of a table; results: the content of a results.json, None: there is none."""
     if results is None or results["step"] != step:
         return ["None: the run has not been evaluated at this step."]
     lines = ["| score | value | what it is | images |", "|---|---|---|---|"]
@@ -67,7 +63,7 @@ def scores(results: dict | None, step: int) -> list[str]:
 
 def _limits(config, entry) -> list[str]:
     size, latents = config.data.size, config.objective.latents
-    # A Gaussian's KL to U(-1, 1) is infinite; see pictures.nats_of_codes.
+    # A Gaussian's KL to U(-1, 1) is infinite; see codes_in_use.nats_of_codes.
     measure = "an information" if config.objective.name == "infogan" else "a KL"
     lines = [
         f"It knows one data set at {size}x{size} pixels, and images like those alone. What it "
@@ -109,7 +105,7 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
       config: the run's.
       info: the content of data.json.
       step: of the weights.
-      results: see `scores`.
+      results: the content of results.json; None: there is none.
     """
     entry = _entry(config.data.name)
     method = config.objective.name
@@ -183,7 +179,7 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
             "",
             "## Scores",
             "",
-            *scores(results, step),
+            *_scores(results, step),
             "",
             "## Train it again",
             "",

@@ -1,14 +1,12 @@
 """A config that can't be run is refused before anything is built."""
 
-import difflib
-
 import ml_collections
 import numpy as np
 
 from cvae_jax import defaults, distributions
 from cvae_jax.build import COMPUTE_DTYPES, METHODS, structure
 from cvae_jax.datasets import pipeline
-from cvae_jax.errors import UserError
+from cvae_jax.errors import UserError, did_you_mean
 from cvae_jax.gan_networks import NETWORKS
 from cvae_jax.objectives import bayesian_joint
 from cvae_jax.objectives.cascade import CRITIC_INPUTS, SOURCES
@@ -115,8 +113,7 @@ def _check_types(config) -> None:
 def one_of(what: str, name: str, names) -> None:
     """Refuse a name that is not among names, with the nearest of them."""
     if name not in names:
-        near = difflib.get_close_matches(str(name), names, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(name, names)
         raise UserError(f"unknown {what} {name!r}; {hint}there are: {', '.join(names)}")
 
 
@@ -138,6 +135,15 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
       UserError: one line that names the field, its value and what it must be.
     """
     _check_types(config)
+    _check_ranges(config)
+    _check_names(config)
+    _check_seeds(config, num_devices, num_processes)
+    # Seeds are what the devices share: each batch stays whole.
+    _check_batch(config, num_devices if config.num_seeds == 1 else 1)
+    _check_cascade(config)
+
+
+def _check_ranges(config):
     for name in _POSITIVE:
         if not _field(config, name) > 0:
             raise UserError(f"config.{name} is {_field(config, name)}; it must be above 0")
@@ -157,59 +163,40 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
                 f"config.{name} {_field(config, name)} is not divisible by steps_per_call "
                 f"{config.steps_per_call}: nothing can be looked at within a call"
             )
-    one_of("config.compute_dtype", config.compute_dtype, COMPUTE_DTYPES)
-    one_of("config.objective.name", config.objective.name, METHODS)
-    one_of(
-        "config.objective.likelihood", config.objective.likelihood, (*distributions.LIKELIHOODS,)
-    )
-    estimator, loss = config.objective.beta_tcvae.estimator, config.objective.infogan.loss
-    one_of("config.objective.beta_tcvae.estimator", estimator, ESTIMATORS)
-    one_of("config.objective.infogan.loss", loss, LOSSES)
-    one_of("config.objective.infogan.networks", config.objective.infogan.networks, NETWORKS)
+
+
+def _check_names(config):
+    for name, names in {
+        "compute_dtype": COMPUTE_DTYPES,
+        "objective.name": METHODS,
+        "objective.likelihood": distributions.LIKELIHOODS,
+        "objective.beta_tcvae.estimator": ESTIMATORS,
+        "objective.infogan.loss": LOSSES,
+        "objective.infogan.networks": NETWORKS,
+        "cascade.critic_input": CRITIC_INPUTS,
+        "cascade.source": SOURCES,
+    }.items():
+        one_of(f"config.{name}", _field(config, name), names)
     metrics(named(config.eval.metrics))
-    one_of("config.cascade.critic_input", config.cascade.critic_input, CRITIC_INPUTS)
-    one_of("config.cascade.source", config.cascade.source, SOURCES)
-    if config.cascade.source == "posterior" and config.objective.name == "infogan":
-        raise UserError(
-            "config.cascade.source is posterior, and infogan encodes no data: set it to prior"
-        )
-    if config.cascade.source == "posterior" and config.cascade.prior_batch_size:
-        raise UserError(
-            f"config.cascade.prior_batch_size is {config.cascade.prior_batch_size}; it adds codes "
-            "of the prior: set it to 0, or config.cascade.source to prior"
-        )
-    network, joint = structure(config), config.cascade.critic_input == "joint"
-    if not joint:
-        network = network.marginal()
-    if config.cascade.edge_reward and not (
-        config.cascade.weight and any(network.marginal().parents)
-    ):
-        raise UserError(
-            f"config.cascade.edge_reward is {config.cascade.edge_reward}; it rewards edges between "
-            "z_hat nodes: give config.cascade.structure some and config.cascade.weight above 0, "
-            "or set it to 0"
-        )
-    if config.num_seeds > 1 and num_processes > 1:
+
+
+def _check_seeds(config, num_devices, num_processes):
+    if config.num_seeds == 1:
+        return
+    if num_processes > 1:
         raise UserError(
             f"config.num_seeds is {config.num_seeds} and {num_processes} processes share the run: "
             "seeds need nothing of each other, start one run for each (launch/slurm.sbatch)"
         )
-    if config.num_seeds > 1:  # they are what the devices share, each batch stays whole
-        if config.num_seeds % num_devices:
-            raise UserError(
-                f"config.num_seeds {config.num_seeds} is not divisible by {num_devices} devices; "
-                f"the nearest ones are {_nearest_multiples(config.num_seeds, num_devices)}"
-            )
-        num_devices = 1
-    batch, pool = config.batch_size, config.cascade.prior_batch_size or config.batch_size
-    for name, size in (("batch_size", batch), ("cascade.prior_batch_size", pool)):
-        if size % num_devices:
-            raise UserError(
-                f"config.{name} {size} is not divisible by {num_devices} devices; "
-                f"the nearest ones are {_nearest_multiples(size, num_devices)}"
-            )
-    halved = config.objective.name == "factor_vae" and config.objective.factor_vae.second_batch
-    if halved and batch // num_devices % 2:
+    _require_multiple("num_seeds", config.num_seeds, num_devices)
+
+
+def _check_batch(config, num_devices):
+    """Whether each device gets rows, and as many as the objective needs."""
+    batch = config.batch_size
+    _require_multiple("batch_size", batch, num_devices)
+    _require_multiple("cascade.prior_batch_size", config.cascade.prior_batch_size, num_devices)
+    if _halved(config) and batch // num_devices % 2:
         raise UserError(
             f"config.batch_size {batch} is odd on each of {num_devices} devices; "
             "objective.factor_vae.second_batch halves it: make it even"
@@ -221,18 +208,55 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
             f"{packed} images (objective.infogan.packed); the nearest ones are "
             f"{_nearest_multiples(batch, packed * num_devices)}"
         )
-    if pool < batch:
+
+
+def _check_cascade(config):
+    """Whether the regulariser can have its source, its structure and enough rows."""
+    cascade, posterior = config.cascade, config.cascade.source == "posterior"
+    if posterior and config.objective.name == "infogan":
         raise UserError(
-            f"config.cascade.prior_batch_size {pool} is under batch_size {batch}; "
+            "config.cascade.source is posterior, and infogan encodes no data: set it to prior"
+        )
+    if posterior and cascade.prior_batch_size:
+        raise UserError(
+            f"config.cascade.prior_batch_size is {cascade.prior_batch_size}; it adds codes "
+            "of the prior: set it to 0, or config.cascade.source to prior"
+        )
+    joint, network = cascade.critic_input == "joint", structure(config)
+    marginal = network.marginal()
+    if cascade.edge_reward and not (cascade.weight and any(marginal.parents)):
+        raise UserError(
+            f"config.cascade.edge_reward is {cascade.edge_reward}; it rewards edges between "
+            "z_hat nodes: give config.cascade.structure some and config.cascade.weight above 0, "
+            "or set it to 0"
+        )
+    rows = cascade.prior_batch_size or config.batch_size
+    if rows < config.batch_size:
+        raise UserError(
+            f"config.cascade.prior_batch_size {rows} is under batch_size {config.batch_size}; "
             "0 makes it as large as batch_size"
         )
-    needed = bayesian_joint.rows_needed(bayesian_joint.plan(network, with_z=joint))
-    if halved and config.cascade.source == "posterior":
-        pool = batch // 2  # the other half is for FactorVAE's own critic
-    if config.cascade.weight and pool < needed:
+    if _halved(config) and posterior:
+        rows //= 2  # the other half is for FactorVAE's own critic
+    plan = bayesian_joint.plan(network if joint else marginal, with_z=joint)
+    needed = bayesian_joint.rows_needed(plan)
+    if cascade.weight and rows < needed:
         raise UserError(
-            f"a sample of p_B needs {needed} rows and gets {pool}: raise "
+            f"a sample of p_B needs {needed} rows and gets {rows}: raise "
             "config.batch_size or config.cascade.prior_batch_size"
+        )
+
+
+def _halved(config) -> bool:
+    """Whether half of the batch is for FactorVAE's critic alone."""
+    return config.objective.name == "factor_vae" and config.objective.factor_vae.second_batch
+
+
+def _require_multiple(name, size, num_devices):
+    if size % num_devices:
+        raise UserError(
+            f"config.{name} {size} is not divisible by {num_devices} devices; "
+            f"the nearest ones are {_nearest_multiples(size, num_devices)}"
         )
 
 

@@ -80,7 +80,7 @@ def conv_transpose(y, kernel):
 
 @jax.custom_vjp
 def kernel_gradient(x, y):
-    """What `conv`'s gradient by its kernel is for a gradient y of its output: [4, 4, C, F].
+    """The gradient of `conv` with respect to its kernel, y being that of its output: [4, 4, C, F].
 
     Args:
       x: [B, 2h, 2w, C].

@@ -10,7 +10,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.seed = 0
     # Trained at once, from seed on, each in a folder of its own: docs/performance.md
     config.num_seeds = 1
-    config.batch_size = 64  # images a step over all devices; divides by their number
+    config.batch_size = 64  # images a step over all devices; a multiple of their number
     config.num_steps = 300_000
     # What encoder, decoder (or InfoGAN's networks) and critics compute in: float32, or bfloat16 for
     # GPUs and TPUs; parameters, losses and everything else are float32
@@ -100,5 +100,5 @@ def get_config() -> ml_collections.ConfigDict:
     # names with commas between them (docs/metrics.md), or all; "": those that take seconds
     config.eval.metrics = ""
     config.eval.num_images = 1_000  # for the scores of reconstructions
-    config.eval.traversal_range = 2.0  # codes are moved from minus this to this in the pictures
+    config.eval.traversal_range = 2.0  # traversals move a code from minus this to this
     return config

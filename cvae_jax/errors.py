@@ -1,5 +1,6 @@
 """Mistakes and mishaps that the user can mend: one line that names the cause and the remedy."""
 
+import difflib
 import errno
 
 # What a full, forbidden or broken disk answers.
@@ -8,6 +9,12 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 
 class UserError(ValueError):
     """Raised with one line: what is wrong, and what to do. `main` prints it and exits with 2."""
+
+
+def did_you_mean(name, names, cutoff=0.6) -> str:
+    """The words "did you mean 'tower'? " for a name near one of names; "" where none is near."""
+    near = difflib.get_close_matches(str(name), names, 1, cutoff)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def first_line(error: Exception) -> str:

@@ -68,16 +68,15 @@ def _structure_entries(structure, images, seed) -> dict:
     return entries
 
 
-def _scores(path, step) -> dict | None:
-    """The content of a results.json of this step; None: it is of another."""
+def _results_at(path, step) -> dict | None:
+    """The content of a results.json of this step; None: there is none."""
     old = read_results(path)
-    return old if old["step"] == step else None
+    return old if old is not None and old["step"] == step else None
 
 
 def results_of(workdir, step) -> dict | None:
     """What a whole evaluation of that step has left in the run's folder; None: there was none."""
-    path = workdir / "results.json"
-    results = _scores(path, step) if path.exists() else None
+    results = _results_at(workdir / "results.json", step)
     return results if results and "pictures" in results else None
 
 
@@ -87,7 +86,7 @@ def _kept(path, step, source, names) -> dict:
     Raises:
       UserError: it holds scores of another source, and names are given.
     """
-    old = _scores(path, step) if path.exists() else None
+    old = _results_at(path, step)
     if old is not None and old["data"]["source"] != source:
         if names is not None:
             raise UserError(

@@ -97,10 +97,11 @@ def export(workdir, out) -> None:
     """
     from cvae_jax import cards, defaults, loading, weights
     from cvae_jax.workdir import (
+        CONFIG,
         FREE,
         WEIGHTS,
-        damaged,
         flat,
+        is_exported,
         read_json,
         read_results,
         to_pass_on,
@@ -110,23 +111,17 @@ def export(workdir, out) -> None:
 
     workdir, out = loading.folder(workdir), Path(out)
     _refuse_other_folder(out)
-    if loading.is_exported(workdir):
+    if is_exported(workdir):
         raise UserError(f"{workdir} is an exported model: copy it")
     model = loading.load(workdir)
-    results = None
-    if (workdir / "results.json").exists():
-        results = read_results(workdir / "results.json")
-    try:
-        cards.scores(results, model.step)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(workdir / "results.json", repr(error)) from None
+    results = read_results(workdir / "results.json")
     config = model.config.copy_and_resolve_references()
     standard = dict(flat(defaults.get_config().to_dict()))
     own = {name: standard[name] for name in FREE}  # one's own matters
     config.update_from_flattened_dict(to_pass_on(config) | own)
     info = read_json(workdir / "data.json")
     with _whole_or_not_at_all(out) as part:
-        write_json(part / "config.json", config.to_dict())
+        write_json(part / CONFIG, config.to_dict())
         write_json(part / "data.json", {k: v for k, v in info.items() if k != "data"})
         weights.save(part / WEIGHTS, model.params.model, model.step)
         for name, content in programs(model, info["size"]).items():

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 FEATURES = 256
 STEPS = 3_000
 _BATCH = 128
+_SEED = 0  # of its initialisation, batches and held-out images
 _HELD_OUT = 5_000
 _DIGEST = 32  # bytes of the SHA-256 that a kept classifier's file begins with
 
@@ -61,10 +62,10 @@ def _classes(dataset):
     return np.stack([np.unique(f, return_inverse=True)[1] for f in dataset.factors.T], axis=1)
 
 
-def _fit(module, dataset, classes, rows, seed):
+def _fit(module, dataset, classes, rows):
     """Parameters after STEPS steps of Adam on the cross entropy, summed over factors."""
     optimizer = optax.adam(optax.cosine_decay_schedule(1e-3, STEPS))
-    params = jax.jit(module.init)(jax.random.key(seed), dataset.images(rows[:1]) / 255.0)
+    params = jax.jit(module.init)(jax.random.key(_SEED), dataset.images(rows[:1]) / 255.0)
 
     @jax.jit
     def step(params, opt_state, images, labels):
@@ -80,7 +81,7 @@ def _fit(module, dataset, classes, rows, seed):
         return optax.apply_updates(params, updates), opt_state
 
     opt_state = optimizer.init(params)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(_SEED)
     for _ in tqdm(range(STEPS), desc="classifier", unit="step", disable=None, leave=False):
         index = rng.choice(rows, _BATCH)
         params, opt_state = step(params, opt_state, dataset.images(index), classes[index])
@@ -108,12 +109,12 @@ def _kept(path, module, dataset) -> Trained | None:
         return None
 
 
-def _train(module, dataset, classes, seed) -> Trained:
+def _train(module, dataset, classes) -> Trained:
     n = len(classes)
-    rows = np.random.default_rng(seed).permutation(n)
+    rows = np.random.default_rng(_SEED).permutation(n)
     held_out, rest = np.split(rows, [max(1, min(_HELD_OUT, n // 10))])
     log.info("training a classifier on %s, %d steps", dataset.source, STEPS)
-    params = _fit(module, dataset, classes, rest, seed)
+    params = _fit(module, dataset, classes, rest)
     predict = jax.jit(
         lambda images: [x.argmax(axis=1) for x in module.apply(params, images / 255.0)[1]]
     )
@@ -138,7 +139,7 @@ def _keep(path, trained) -> None:
         file.write(hashlib.sha256(content).digest() + content)
 
 
-def classifier(dataset, cache: pathlib.Path, *, seed=0) -> Trained:
+def classifier(dataset, cache: pathlib.Path) -> Trained:
     """The data set's classifier: from the cache, else trained and, where it can be, kept there.
 
     A convolutional network tells every factor at once. It is trained on all images but a tenth (at
@@ -147,7 +148,6 @@ def classifier(dataset, cache: pathlib.Path, *, seed=0) -> Trained:
     Args:
       dataset: see `datasets.pipeline.Dataset`; with labels.
       cache: a folder; made where it is missing.
-      seed: of its initialisation, batches and held-out images.
 
     Raises:
       UserError: the data set has no labels, or what is kept can't be read.
@@ -161,13 +161,13 @@ def classifier(dataset, cache: pathlib.Path, *, seed=0) -> Trained:
     for array in (dataset.factors, dataset.pixels):
         checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
     name = f"{dataset.name.replace('/', '_')}-{dataset.size}x{dataset.size}"
-    path = cache / f"{name}-{checksum:08x}-seed{seed}.msgpack"
+    path = cache / f"{name}-{checksum:08x}-seed{_SEED}.msgpack"
     with contextlib.suppress(OSError):  # what is kept may be read where nothing can be written
         cache.mkdir(parents=True, exist_ok=True)
     with files.locked_if_possible(path.with_suffix(".lock")):
         trained = _kept(path, module, dataset)
         if trained is None:
-            trained = _train(module, dataset, classes, seed)
+            trained = _train(module, dataset, classes)
             try:
                 _keep(path, trained)
             except OSError as error:

@@ -16,7 +16,7 @@ from cvae_jax import command_line
 from cvae_jax.checks import one_of
 from cvae_jax.errors import UserError
 from cvae_jax.files import replacing
-from cvae_jax.workdir import CONFIG, FREE, WEIGHTS, flat, read_config, read_results
+from cvae_jax.workdir import CONFIG, FREE, flat, is_exported, read_config, read_results
 
 log = logging.getLogger("cvae_jax.gather")  # not __main__, which nobody listens to
 
@@ -36,7 +36,7 @@ class Row(NamedTuple):
 def runs_under(folders) -> list[Path]:
     """The folders of runs in folders; of many seeds at once each seed's; no exported models."""
     found = sorted({path.parent for folder in folders for path in Path(folder).rglob(CONFIG)})
-    found = [path for path in found if not (path / WEIGHTS).exists()]
+    found = [path for path in found if not is_exported(path)]
     return [path for path in found if read_config(path).num_seeds == 1]
 
 
@@ -46,11 +46,9 @@ def gather(folders) -> tuple[list[Row], list[Path]]:
     Raises:
       UserError: no run has ended, or two runs are the same method with the same seed.
     """
-    rows, unfinished, groups = [], [], {}
+    unfinished, groups = [], {}
     for path in runs_under(folders):
-        config, results = read_config(path), None
-        if (path / "results.json").exists():
-            results = read_results(path / "results.json")
+        config, results = read_config(path), read_results(path / "results.json")
         if results is None or results["step"] < config.num_steps:
             unfinished.append(path)
             continue
@@ -66,26 +64,23 @@ def gather(folders) -> tuple[list[Row], list[Path]]:
         runs[config.seed] = path, results["scores"]
     if not groups:
         raise UserError(f"no run under {', '.join(map(str, folders))} has ended")
-    several = {
-        name for name, _ in set.union(*map(set, groups)) - set.intersection(*map(set, groups))
-    }
-    for method, runs in groups.items():
-        scores = [runs[seed][1] for seed in sorted(runs)]
-        definitions = {
+    names = dict.fromkeys(name for method in groups for name, _ in method)
+    several = [name for name in names if len({dict(m).get(name) for m in groups}) > 1]
+    return [_row(dict(method), runs, several) for method, runs in groups.items()], unfinished
+
+
+def _row(method, runs, several) -> Row:
+    """Runs of a method, {seed: (path, scores)}, by the fields that differ between rows."""
+    scores = [runs[seed][1] for seed in sorted(runs)]
+    names = dict.fromkeys(name for s in scores for name in s)
+    return Row(
+        fields={name: method[name] for name in several if name in method},
+        seeds=sorted(runs),
+        values={name: [s[name]["value"] for s in scores if name in s] for name in names},
+        definitions={
             name: content["definition"] for s in reversed(scores) for name, content in s.items()
-        }
-        rows.append(
-            Row(
-                {name: value for name, value in method if name in several},
-                sorted(runs),
-                {
-                    name: [s[name]["value"] for s in scores if name in s]
-                    for name in dict.fromkeys(name for s in scores for name in s)
-                },
-                definitions,
-            )
-        )
-    return rows, unfinished
+        },
+    )
 
 
 def _spread(values):

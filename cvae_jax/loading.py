@@ -1,6 +1,5 @@
 """A trained run or an exported model, loaded to encode and decode."""
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,10 +7,10 @@ from typing import Any, NamedTuple
 import jax
 
 from cvae_jax import build, checkpoints, checks, weights
-from cvae_jax.errors import UserError
+from cvae_jax.errors import UserError, did_you_mean
 from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.step import as_float, create_train_state
-from cvae_jax.workdir import CONFIG, WEIGHTS, damaged, read_config, read_json
+from cvae_jax.workdir import CONFIG, WEIGHTS, damaged, is_exported, read_config, read_json
 
 MODELS = Path(__file__).parent / "models"  # those that ship, NAME/ as `export` writes it
 
@@ -58,11 +57,6 @@ def _described(path: Path):
     return config, info, build.objective(config, info)
 
 
-def is_exported(path: Path) -> bool:
-    """Whether a folder is an exported model's, not a run's."""
-    return (path / WEIGHTS).exists()
-
-
 def folder(name) -> Path:
     """The folder that `load` reads: a path, else that of the shipped model of this name.
 
@@ -74,9 +68,7 @@ def folder(name) -> Path:
         return path
     if str(name) in names:
         return MODELS / name
-    near = difflib.get_close_matches(str(name), names, 1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    shipped = f"; {hint}models that ship: {', '.join(names)}" if names else ""
+    shipped = f"; {did_you_mean(name, names)}models that ship: {', '.join(names)}" if names else ""
     raise UserError(f"there is no folder {name} of a run or an exported model{shipped}")
 
 
@@ -151,7 +143,7 @@ def load(name) -> Model:
 
 
 def params_like(workdir, params: Players) -> Players:
-    """Another run's or exported model's weights for `params`, which keep their own critics there.
+    """`params` with another model's weights; an exported one has no critics, they stay `params`'s.
 
     Raises:
       UserError: a parameter is missing or has another shape; it is named.

@@ -28,7 +28,7 @@ class Networks(NamedTuple):
 
 
 def at_least_float32(x):
-    """X as float32, or float64 if it is that."""
+    """The array as float32; float64 stays what it is."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 

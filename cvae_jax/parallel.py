@@ -29,6 +29,6 @@ def shard(images, devices, axis=0):
 
 
 def split_rows(images, devices):
-    """Put images [n, ...] on the devices by rows, for jitted functions; n divides by devices."""
+    """Images [n, ...] on the devices by rows, for jitted functions; n a multiple of the devices."""
     mesh = Mesh(np.array(devices), (AXIS,))
     return jax.device_put(images, NamedSharding(mesh, PartitionSpec(AXIS)))

@@ -9,10 +9,10 @@ import logging
 import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 
-from cvae_jax import batches, command_line, compilation, loading, metrics, pictures
+from cvae_jax import command_line, compilation, loading, metrics
+from cvae_jax.codes_in_use import encode_some, nats_of_codes, prior_of
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.workdir import write_json
@@ -44,14 +44,12 @@ def rank(workdirs, data_dir="") -> dict:
                 f"{first.data.name} of size {first.data.size}: rank runs on the same data"
             )
     dataset = pipeline.load(first.data.name, first.data.size, data_dir or first.data.dir)
-    rows = np.random.default_rng(0).permutation(dataset.num_images)[:_IMAGES]
-    some = dataset._replace(factors=dataset.factors[rows], pixels=dataset.pixels[rows])
     codes, nats = [], []
     for workdir, model in models.items():
-        log.info("encoding %d images by %s", len(rows), workdir)
-        mean, logvar = batches.encode_all(model.objective, model.params, some, jax.local_devices())
+        log.info("encoding %d images by %s", min(_IMAGES, dataset.num_images), workdir)
+        _, mean, logvar = encode_some(model, dataset, 0, _IMAGES)
         codes.append(mean)
-        nats.append(pictures.nats_of_codes(mean, logvar, pictures.prior_of(model.config)))
+        nats.append(nats_of_codes(mean, logvar, prior_of(model.config)))
     scores = metrics.udr(codes, nats)
     order = np.argsort(-scores, kind="stable")
     return {str(list(models)[i]): float(scores[i]) for i in order}

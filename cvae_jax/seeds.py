@@ -76,7 +76,7 @@ def _open(stack, workdir, config):
 
 
 def restore(runs: list[Run], states: list[TrainState]) -> tuple[list[TrainState], int]:
-    """Every seed's state at the last step that all have saved, and that step; 0: `states`.
+    """Every seed's state at the last step that all have saved, and that step; none: `states`, 0.
 
     A run that has diverged has step -1 and is not trained any more.
 
@@ -140,8 +140,7 @@ def unless_frozen(train_step):
         new, metrics = train_step(state, images)
         finite = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(metrics)]
         sound = functools.reduce(jnp.logical_and, finite, state.step == step)
-        kept = jax.tree.map(lambda a, b: jnp.where(sound, a, b), new[:-1], state[:-1])
-        return TrainState(*kept, state.rng), metrics
+        return jax.tree.map(lambda a, b: jnp.where(sound, a, b), new, state), metrics
 
     return one
 

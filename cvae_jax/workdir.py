@@ -9,7 +9,7 @@ from pathlib import Path
 import ml_collections
 
 from cvae_jax import defaults, files
-from cvae_jax.errors import UserError
+from cvae_jax.errors import UserError, first_line
 
 CONFIG = "config.json"
 DIVERGED = "diverged.json"  # of one of several seeds: why it is left out
@@ -47,17 +47,50 @@ def read_json(path: Path):
         raise damaged(path, error) from None
 
 
-def read_results(path: Path) -> dict:
-    """The content of a results.json.
+def _text(value) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _number(value) -> float:
+    if type(value) not in (int, float):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
+
+
+def _require_results(found) -> None:
+    """Raises what comes of it if they are not as an evaluation writes them."""
+    if type(found["step"]) is not int:
+        raise TypeError(f"step {found['step']!r} is no whole number")
+    for score in found["scores"].values():
+        for number in (score["value"], score["samples"], score.get("std", 0.0)):
+            _number(number)
+        _text(score["definition"])
+    for text in (found["data"]["name"], found["data"]["source"], found["device"]):
+        _text(text)
+    for version in found["versions"].values():
+        _text(version)
+    for diverged in found.get("diverged", {}).values():
+        _text(diverged["reason"])
+
+
+def read_results(path: Path) -> dict | None:
+    """The content of a results.json, of one run or of several seeds; None: there is none.
 
     Raises:
       UserError: it is not as an evaluation writes it.
     """
+    if not path.exists():
+        return None
     found = read_json(path)
-    if not isinstance(found, dict) or not isinstance(found.get("scores"), dict):
-        found = {}
-    if type(found.get("step")) is not int:
-        raise UserError(f"{path} is damaged: remove it, and name all metrics that it had")
+    try:
+        _require_results(found)
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        problem = f"{type(error).__name__}: {first_line(error)}"
+        raise UserError(
+            f"{path} is damaged ({problem}): remove it, and name all metrics that it had"
+        ) from None
     return found
 
 
@@ -92,7 +125,7 @@ def read_config(workdir) -> ml_collections.ConfigDict:
 
 
 def without_paths(name: str) -> str:
-    """The name of a folder: data set with its folder's name alone; another as it is."""
+    """A data set's name; of folder:PATH the last part of the path alone is kept."""
     kind, colon, path = name.partition(":")
     return f"{kind}:{Path(path).name}" if colon and kind == "folder" else name
 
@@ -129,6 +162,11 @@ def _refuse_other_config(path, config):
             f"{path} holds a run of another config ({changes}); choose another --workdir, "
             f"with --config.init_from={path} to start from its weights"
         )
+
+
+def is_exported(path: Path) -> bool:
+    """Whether a folder is an exported model's, not a run's."""
+    return (path / WEIGHTS).exists()
 
 
 def in_use(workdir) -> bool:

@@ -14,7 +14,9 @@ from cvae_jax.workdir import open_workdir, write_json
 CONFIG = {"cascade.structure": "1>3 2>3", "cascade.weight": 1.5, "data.dir": "/home/me"}
 RESULTS = {
     "step": 20,
-    "data": {"source": "noise of this test"},
+    "data": {"name": "noise", "source": "noise of this test"},
+    "device": "1 x cpu",
+    "versions": {},
     "scores": {"mig": {"value": 0.25, "std": 0.0125, "definition": "MIG | x", "samples": 1000}},
 }
 

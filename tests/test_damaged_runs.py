@@ -116,12 +116,14 @@ def test_data_that_no_run_has_are_refused(run, name, value):
         "no_scores": b'{"step": 4}',
         "no_step": b'{"scores": {}}',
         "scores_in_a_list": b'{"step": 4, "scores": []}',
+        "list": b"[]",
+        "no_data": b'{"step": 4, "scores": {}, "device": "", "versions": {}}',
     },
 )
 def test_results_without_their_fields_are_refused(run, content):
     (run / "results.json").write_bytes(content)
     read = program(evaluate.main, f"--workdir={run}", "--metrics=mig")
-    refused(read, f"{run / 'results.json'} is damaged: remove it")
+    refused(read, f"{run / 'results.json'} is damaged", "remove it")
 
 
 GOOD_LINE = b'{"step": 2, "loss": 1.5}\n'

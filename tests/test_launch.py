@@ -155,7 +155,13 @@ def test_a_pod_is_shown_without_a_call(tmp_path, stand_in):
 def finished(path, config, value, step=20, names=("mig",), source="noise"):
     with open_workdir(path, config):
         score = {"value": value, "definition": "MIG; of one run", "samples": 1, "seed": 0}
-        content = {"step": step, "scores": dict.fromkeys(names, score), "data": {"source": source}}
+        content = {
+            "step": step,
+            "scores": dict.fromkeys(names, score),
+            "data": {"name": "noise", "source": source},
+            "device": "1 x cpu",
+            "versions": {},
+        }
         write_json(path / "results.json", content)
 
 

@@ -54,14 +54,20 @@ def test_the_same_command_again_changes_nothing(whole_run, data_dir):
 def test_evaluate_prints_its_table(whole_run, data_dir):
     workdir, _ = whole_run
     done = subprocess.run(
-        [sys.executable, "-m", "cvae_jax.evaluate", f"--workdir={workdir}", "--metrics=mig"],
+        [
+            sys.executable,
+            "-m",
+            "cvae_jax.evaluate",
+            f"--workdir={workdir}",
+            "--metrics=factor_score",
+        ],
         env=environment(data_dir),
         capture_output=True,
         text=True,
         check=True,
     )
-    entry = read_json(workdir / "results.json")["scores"]["mig"]
-    assert f"mig {entry['value']:>36.4f} +- {entry['std']:.4f}" in done.stderr
+    entry = read_json(workdir / "results.json")["scores"]["factor_score"]
+    assert f"factor_score {entry['value']:>27.4f} +- {entry['std']:.4f}" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -23,6 +23,7 @@ MAY = {
     "held_out": ("distributions",),
     "features": ("batches", "errors", "files", "networks"),
     "files": (),
+    "codes_in_use": ("batches", "distributions", "metrics"),
     "dependence": ("structures",),
     "distributions": (),
     "parallel": (),
@@ -62,7 +63,7 @@ MAY = {
     "torch_file": ("errors",),
     "report": (
         "report",
-        "batches",
+        "codes_in_use",
         "command_line",
         "compilation",
         "datasets",

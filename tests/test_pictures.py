@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from cvae_jax import pictures, structures
+from cvae_jax import codes_in_use, pictures, structures
 from cvae_jax.objectives.base import Objective
 from cvae_jax.structure_scores import structure_scores
 
@@ -36,10 +36,10 @@ def constant(column):
 )
 def test_codes_are_named_by_labels_that_vary(factors, names):
     mean, logvar = posterior(factors)
-    nats, found = pictures.what_codes_hold(mean, logvar, factors, NAMES)
+    nats, found = codes_in_use.what_codes_hold(mean, logvar, factors, NAMES)
     assert found == names
     assert nats.shape == (3,)
-    assert pictures.what_codes_hold(mean, logvar, factors[:, :0], ())[1] == ["", "", "unused"]
+    assert codes_in_use.what_codes_hold(mean, logvar, factors[:, :0], ())[1] == ["", "", "unused"]
 
 
 def test_infogans_codes_are_measured_against_their_own_prior():
@@ -47,11 +47,11 @@ def test_infogans_codes_are_measured_against_their_own_prior():
     deviations = np.array([1 / np.sqrt(3), 0.1, 1.0])
     logvar = np.tile(2 * np.log(deviations), (50, 1))
     mean = np.zeros((50, 3))
-    nats, found = pictures.what_codes_hold(mean, logvar, FACTORS[:50, :0], (), "uniform")
+    nats, found = codes_in_use.what_codes_hold(mean, logvar, FACTORS[:50, :0], (), "uniform")
     entropy = 0.5 * np.log(2 * np.pi * np.e * 0.01)
     np.testing.assert_allclose(nats, [0, np.log(2) - entropy, 0], rtol=1e-6)
     assert found == ["unused", "", "unused"]
-    assert pictures.what_codes_hold(mean, logvar, FACTORS[:50, :0], ())[1][0] == ""
+    assert codes_in_use.what_codes_hold(mean, logvar, FACTORS[:50, :0], ())[1][0] == ""
     assert "info 0.00" in pictures._labels(nats, found, "uniform")[0]
 
 

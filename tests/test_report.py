@@ -15,7 +15,7 @@ from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.report import __main__ as report
 from cvae_jax.report import page
-from cvae_jax.workdir import read_json, write_json
+from cvae_jax.workdir import read_json, read_results, write_json
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_data_that_are_no_longer_the_runs(run):
 def test_damaged_results(tmp_path, content):
     path = tmp_path / "results.json"
     path.write_bytes(content)
-    refused(lambda: report._results(path), path, "damaged")
+    refused(lambda: read_results(path), path, "damaged")
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ def test_damaged_results(tmp_path, content):
 def test_results_with_a_wrong_part(tmp_path, change):
     path = tmp_path / "results.json"
     write_json(path, RESULTS)
-    assert page.page(made_of(report._results(path)))
+    assert page.page(made_of(read_results(path)))
     write_json(path, RESULTS | change)
-    refused(lambda: report._results(path), path, "damaged")
+    refused(lambda: read_results(path), path, "damaged")
 
 
 def made_of(results):

@@ -220,7 +220,7 @@ time.sleep(60)
 def test_data_that_are_not_there_are_named(tiny, tmp_path, caplog):
     text = runs.CONFIG.read_text()
     runs.CONFIG.write_text(
-        text.replace("return config", 'config.data.name = "faces3d"; return config')
+        text.replace("return config", 'config.data.update(name="faces3d", size=64); return config')
     )
     reproduce.main(["reproduce", "--figure=9", "--seeds=1", *tiny])
     text = (tmp_path / "results" / "quick" / "figure9.md").read_text()

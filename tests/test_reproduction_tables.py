@@ -7,19 +7,19 @@ import pytest
 import scipy.stats
 from PIL import Image
 
-from cvae_jax.reproduction import paper, runs, show, tables
+from cvae_jax.reproduction import pairs, paper, runs, show, tables
 
 
 def test_difference_over_paired_seeds_against_scipy():
     rng = np.random.default_rng(0)
     without = dict(enumerate(rng.normal(size=5)))
     with_ = {seed: value + 0.3 + 0.1 * rng.normal() for seed, value in without.items()}
-    mean, half, n = tables.paired_difference(without | {7: 100.0}, with_)
+    mean, half, n = pairs.paired_difference(without | {7: 100.0}, with_)
     test = scipy.stats.ttest_rel([*with_.values()], [*without.values()])
     interval = test.confidence_interval(0.95)
     assert n == 5
     assert (mean - half, mean + half) == pytest.approx((interval.low, interval.high))
-    assert tables.paired_difference({0: 1.0}, {1: 2.0})[2] == 0
+    assert pairs.paired_difference({0: 1.0}, {1: 2.0})[2] == 0
 
 
 def record_of(score, step=100):

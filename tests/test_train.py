@@ -251,7 +251,9 @@ def test_scores_that_are_there_are_not_made_again(tmp_path, monkeypatch, caplog)
 
     def score(config, workdir, step, *args):
         entry = {"value": 0.5, "definition": "MIG", "samples": 7}
-        results = {"step": step, "data": {"source": "noise"}, "scores": {"mig": entry}}
+        data = {"name": "noise", "source": "noise"}
+        results = {"step": step, "data": data, "scores": {"mig": entry}}
+        results |= {"device": "1 x cpu", "versions": {}}
         made.append(step)
         write_json(workdir / "results.json", results | {"pictures": []})
         return results

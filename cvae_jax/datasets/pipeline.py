@@ -1,7 +1,6 @@
 """From a data set's name to images by index, and the order in which training visits them."""
 
 import concurrent.futures
-import difflib
 import functools
 import logging
 import os
@@ -12,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cvae_jax.datasets import catalogue, digits, working_copy
-from cvae_jax.errors import UserError, first_line
+from cvae_jax.errors import UserError, did_you_mean, first_line
 
 log = logging.getLogger(__name__)
 
@@ -133,10 +132,9 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
         copy = _keeping(name, root, lambda: tfds_catalogue.load(rest, size, root, split))
         return as_dataset(name, size, copy)
     if name not in NAMES:
-        near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.0)[0]
         raise UserError(
-            f"no data set {name!r}: did you mean {near!r}? There are {', '.join(NAMES)}, "
-            "folder:PATH and tfds:NAME"
+            f"no data set {name!r}: {did_you_mean(name, NAMES, cutoff=0.0)}There are "
+            f"{', '.join(NAMES)}, folder:PATH and tfds:NAME"
         )
     if name == "mnist_5k":
         _check_split(name, split, ("train",))

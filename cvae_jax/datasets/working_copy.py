@@ -69,9 +69,8 @@ def prepared(
         if folder.exists():
             try:
                 return store(copy, made_from, _records(make_builder(), split))
-            except (
-                Exception
-            ) as error:  # RuntimeError, ParseError, zlib.error...: tfds promises none
+            # RuntimeError, ParseError, zlib.error...: tfds promises none.
+            except Exception as error:
                 if isinstance(error, OSError) and error.errno in DISK:
                     raise
                 reason = first_line(error)

@@ -46,9 +46,8 @@ def dci(codes, factors, *, seed, train=10_000, test=5_000):
     Raises:
       ValueError: codes are not finite, factors not integers or constant, or the rows too few.
     """
-    from sklearn.ensemble import (
-        GradientBoostingClassifier,  # it takes a second: not before it is needed
-    )
+    # It takes a second: not before it is needed.
+    from sklearn.ensemble import GradientBoostingClassifier
 
     codes, factors = checked(codes, factors)
     (x, y), (x_test, y_test) = split(codes, factors, train, test, seed)

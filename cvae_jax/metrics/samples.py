@@ -33,10 +33,11 @@ def checked(codes, factors):
 
 
 def group(factor, index):
-    """Sorts rows by value: (order [n], start and count of each row's block [m], rows to choose).
+    """Rows sorted by value: (order [n], starts [m], counts [m]).
 
-    Rows that share a value are a block of `order`; the last two are for rows not alone in theirs,
-    one entry a row, so that values come up as often as in the data.
+    Rows that share a value are a block of `order`. starts and counts say of each of the m rows not
+    alone in their value where its block begins and how long it is: one entry a row, so that values
+    come up as often as in the data.
 
     Args:
       factor: integers [n].

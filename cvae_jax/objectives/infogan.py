@@ -62,7 +62,7 @@ def infogan(
         one; with 1 their information, which has no upper bound, outgrows the category's.
       loss: "cross_entropy" (the original's, with -log D(x) for the generator) or "least_squares"
         (Mao et al. 2017).
-      packed: images that D judges together; the batch on each device divides by it.
+      packed: images that D judges together; the batch on each device is a multiple of it.
       image_noise: standard deviation, of pixels from 0 to 1; a number, or a function of the step.
 
     Returns:

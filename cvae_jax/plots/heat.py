@@ -88,16 +88,19 @@ def _cells(axes, matrix, ancestors, left, top, cell):
             _outline(axes, x, y, cell)
         if matrix.shape[1] <= MOST_PRINTED:
             value = matrix[i, j]
-            text = (
-                ""
-                if np.isnan(value)
-                else "·"
-                if abs(value) < 0.005
-                else f"{value:.2f}".replace("0.", ".", 1)
-            )
             ink = "white" if value > 0.5 else page.INK if value >= 0.005 else page.PALE
             middle = {"ha": "center", "va": "center", "zorder": 3}
-            axes.text(x + cell / 2, y + cell / 2, text, size=18 * cell, color=ink, **middle)
+            place = x + cell / 2, y + cell / 2
+            axes.text(*place, _printed(value), size=18 * cell, color=ink, **middle)
+
+
+def _printed(value):
+    """A number of a cell: ".25", a dot for next to nothing, nothing for NaN."""
+    if np.isnan(value):
+        return ""
+    if abs(value) < 0.005:
+        return "·"
+    return f"{value:.2f}".replace("0.", ".", 1)
 
 
 def _outline(axes, x, y, cell):

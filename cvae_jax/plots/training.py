@@ -35,9 +35,8 @@ def curves(path, steps, metrics, *, title, subtitle):
     vertical = {"top": 1 - (page.HEADER + 0.26) / height, "bottom": 0.36 / height, "hspace": 0.55}
     space = 0.6 if columns > 2 else 0.3  # holds the number at the end of a curve
     grid = figure.add_gridspec(rows, columns, left=0.065, right=0.915, wspace=space, **vertical)
-    for cell, (name, values) in zip(
-        grid, metrics.items(), strict=False
-    ):  # the last row may be short
+    # The last row may be short.
+    for cell, (name, values) in zip(grid, metrics.items(), strict=False):
         axes = figure.add_subplot(cell)
         axes.set_title(name, size=9.5, color=page.INK, loc="left", pad=7)
         values = np.asarray(values, np.float64)

@@ -9,13 +9,14 @@ import io
 import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 from PIL import Image
 
-from cvae_jax import batches, command_line, compilation, defaults, loading, methods, pictures
+from cvae_jax import command_line, compilation, defaults, loading, methods
+from cvae_jax.codes_in_use import encode_some, prior_of, what_codes_hold
 from cvae_jax.datasets import pipeline
-from cvae_jax.errors import UserError, first_line
+from cvae_jax.errors import UserError
+from cvae_jax.pictures import CODES
 from cvae_jax.report import layers, page, sliders
 from cvae_jax.report.words import PICTURES
 from cvae_jax.workdir import (
@@ -34,34 +35,9 @@ _MOST_WEIGHTS = 1_200_000  # 3.2 MB of the page, half of what a page may have
 _NORMAL = 3.0  # sliders of normal codes go at least so far
 
 
-def _results(file: Path) -> dict:
-    """The content of a results.json, as far as a page shows it.
-
-    Raises:
-      UserError: it is damaged.
-    """
-    results = read_results(file)
-    try:
-        for score in results["scores"].values():
-            for number in (score["value"], score["samples"], score.get("std", 0.0)):
-                if type(number) not in (int, float):
-                    raise TypeError(f"{number!r} is no number")
-                float(number)
-            str.strip(score["definition"])
-        for text in (results["data"]["name"], results["data"]["source"], results["device"]):
-            str.strip(text)
-        dict.items(results["versions"])
-        for reason in results.get("diverged", {}).values():
-            str.strip(reason["reason"])
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise damaged(file, f"{type(error).__name__}: {first_line(error)}") from None
-    return results
-
-
 def _scored(path: Path) -> bool:
     """Whether a run has scores and pictures, not scores alone that were asked for by name."""
-    file = path / "results.json"
-    return file.exists() and "pictures" in _results(file)
+    return "pictures" in (read_results(path / "results.json") or {})
 
 
 def _diverged(path: Path) -> str:
@@ -103,12 +79,10 @@ def explorer(model, dataset) -> sliders.Explorer | str:
             f"This run has no sliders: its generator has {count / 1e6:.1f} million weights, more "
             f"than the {_MOST_WEIGHTS / 1e6:.1f} million that fit into a page."
         )
-    # The rows, and the order of them, that the run's pictures have.
-    rows = np.random.default_rng(config.seed).permutation(dataset.num_images)[: pictures.CODES]
-    some = dataset._replace(factors=dataset.factors[rows], pixels=dataset.pixels[rows])
-    mean, logvar = batches.encode_all(model.objective, model.params, some, jax.local_devices())
-    prior = pictures.prior_of(config)
-    nats, holds = pictures.what_codes_hold(mean, logvar, some.factors, some.factor_names, prior)
+    # The images, and their order, that the run's pictures have.
+    some, mean, logvar = encode_some(model, dataset, config.seed, CODES)
+    prior = prior_of(config)
+    nats, holds = what_codes_hold(mean, logvar, some.factors, some.factor_names, prior)
     codes = mean[:_STARTS].round(3)
     images = some.images(np.arange(len(codes)))
     farthest = max(config.eval.traversal_range, 0.0 if gan else _NORMAL, np.abs(codes).max())
@@ -154,7 +128,7 @@ def _of_one(path: Path, dataset=None, data_dir="") -> Path:
             f"{path} has no scores and pictures yet: python -m cvae_jax.evaluate --workdir={path} "
             "makes them, from the run's last checkpoint"
         )
-    results, model = _results(path / "results.json"), loading.load(path)
+    results, model = read_results(path / "results.json"), loading.load(path)
     config = model.config
     if dataset is None:
         dataset = pipeline.load(config.data.name, config.data.size, data_dir or config.data.dir)
@@ -195,11 +169,11 @@ def write(workdir, data_dir="") -> Path:
     config = read_config(path)
     if config.num_seeds == 1:
         return _of_one(path, data_dir=data_dir)
-    if not (path / "results.json").exists():
+    results = read_results(path / "results.json")
+    if results is None:
         raise UserError(
             f"{path} has no scores of all seeds yet: the command that began it goes on to its end"
         )
-    results = _results(path / "results.json")
     dataset = pipeline.load(config.data.name, config.data.size, data_dir or config.data.dir)
     seeds, notes = {}, []
     for seed in range(config.seed, config.seed + config.num_seeds):

@@ -62,9 +62,9 @@ def read_record(results: Path, run: Run) -> dict | None:
       UserError: it is damaged, or of another config than configs/paper.py now has.
     """
     path = results / run.key.with_suffix(".json")
-    if not path.exists():
-        return None
     record = read_results(path)
+    if record is None:
+        return None
     lacks = [key for key in _KEYS if key not in record]
     if lacks:
         raise damaged(path, f"no {lacks[0]}")
@@ -79,10 +79,9 @@ def read_record(results: Path, run: Run) -> dict | None:
 
 def has_more(record: dict, workdir: Path) -> bool:
     """Whether the run's own folder has scores that its record lacks, made by `evaluate` since."""
-    path = workdir / "results.json"
-    if not path.exists():
+    found = read_results(workdir / "results.json")
+    if found is None:
         return False
-    found = read_results(path)
     same = found["step"] == record["step"] and found["data"] == record["data"]
     if not same or differences(record["config"], read_json(workdir / "config.json")):
         return False

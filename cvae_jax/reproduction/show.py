@@ -1,9 +1,23 @@
 """An experiment as files: its table as Markdown, its figures as PNG."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from cvae_jax.reproduction import figures, paper, tables, tuning
+from cvae_jax.reproduction.pairs import pairs
 from cvae_jax.workdir import write_text
+
+_TABLES: dict[str, Callable] = {
+    "quality": tables.quality,
+    "scores": tables.scores,
+    "methods": tables.scores,
+    "pairs": pairs,
+    "structures": tables.structures,
+    "tuning": tables.tuning,
+}
+_TUNING = paper.Experiment(
+    f"The settings tried on dSprites, seed {tuning.SEED}", (), "tuning", tuning.SCORES
+)
 
 
 def write(name: str, scale: str, found: tables.Found, results: Path) -> list[Path]:
@@ -21,15 +35,10 @@ def write(name: str, scale: str, found: tables.Found, results: Path) -> list[Pat
     draw = figures.DRAWN.get(experiment.kind)
     drawn = draw(name, scale, experiment, found, folder) if draw else []
     lines = [f"# {experiment.title}, scale {scale}", "", f"    {_command(name, scale)}", ""]
-    lines += tables.SHOWN[experiment.kind](experiment, found)
+    lines += _TABLES[experiment.kind](experiment, found)
     lines += ["", *_notes(experiment, found)]
     lines += [line for path in drawn for line in ("", f"![{path.stem}]({path.name})")]
     return [write_text(folder / f"{name}.md", "\n".join([*lines, ""])), *drawn]
-
-
-_TUNING = paper.Experiment(
-    f"The settings tried on dSprites, seed {tuning.SEED}", (), "tuning", tuning.SCORES
-)
 
 
 def _command(name, scale):
@@ -50,7 +59,7 @@ def _notes(experiment, found):
         lines.append(f"* data: {data['source']}, {data['size']}x{data['size']}")
     shown = (*experiment.scores, *experiment.why) or tables.SCORES[experiment.kind]
     names = dict.fromkeys(name for record in records for name in record["scores"])
-    for name in filter(shown.__contains__, names):
+    for name in (name for name in names if name in shown):
         # One data set has other factors than the next.
         texts = {}
         for record in (r for r in records if name in r["scores"]):

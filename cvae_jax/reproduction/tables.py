@@ -1,10 +1,8 @@
 """The paper's tables and its figures' numbers as Markdown: ours, over seeds, beside its own."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from cvae_jax.reproduction import paper
 
@@ -43,49 +41,33 @@ def mean_std(values) -> str:
     return f"{np.mean(values):.3f} +- {np.std(values, ddof=1):.3f}"
 
 
-def paired_difference(without: dict, with_: dict):
-    """(mean of with - without over the seeds of both, half its 95 % interval, number of seeds).
-
-    The interval is Student's t over paired differences; NaN where there are fewer than two.
-
-    Args:
-      without: {seed: value}.
-      with_: the same.
-    """
-    seeds = sorted(set(without) & set(with_))
-    differences = np.array([with_[s] - without[s] for s in seeds])
-    n = len(differences)
-    if not n:
-        return np.nan, np.nan, 0
-    if n == 1:
-        return differences[0], np.nan, 1
-    spread = differences.std(ddof=1) / np.sqrt(n)
-    return differences.mean(), stats.t.ppf(0.975, n - 1) * spread, n
-
-
-def _table(head, rows) -> list[str]:
+def table(head, rows) -> list[str]:
+    """As lines of Markdown."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     return lines + [f"| {' | '.join(row)} |" for row in rows]
 
 
-def _not_run(found, what):
+def not_run(found, what) -> str:
+    """A cell for what has no record."""
     return f"not run: {found.reasons[what]}"
 
 
-def _seeds(found, what):
+def seeds_of(found, what) -> str:
+    """A cell: how many there are."""
     return str(len(found.records[what]))
 
 
 def quality(experiment, found: Found) -> list[str]:
     """IS and FID, by Inception where its weights are there, and by the data's own classifier."""
-    head = ("data", "method", "IS", "paper's", "FID", "paper's", "IS, classifier")
+    head = ("data", "method", "IS", "paper's", "FID", "paper's")
+    head += ("IS, classifier", "FID, classifier", "seeds")
     rows = []
     for data, method in experiment.runs:
         what = (data, method, ())
         told = [paper.TABLE1[score].get(method, {}).get(data, "-") for score in ("is", "fid")]
         name = [data, paper.shown(method)]
         if not found.records[what]:
-            reason = _not_run(found, what)
+            reason = not_run(found, what)
             rows.append([*name, reason, told[0], "", told[1], "", "", "0"])
             continue
         ours = {s: mean_std(found.values(what, s).values()) for s in SCORES["quality"]}
@@ -94,8 +76,8 @@ def quality(experiment, found: Found) -> list[str]:
                 ours[score] = "needs Inception's weights: docs/metrics.md"
         row = [ours["is"], told[0], ours["fid"], told[1]]
         own = [ours["is_classifier"], ours["fid_classifier"]]
-        rows.append([*name, *row, *own, _seeds(found, what)])
-    return _table((*head, "FID, classifier", "seeds"), rows)
+        rows.append([*name, *row, *own, seeds_of(found, what)])
+    return table(head, rows)
 
 
 def scores(experiment, found: Found) -> list[str]:
@@ -109,109 +91,16 @@ def scores(experiment, found: Found) -> list[str]:
         row = [data, paper.shown(method)]
         for score in experiment.scores:
             ours = mean_std(found.values(what, score).values())
-            row.append(ours if found.records[what] else _not_run(found, what))
+            row.append(ours if found.records[what] else not_run(found, what))
             if _published(experiment, score):
                 value = paper.FIGURE6.get((data, method), {}).get(score)
                 row.append(str(value) if value else "-")
-        rows.append([*row, _seeds(found, what)])
-    return _table((*head, "seeds"), rows)
+        rows.append([*row, seeds_of(found, what)])
+    return table((*head, "seeds"), rows)
 
 
 def _published(experiment, score):
     return any(score in paper.FIGURE6.get(run, {}) for run in experiment.runs)
-
-
-def pairs(experiment, found: Found) -> list[str]:
-    """Without and with the regulariser: the scores, what may explain them, what the critic saw."""
-    return [
-        *_differences(experiment, experiment.scores, found, gain=True),
-        "",
-        "What may explain them:",
-        "",
-        *_differences(experiment, experiment.why, found, gain=False),
-        "",
-        "What the regulariser's critic saw: means over the last tenth of training, the largest of",
-        "all after the first. A critic that guesses has accuracy .5 and loss .693; one of a larger",
-        "loss has lost, and its KL means nothing.",
-        "",
-        *_critics(experiment, found),
-    ]
-
-
-def _differences(experiment, scores, found, gain):
-    """Each score without and with, and the difference over paired seeds with its interval."""
-    rows = []
-    for score in scores:
-        for pair in paper.pairs(experiment):
-            base, keys = pair[0][1], [(*run, ()) for run in pair]
-            values = [found.values(what, score) for what in keys]
-            if any(found.records[what] for what in keys) and not any(values):
-                continue  # InfoGAN has no bound on the likelihood, for instance
-            alike = _alike(found, keys, score)
-            mean, half, n = paired_difference(*alike)
-            interval = f"{mean:+.3f}" + (f" +- {half:.3f}" if n > 1 else "") if n else "-"
-            if n:  # means of the seeds that the difference is of
-                values = alike
-            elif set(values[0]) & set(values[1]):
-                interval = "of two definitions"
-            row = [score, paper.pair_name(pair)]
-            row += [
-                mean_std(v.values()) if found.records[what] else _not_run(found, what)
-                for v, what in zip(values, keys, strict=True)
-            ]
-            row.append(interval)
-            if gain:
-                base_mean = np.mean([*values[0].values()]) if n else 0.0
-                row.append(f"{100 * mean / base_mean:+.0f} %" if base_mean else "-")
-                known = score.startswith("mig") and base in paper.FIGURE12
-                row.append(f"{100 * paper.FIGURE12[base]:+.1f} %" if known else "-")
-            rows.append([*row, str(n)])
-    head = ["score", "method", "without", "with", "difference, 95 % interval"]
-    return _table([*head, *(["gain", "paper's (MIG)"] if gain else []), "paired seeds"], rows)
-
-
-def _alike(found, keys, score):
-    """Values of both runs of a pair, of the seeds that have them by one definition.
-
-    A classifier's scores are of two where it was trained on two machines, for instance.
-    """
-    records = [found.records[what] for what in keys]
-    entries = [
-        {s: r["scores"][score] for s, r in each.items() if score in r["scores"]} for each in records
-    ]
-    shared = [
-        s
-        for s in entries[0]
-        if s in entries[1] and entries[0][s]["definition"] == entries[1][s]["definition"]
-    ]
-    return [{s: each[s]["value"] for s in shared} for each in entries]
-
-
-def _critics(experiment, found):
-    """How much there was to punish, and whether the game was stable."""
-    head = ("method", "accuracy", "loss", "KL, nats", "largest loss", "largest KL", "seeds")
-    rows = []
-    for pair in paper.pairs(experiment):
-        what = (*pair[1], ())
-        records = found.records[what].values()
-        if records:
-            names = ("critic_accuracy", "critic_loss", "kl")
-            cells = [
-                mean_std(_last_tenth(r["curves"], f"cascade_{name}") for r in records)
-                for name in names
-            ]
-            cells += [
-                f"{max(r['largest'][f'cascade_{name}'] for r in records):.3f}" for name in names[1:]
-            ]
-        else:
-            cells = [_not_run(found, what), "", "", "", ""]
-        rows.append([paper.pair_name(pair), *cells, _seeds(found, what)])
-    return _table(head, rows)
-
-
-def _last_tenth(curves, name):
-    steps = np.array(curves["step"])
-    return np.array(curves[name])[steps > 0.9 * steps[-1]].mean()
 
 
 def structures(experiment, found: Found) -> list[str]:
@@ -228,10 +117,10 @@ def structures(experiment, found: Found) -> list[str]:
             effects = np.concatenate(kind)
             row.append(f"{effects.mean():.3f} ({len(effects)})" if len(effects) else "-")
         if not of_seeds:
-            row = [_not_run(found, what), *[""] * (len(shown) + len(moves) - 1)]
-        rows.append([data, paper.shown(method), *row, _seeds(found, what)])
+            row = [not_run(found, what), *[""] * (len(shown) + len(moves) - 1)]
+        rows.append([data, paper.shown(method), *row, seeds_of(found, what)])
     return [
-        *_table(head, rows),
+        *table(head, rows),
         "",
         "A move is the share of a code's variance that another's z accounts for when redrawn: the",
         "mean over pairs of codes in use, from the first to the last code of a path of the",
@@ -256,24 +145,14 @@ def tuning(experiment, found: Found) -> list[str]:
         values = [found.values(what, s) for s in experiment.scores]
         row = [mean_std(v.values()) for v in values]
         if not found.records[what]:
-            row = [_not_run(found, what), *[""] * (len(row) - 1)]
+            row = [not_run(found, what), *[""] * (len(row) - 1)]
         setting = ", ".join(f"{field} {value}" for field, value in what[2])
         mark = "best" if what == best(found, what[1], experiment.scores[0]) else ""
         rows.append([paper.shown(what[1]), setting, *row, mark])
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def best(found: Found, method: str, score: str):
     """The (data, method, changes) of a method's best setting; None: not all have ended."""
     tried = {what: found.values(what, score) for what in found.records if what[1] == method}
     return max(tried, key=lambda what: max(tried[what].values())) if all(tried.values()) else None
-
-
-SHOWN: dict[str, Callable] = {
-    "quality": quality,
-    "scores": scores,
-    "methods": scores,
-    "pairs": pairs,
-    "structures": structures,
-    "tuning": tuning,
-}

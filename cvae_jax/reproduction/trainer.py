@@ -100,7 +100,8 @@ def _stop(children):
 
 def _scored(run, path):
     """Whether that results.json is of the run's last step."""
-    return path.exists() and read_results(path)["step"] == runs.config(run).num_steps
+    results = read_results(path)
+    return results is not None and results["step"] == runs.config(run).num_steps
 
 
 def _seeds_together(todo):

@@ -39,7 +39,7 @@ def reconstruction(subject):
 
 
 def bound(config, objective, params, dataset, rng):
-    """Means of the objective's own terms (recon, kl, elbo, ..., nats an image) over images."""
+    """(means of the objective's own terms, recon, kl, ..., nats an image; of how many images)."""
     batch = config.batch_size
     step = config.num_steps  # what a schedule has come to
     terms = jax.jit(lambda images, rng: objective.model_loss(params, images, rng, step)[1][0])
