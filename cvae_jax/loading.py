@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from cvae_jax import build, checkpoints, checks, weights
 from cvae_jax.errors import UserError, did_you_mean
@@ -12,6 +13,7 @@ from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.step import as_float, create_train_state
 from cvae_jax.workdir import CONFIG, WEIGHTS, damaged, is_exported, read_config, read_json
 
+_TOLERANCE = 1e-3  # that resizing may have left an image beyond [0, 1]
 MODELS = Path(__file__).parent / "models"  # those that ship, NAME/ as `export` writes it
 
 
@@ -114,7 +116,7 @@ def _trained(path: Path):
 def _example(config, info):
     """What parameters are initialised from: a key, and the shape of a batch."""
     shape = (config.batch_size, info.size, info.size, info.channels)
-    return jax.random.key(0), jax.ShapeDtypeStruct(shape, jax.numpy.float32)
+    return jax.random.key(0), jax.ShapeDtypeStruct(shape, jnp.float32)
 
 
 def load(name) -> Model:
@@ -125,21 +127,51 @@ def load(name) -> Model:
         model that ships with the package.
 
     Raises:
-      UserError: there is none, it holds no checkpoint, or a file of it is damaged.
+      UserError: there is none, it holds no checkpoint, or a file of it is damaged; later, when it
+        is given what is no batch of its images or codes.
     """
     config, info, objective, params, step = _trained(folder(name))
     encode = jax.jit(lambda params, images: objective.encode(params, as_float(images)))
     decode = jax.jit(lambda params, z: objective.decode(params, z))
 
+    def encode_images(images):
+        images = jnp.asarray(images)
+        _require_shape("images", images, (info.size, info.size, info.channels))
+        _require_range(images)
+        return encode(params, images)
+
+    def decode_codes(z):
+        z = jnp.asarray(z)
+        _require_shape("codes", z, (config.objective.latents,))
+        return decode(params, z)
+
     return Model(
-        encode=lambda images: encode(params, images),
-        decode=lambda z: decode(params, z),
+        encode=encode_images,
+        decode=decode_codes,
         config=config,
         channels=info.channels,
         objective=objective,
         params=params,
         step=step,
     )
+
+
+def _require_shape(what, x, shape):
+    if x.shape[1:] != shape:
+        wanted = ", ".join(map(str, ("n", *shape)))
+        raise UserError(f"{what} have shape {x.shape}; this model takes [{wanted}]")
+
+
+def _require_range(images):
+    """Refuse floats beyond [0, 1], where they can be looked at: 0 to 255 makes codes of nothing."""
+    floats = jnp.issubdtype(images.dtype, jnp.floating)
+    if not floats or isinstance(images, jax.core.Tracer) or not images.size:
+        return
+    least, most = float(images.min()), float(images.max())
+    if not (least >= -_TOLERANCE and most <= 1 + _TOLERANCE):
+        raise UserError(
+            f"images are from {least:.3g} to {most:.3g}: make them uint8, or floats in [0, 1]"
+        )
 
 
 def params_like(workdir, params: Players) -> Players:

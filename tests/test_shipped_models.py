@@ -111,3 +111,27 @@ def test_its_programs_are_its_weights(name, model):
         model.encode(images),
     )
     np.testing.assert_allclose(decode(mean), model.decode(mean), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: m.encode(np.zeros((3, 64, 64, 1))), r"\(3, 64, 64, 1\); .* \[n, 32, 32, 1\]"),
+        (lambda m: m.encode(np.zeros((32, 32, 1))), r"images have shape \(32, 32, 1\)"),
+        (lambda m: m.decode(np.zeros((3, 9))), r"codes have shape \(3, 9\); .* \[n, 10\]"),
+        (lambda m: m.encode(np.full((3, 32, 32, 1), 255.0)), r"from 255 to 255: make them uint8"),
+        (lambda m: m.encode(np.full((3, 32, 32, 1), np.nan)), r"images are from nan"),
+        (lambda m: m.encode(np.zeros((3, 32, 32, 1), int)), r"images are int32: make them uint8"),
+    ],
+    ids=["size", "one_image", "codes", "range", "nan", "int"],
+)
+def test_what_is_no_batch_of_its_images_or_codes_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(cvae_jax.load("dsprites_cascade"))
+
+
+def test_a_model_encodes_within_a_program():
+    model = cvae_jax.load("dsprites_cascade")
+    z = [[0.5] * 10, [-0.5] * 10]
+    mean = jax.jit(lambda z: model.encode(model.decode(z))[0])(np.array(z, np.float32))
+    np.testing.assert_allclose(mean, model.encode(model.decode(z))[0], rtol=1e-4, atol=1e-5)
