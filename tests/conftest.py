@@ -22,6 +22,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers inherit all this
 
 import functools
 
+import chex
 import jax
 import ml_collections
 import numpy as np
@@ -205,16 +206,20 @@ def assert_devices_share(loss, model, images, devices):
     shards = images.reshape(devices, -1, *images.shape[1:])
     losses, gradients = jax.jit(split)(model, shards)
     assert np.mean(losses) == pytest.approx(float(one), rel=1e-5)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, np.mean(b, axis=0), rtol=1e-3, atol=1e-4),
-        gradient,
-        gradients,
-    )
+    means = jax.tree.map(lambda x: np.mean(x, axis=0), gradients)
+    chex.assert_trees_all_close(gradient, means, rtol=1e-3, atol=1e-4)
 
 
 def assert_trees_equal(a, b):
     """Bit for bit."""
-    jax.tree.map(lambda x, y: np.testing.assert_array_equal(raw(x), raw(y)), a, b)
+    chex.assert_trees_all_equal(jax.tree.map(raw, a), jax.tree.map(raw, b))
+
+
+def assert_same_training(a, b):
+    """States as far as they are the same in another order of sums."""
+    # rounding decides the sign of Adam's first updates where a gradient is nearly 0
+    a, b = jax.tree.map(raw, a), jax.tree.map(raw, b)
+    chex.assert_trees_all_close(a, b, rtol=1e-4, atol=2e-4)
 
 
 def raw(leaf):

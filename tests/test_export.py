@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 
+import chex
 import conftest
 import jax
 import numpy as np
@@ -30,10 +31,6 @@ BLOCKED = ("cvae_jax", "flax", "optax", "orbax", "ml_collections", "tensorflow_d
 
 def some_images(count, channels=1):
     return np.random.default_rng(1).integers(0, 256, (count, 8, 8, channels), np.uint8)
-
-
-def assert_same(a, b, **kwargs):
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **kwargs), a, b)
 
 
 def test_the_cards_own_words_run_the_programs_without_the_library(drawn_run, exported, tmp_path):
@@ -73,7 +70,7 @@ except ImportError:
     for count in (1, 5):
         mean, logvar = live.encode(images[:count])
         found = list(np.load(tmp_path / f"{count}.npz").values())
-        assert_same(found, [mean, logvar, live.decode(mean)], rtol=1e-4, atol=1e-5)
+        chex.assert_trees_all_close(found, [mean, logvar, live.decode(mean)], rtol=1e-4, atol=1e-5)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(exported.parent)
         exec(compile(own, "card.md", "exec"), {})
@@ -97,7 +94,7 @@ def test_infogan_in_colour_is_exported_as_well(networks):
     z = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     images = jax.export.deserialize(bytearray(content)).call(z)
     assert images.shape == (3, 32, 32, 3)
-    assert_same(images, jax.jit(objective.decode)(params, z), rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(images, jax.jit(objective.decode)(params, z), rtol=1e-4, atol=1e-5)
 
 
 def test_an_export_loads_as_its_run_without_the_critic(drawn_run, exported):

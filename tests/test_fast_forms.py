@@ -4,6 +4,7 @@ import functools
 import math
 import re
 
+import chex
 import conftest
 import jax
 import jax.numpy as jnp
@@ -81,7 +82,7 @@ def test_scalar_mlp_has_the_gradients_of_the_plain_form(rows):
             jax.grad(loss, argnums=(1, 2))(mlp, layers, v)
             for mlp in (scalar_mlp.scalar_mlp, plain_mlp)
         )
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), found, expected)
+        chex.assert_trees_all_close(found, expected, rtol=1e-12)
 
 
 def test_both_losses_share_one_pass_through_the_critic(images, optimizers):

@@ -1,5 +1,6 @@
 """The losses against closed forms, and invariant 4: no gradient from one player to the other."""
 
+import chex
 import conftest
 import jax
 import jax.numpy as jnp
@@ -112,7 +113,7 @@ def test_weight_zero_leaves_the_base_as_it_is(images):
         return jax.jit(jax.grad(loss))(params.model)
 
     grads = [gradient(o) for o in (base, wrapped)]
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *grads)
+    chex.assert_trees_all_close(*grads, rtol=1e-4, atol=1e-5)
 
 
 def test_devices_share_the_codes_of_their_images(images):

@@ -52,11 +52,6 @@ def test_the_length_of_calls_fits_what_interrupts_them():
         checks.check(config, 1)
 
 
-def assert_close(a, b):
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        np.testing.assert_allclose(conftest.raw(x), conftest.raw(y), rtol=1e-4, atol=2e-4)
-
-
 def test_five_steps_a_call_on_images_that_lie_there(tmp_path, monkeypatch, resident):
     """The same states and curves as with a call a step, images that come, and no interruption."""
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:2])
@@ -66,7 +61,7 @@ def test_five_steps_a_call_on_images_that_lie_there(tmp_path, monkeypatch, resid
     resident()
     five = conftest.small_config(**fields, steps_per_call=5)
     whole = train.train_and_evaluate(five, tmp_path / "whole")
-    assert_close(whole, single)
+    conftest.assert_same_training(whole, single)
     lines = [read_metrics(tmp_path / run / "metrics.jsonl") for run in ("single", "whole")]
     assert [x["step"] for x in lines[1]] == [x["step"] for x in lines[0]] == [5, 10, 15, 18]
     np.testing.assert_allclose(*([x["loss"] for x in run] for run in lines), rtol=1e-5)
@@ -85,7 +80,7 @@ def test_five_steps_a_call_of_two_seeds_with_the_cascade(tmp_path, monkeypatch, 
     single = train.train_and_evaluate(conftest.small_config(**fields), tmp_path / "single")
     resident()
     five = conftest.small_config(**fields, steps_per_call=5)
-    assert_close(train.train_and_evaluate(five, tmp_path / "five"), single)
+    conftest.assert_same_training(train.train_and_evaluate(five, tmp_path / "five"), single)
 
 
 def test_a_number_that_is_not_finite_within_a_call_is_named(tmp_path, monkeypatch):

@@ -34,12 +34,6 @@ def tiny_data(monkeypatch):
     monkeypatch.setattr(evaluate, "evaluate_run", score)
 
 
-def assert_close(a, b):
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        # rounding decides the sign of Adam's first updates where a gradient is nearly 0
-        np.testing.assert_allclose(conftest.raw(x), conftest.raw(y), rtol=1e-4, atol=2e-4)
-
-
 def test_four_seeds_are_four_single_runs_seed_by_seed(tmp_path, monkeypatch):
     config = conftest.small_config(num_seeds=4, num_steps=30, checkpoint_every=100, seed=3)
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:2])  # two seeds on each
@@ -49,7 +43,7 @@ def test_four_seeds_are_four_single_runs_seed_by_seed(tmp_path, monkeypatch):
     for i, seed in enumerate(range(3, 7)):
         one = conftest.small_config(num_steps=30, checkpoint_every=100, seed=seed)
         alone = train.train_and_evaluate(one, tmp_path / f"alone_{seed}")
-        assert_close(together[i], alone)
+        conftest.assert_same_training(together[i], alone)
         lines = [
             read_metrics(tmp_path / run / "metrics.jsonl")
             for run in (f"all/seed_{seed}", f"alone_{seed}")

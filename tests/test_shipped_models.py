@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -105,11 +106,7 @@ def test_its_programs_are_its_weights(name, model):
         for file in ("encoder.bin", "decoder.bin")
     )
     mean, logvar = encode(images)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
-        (mean, logvar),
-        model.encode(images),
-    )
+    chex.assert_trees_all_close([mean, logvar], [*model.encode(images)], atol=1e-5)
     np.testing.assert_allclose(decode(mean), model.decode(mean), atol=1e-5)
 
 

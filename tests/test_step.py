@@ -2,6 +2,7 @@
 
 import functools
 
+import chex
 import conftest
 import jax
 import jax.numpy as jnp
@@ -92,9 +93,7 @@ def test_device_count_changes_nothing_in_float64(images, optimizers):
             assert metrics[-1]["loss"].dtype == np.float64
             ends.append(([m["loss"] for m in metrics], jax.device_get(state.params)))
     np.testing.assert_allclose(ends[1][0], ends[0][0], rtol=1e-8)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(b, a, rtol=1e-6, atol=1e-8), ends[0][1], ends[1][1]
-    )
+    chex.assert_trees_all_close(ends[1][1], ends[0][1], rtol=1e-6, atol=1e-8)
 
 
 def test_vmap_with_an_axis_stands_in_for_pmap(images, optimizers):
@@ -134,9 +133,7 @@ def test_the_step_moves_each_player_by_its_own_gradient(images):
         jax.tree.map(lambda p, g: p - 0.1 * g, params.model, grads),
         jax.tree.map(lambda p, g: p - 0.2 * g, params.critic, critic_grads),
     )
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), new.params, expected
-    )
+    chex.assert_trees_all_close(new.params, expected, rtol=1e-4, atol=1e-6)
     assert int(new.step) == 1
 
 

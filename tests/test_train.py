@@ -6,6 +6,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import chex
 import conftest
 import jax
 import numpy as np
@@ -96,11 +97,7 @@ def test_init_from_takes_the_weights_and_names_what_does_not_fit(tmp_path):
         num_steps=1, seed=5, init_from=str(tmp_path / "a"), **{"optim.model.learning_rate": 1e-12}
     )
     second = train.train_and_evaluate(config, tmp_path / "b")
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-9),
-        jax.device_get(first.params.model),
-        jax.device_get(second.params.model),
-    )
+    chex.assert_trees_all_close(first.params.model, second.params.model, atol=1e-9)
     config = conftest.small_config(init_from=str(tmp_path / "a"), **{"objective.latents": 6})
     with pytest.raises(
         UserError, match=r"Dense_0.*has shape \(4, 256\), this run's has \(6, 256\)"

@@ -2,6 +2,7 @@
 
 import functools
 
+import chex
 import conftest
 import jax
 import jax.numpy as jnp
@@ -138,11 +139,7 @@ def test_without_its_weight_a_method_is_the_vae(images, other):
     """Parameter by parameter after 50 steps."""
     expected, _ = train(vae(NETWORKS), images, 50)
     found, _ = train(other(), images, 50)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
-        expected.params.model,
-        found.params.model,
-    )
+    chex.assert_trees_all_close(found.params.model, expected.params.model, rtol=1e-4, atol=1e-5)
 
 
 def test_the_kl_settles_at_the_capacity(images):
