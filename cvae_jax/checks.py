@@ -98,6 +98,14 @@ def _shown(value) -> str:
     return repr(value)[:80] if scalar else f"a {type(value).__name__}"
 
 
+def without_effect(config, names) -> list[str]:
+    """Those of a config's fields that belong to another method, or to a cascade that is off."""
+    others = [f"objective.{name}." for name in METHODS if name != config.objective.name]
+    if not config.cascade.weight:
+        others.append("cascade.")
+    return [name for name in names if name.startswith(tuple(others)) and name != "cascade.weight"]
+
+
 def _check_types(config) -> None:
     """Refuse a field that is missing, not of its default's type, or too large to be meant."""
     for name, default in flat(defaults.get_config().to_dict()):
@@ -181,6 +189,9 @@ def _check_names(config):
 
 
 def _check_seeds(config, num_devices, num_processes):
+    last, most = config.seed + config.num_seeds - 1, _AT_MOST["seed"]
+    if last > most:
+        raise UserError(f"config.seed {config.seed} makes the last seed {last}; at most is {most}")
     if config.num_seeds == 1:
         return
     if num_processes > 1:

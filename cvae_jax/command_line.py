@@ -107,9 +107,10 @@ def parse(flag_values: flags.FlagValues, argv: list[str], description: str):
         print(description, flag_values.main_module_help(), sep="\n")
         sys.exit(0)
     file = "--config"
-    for arg in argv:
-        if arg.startswith("--config="):
-            file = arg.removeprefix("--config=").partition(":")[0]
+    for arg, following in zip(argv, [*argv[1:], ""], strict=True):
+        if arg.startswith("--config=") or (arg == "--config" and following):
+            value = arg.removeprefix("--config=") if "=" in arg else following
+            file = value.partition(":")[0]
             if not Path(file).is_file():
                 raise UserError(f"there is no config file {file}; those that ship are in configs/")
     try:

@@ -48,8 +48,9 @@ def main(argv) -> None:
     out = Path(args.out)
     if out.suffix not in (".npz", ".csv"):
         raise UserError(f"--out {out} must end in .npz or .csv")
-    if not out.parent.is_dir():
-        raise UserError(f"--out {out}: there is no folder {out.parent}")
+    if out.is_dir() or not out.parent.is_dir():
+        reason = "is a folder" if out.is_dir() else f"there is no folder {out.parent}"
+        raise UserError(f"--out {out}: {reason}; name a file to write")
     import jax  # after the arguments: a wrong one is told at once
 
     from cvae_jax import batches, compilation, loading

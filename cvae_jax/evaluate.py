@@ -26,13 +26,14 @@ from cvae_jax import (
     loading,
     pictures,
     processes,
+    same_data,
 )
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.scores import registry
-from cvae_jax.scores.subject import FEW, Subject, entry
+from cvae_jax.scores.subject import FEW, Subject, entry, varying
 from cvae_jax.structure_scores import CODES, JOINT_ROWS, structure_scores
-from cvae_jax.workdir import read_results, write_json
+from cvae_jax.workdir import is_exported, read_results, write_json
 
 log = logging.getLogger("cvae_jax.evaluate")  # not __main__, which nobody listens to
 
@@ -80,21 +81,46 @@ def results_of(workdir, step) -> dict | None:
     return results if results and "pictures" in results else None
 
 
-def _kept(path, step, source, names) -> dict:
+def _kept(workdir, step, dataset, names) -> dict:
     """What results.json holds that stays: of the same step and data, at least "scores".
 
     Raises:
-      UserError: it holds scores of another source, and names are given.
+      UserError: it holds scores of other data, and names are given.
     """
+    path = workdir / "results.json"
     old = _results_at(path, step)
-    if old is not None and old["data"]["source"] != source:
-        if names is not None:
-            raise UserError(
-                f"{path} has scores of {old['data']['source']}, and the data now are "
-                f"{source}: evaluate without --metrics to make all anew"
-            )
-        old = None
-    return old or {"scores": {}}
+    if old is None:
+        return {"scores": {}}
+    now, was = _data(workdir, dataset), old["data"]
+    if now == was:
+        return old
+    if names is not None:
+        names = [name for name in now | was if now.get(name) != was.get(name)]
+        changed = ", ".join(f"{n} {was.get(n, '')} -> {now.get(n, '')}" for n in names)
+        raise UserError(
+            f"{path} has scores of other data than there are now ({changed}): put those back, or "
+            "evaluate without --metrics to make all anew"
+        )
+    return {"scores": {}}
+
+
+def _data(workdir, dataset) -> dict:
+    """Which data scores are of; "changed": what they have otherwise than the run's own."""
+    found = {"name": dataset.name, "source": dataset.source, "size": dataset.size}
+    changed = same_data.differences(workdir, dataset)
+    return found | ({"changed": changed} if changed else {})
+
+
+def _write(workdir, step, dataset, names, results, found, start) -> dict:
+    """Put results and the scores found beside what results.json has; returns all of it."""
+    with files.locked_if_possible(workdir / ".results.lock"):
+        old = _kept(workdir, step, dataset, names)  # another may have added scores since
+        spent = 0.0 if names is None else old.get("evaluation_seconds", 0.0)
+        results = old | results
+        results["scores"] = old["scores"] | found
+        results["evaluation_seconds"] = round(spent + time.perf_counter() - start, 1)
+        write_json(workdir / "results.json", results)
+    return results
 
 
 def evaluate_run(
@@ -119,21 +145,20 @@ def evaluate_run(
       UserError: results.json holds scores of another source of the data, and names are given.
     """
     start = time.perf_counter()
-    path = workdir / "results.json"
-    _kept(path, step, dataset.source, names)  # or refused, before the work
+    _kept(workdir, step, dataset, names)  # or refused, before the work
     devices = jax.local_devices()
     log.info("encoding %d images", dataset.num_images)
     mean, logvar = batches.encode_all(objective, params, dataset, devices)
     if not processes.first():
         return {}
     subject = Subject(
-        config, objective, params, dataset, devices, mean, logvar, options or Options()
+        config, objective, params, varying(dataset), devices, mean, logvar, options or Options()
     )
     found = registry.make(subject, registry.named(config.eval.metrics) if names is None else names)
     results = {
         "step": step,
         "seed": config.seed,
-        "data": {"name": dataset.name, "source": dataset.source, "size": dataset.size},
+        "data": _data(workdir, dataset),
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONS}
         | {"python": platform.python_version()},
         "device": f"{len(processes.devices())} x {devices[0].device_kind}",
@@ -151,23 +176,23 @@ def evaluate_run(
             dataset.factors[few],
         )
         found |= _structure_entries(structure, len(few), config.seed)
+        results["structure"] = structure
+    log.info("%s", table(results | {"scores": found}))
+    written = _write(workdir, step, dataset, names, results, found, start)
+    if names is not None:
+        return written
+    try:  # the scores are safe by now
         paths = pictures.draw_all(
             config, workdir, step, objective, params, dataset, mean, logvar, structure
         )
-        results["structure"] = structure
-        results["pictures"] = [str(path.relative_to(workdir)) for path in paths]
-    with files.locked_if_possible(workdir / ".results.lock"):
-        old = _kept(path, step, dataset.source, names)  # another may have added scores since
-        spent = 0.0 if names is None else old.get("evaluation_seconds", 0.0)
-        results = old | results
-        results["scores"] = old["scores"] | found
-        results["evaluation_seconds"] = round(spent + time.perf_counter() - start, 1)
-        write_json(path, results)
-    log.info("%s", table(results | {"scores": found}))
-    if names is None:
-        log.info("pictures: %s", "  ".join(str(path) for path in paths))
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"can't write pictures to {workdir}/plots: {reason}; mend it") from None
+    results["pictures"] = [str(path.relative_to(workdir)) for path in paths]
+    log.info("pictures: %s", "  ".join(str(path) for path in paths))
+    if not is_exported(workdir):
         log.info("a page with sliders: python -m cvae_jax.report --workdir=%s", workdir)
-    return results
+    return _write(workdir, step, dataset, names, results, found, start)
 
 
 def table(results: dict) -> str:
@@ -214,6 +239,9 @@ def main(argv) -> None:
     if args.data_dir:
         config.data.dir = args.data_dir
     dataset = pipeline.load(config.data.name, config.data.size, config.data.dir)
+    changed = same_data.differences(args.workdir, dataset)
+    if changed:
+        log.warning("the data are others than %s began with: %s", args.workdir, changed)
     evaluate_run(
         config,
         Path(args.workdir),

@@ -7,6 +7,7 @@ programs that run with JAX and flatbuffers alone, on CPUs, GPUs and TPUs.
 
 import argparse
 import contextlib
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -130,6 +131,12 @@ def export(workdir, out) -> None:
         write_text(part / "card.md", text)
 
 
+def _name(workdir: Path) -> str:
+    """A run's name; of one of several seeds with the run's, as each has a seed_0."""
+    seed = re.fullmatch(r"seed_\d+", workdir.name)
+    return f"{workdir.parent.name}-{workdir.name}" if seed else workdir.name
+
+
 def main(argv) -> None:
     """Export as the command line asks."""
     parser = argparse.ArgumentParser(
@@ -138,7 +145,7 @@ def main(argv) -> None:
     parser.add_argument("--workdir", required=True, help="a trained run")
     parser.add_argument("--out", default="", help="a folder; default: models/ and the run's name")
     args = parser.parse_args(argv[1:])
-    out = Path(args.out or Path("models") / Path(args.workdir).absolute().name)
+    out = Path(args.out) if args.out else Path("models") / _name(Path(args.workdir).absolute())
     export(args.workdir, out)
     sizes = [f"{name} {(out / name).stat().st_size / 1e6:.2f} MB" for name in FILES]
     print(f"{out}: {', '.join(sizes)}; {out / 'card.md'} says what it is")

@@ -160,7 +160,8 @@ def classifier(dataset, cache: pathlib.Path) -> Trained:
     checksum = 0
     for array in (dataset.factors, dataset.pixels):
         checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
-    name = f"{dataset.name.replace('/', '_')}-{dataset.size}x{dataset.size}"
+    # of a path the end: a file's name has at most 255 bytes, and the checksum tells the data
+    name = f"{dataset.name.replace('/', '_')[-60:]}-{dataset.size}x{dataset.size}"
     path = cache / f"{name}-{checksum:08x}-seed{_SEED}.msgpack"
     with contextlib.suppress(OSError):  # what is kept may be read where nothing can be written
         cache.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Train and evaluate: `python -m cvae_jax.main --config=configs/dsprites.py`."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -7,6 +8,8 @@ from absl import flags
 from ml_collections import config_flags
 
 from cvae_jax import allocator, command_line
+
+log = logging.getLogger("cvae_jax.main")  # not __main__, which nobody listens to
 
 FLAGS = flags.FlagValues()
 config_flags.DEFINE_config_file(
@@ -41,8 +44,11 @@ def main(argv) -> None:
     """Train as the command line asks."""
     config, name = command_line.parse(FLAGS, argv, __doc__)
     # after the flags: a wrong one is told at once
-    from cvae_jax import compilation, processes, train
+    from cvae_jax import checks, compilation, processes, train
 
+    given = [arg[len("--config.") :].partition("=")[0] for arg in argv if "--config." in arg]
+    for name in checks.without_effect(config, given):
+        log.warning("config.%s has no effect: see objective.name and cascade.weight", name)
     compilation.keep_programs()
     allocator.compute_in_calling_thread()
     processes.join(

@@ -7,6 +7,7 @@ import numpy as np
 
 from cvae_jax import build, plots
 from cvae_jax.codes_in_use import prior_of, what_codes_hold
+from cvae_jax.plots.page import plain
 from cvae_jax.writers import read_metrics
 
 _STEPS = 11  # images a traversal row
@@ -20,7 +21,7 @@ def _labels(nats, names, prior):
     """A label for each latent: its nats and, of labelled data, the factor it knows most about."""
     what = "KL" if prior == "normal" else "info"
     labels = [f"$z_{{{j + 1}}}$  {what} {x:.2f}" for j, x in enumerate(nats)]
-    return [f"{a}  {b}" if b else a for a, b in zip(labels, names, strict=True)]
+    return [f"{a}  {plain(b)}" if b else a for a, b in zip(labels, names, strict=True)]
 
 
 def _rows(scores):
@@ -71,7 +72,7 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
     folder.mkdir(exist_ok=True)
     decode = functools.partial(jax.jit(objective.decode), params)
     pick = np.random.default_rng(config.seed).permutation(len(mean))
-    where = f"{dataset.source}, {dataset.size}x{dataset.size}, step {step:,}"
+    where = f"{plain(dataset.source)}, {dataset.size}x{dataset.size}, step {step:,}"
     few, some = pick[:20], pick[:CODES]
     what_varies = mean[some], logvar[some], dataset.factors[some], dataset.factor_names
     return [

@@ -32,9 +32,10 @@ def rank(workdirs, data_dir="") -> dict:
     Raises:
       UserError: fewer than two runs, or runs on different data.
     """
-    if len(set(workdirs)) < 2:
+    once = {loading.folder(workdir).resolve(): workdir for workdir in reversed(workdirs)}
+    if len(once) < 2:
         raise UserError("runs are ranked by comparing them: name two folders or more")
-    models = {workdir: loading.load(workdir) for workdir in dict.fromkeys(workdirs)}
+    models = {workdir: loading.load(workdir) for workdir in reversed(once.values())}
     first = next(iter(models.values())).config
     for workdir, model in models.items():
         data = model.config.data

@@ -1,6 +1,7 @@
 """A run goes on with the data that it began with: what it keeps to tell them by, and the look."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 
@@ -34,32 +35,58 @@ def fingerprint(dataset) -> str:
     return f"{about(dataset)} {digest(np.ascontiguousarray(_some(dataset)).tobytes())}"
 
 
-def require_same(workdir, info: dict) -> None:
-    """Refuse other data than the run began with; none yet: keep what they are.
+def kept(dataset) -> dict:
+    """The content of data.json: the fields of `build.DataInfo`, and `about` it."""
+    return {
+        "size": dataset.size,
+        "channels": dataset.channels,
+        "num_examples": dataset.num_images,
+        "data": about(dataset),
+    }
 
-    Args:
-      workdir: the run's folder, a Path.
-      info: for its data.json: the fields of `build.DataInfo`, and as "data" what `about` says.
+
+def differences(workdir, dataset) -> str:
+    """What a data set has otherwise than the run in workdir began with, in words; "": nothing.
+
+    Raises:
+      UserError: data.json is damaged.
+    """
+    path = Path(workdir) / "data.json"
+    if not path.exists():
+        return ""
+    now, old = kept(dataset), read_json(path)
+    try:
+        # An exported model's has no "data", and runs of earlier versions lack some fields.
+        was = now | old
+        was |= now.pop("data") | dict(old.get("data", {}))
+        now |= about(dataset)
+        # Rendered anew elsewhere, a pixel may be rounded otherwise.
+        pixels = abs(was["mean_value"] - now["mean_value"]) > 0.05
+    except (AttributeError, TypeError, ValueError) as error:
+        raise damaged(path, error) from None
+    names = [name for name in now if name != "mean_value" and was[name] != now[name]]
+    names += ["pixels"] if pixels else []
+    return ", ".join(_shown(name, was, now) for name in names)
+
+
+def _shown(name, was, now) -> str:
+    if name in ("labels", "pixels"):
+        return f"other {name}"
+    return f"{name.replace('_', ' ')} {was[name]} -> {now[name]}"
+
+
+def require_same(workdir, dataset) -> None:
+    """Refuse other data than the run began with; none yet: keep in data.json what they are.
 
     Raises:
       UserError: data.json tells of other data, or is damaged.
     """
-    path = workdir / "data.json"
-    if not path.exists():
-        write_json(path, info)
-        return
-    old = read_json(path)
-    try:
-        # Runs of earlier versions lack some fields.
-        was, now = info | old, info["data"]
-        was["data"] = was_data = now | dict(old.get("data", {}))
-        # Rendered anew elsewhere, a pixel may be rounded otherwise.
-        close = abs(was_data["mean_value"] - now["mean_value"]) < 0.05
-        was_data["mean_value"] = now["mean_value"]
-    except (AttributeError, TypeError, ValueError) as error:
-        raise damaged(path, error) from None
-    if not close or was != info:
+    changed = differences(workdir, dataset)
+    if changed:
         raise UserError(
-            f"{workdir} began with other data ({was_data['source']}) than there are now "
-            f"({now['source']}): put those back, or name another --workdir"
+            f"{workdir} began with other data than there are now ({changed}): put those back, or "
+            "name another --workdir"
         )
+    path = Path(workdir) / "data.json"
+    if not path.exists():
+        write_json(path, kept(dataset))

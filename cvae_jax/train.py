@@ -74,8 +74,7 @@ def train_and_evaluate(config, workdir):
         start = 0
         with processes.together():
             if processes.first():
-                about = info._asdict() | {"data": same_data.about(dataset)}
-                states, start = _begin(config, runs, states, about)
+                states, start = _begin(config, runs, states, dataset)
         if processes.count() > 1:
             states, start = processes.from_first((states, np.int32(start)))
             start = int(start)
@@ -91,14 +90,14 @@ def train_and_evaluate(config, workdir):
     return states
 
 
-def _begin(config, runs, states, info):
+def _begin(config, runs, states, dataset):
     """The states that training starts with, and their step; what the folders lack is written."""
-    for run in runs:
-        same_data.require_same(run.workdir, info)
     states, start = seeds.restore(runs, states)
     if config.init_from and not start:
         params = loading.params_like(config.init_from, states[0].params)
         states = [state._replace(params=params) for state in states]
+    for run in runs:  # last: a folder with data.json holds a run
+        same_data.require_same(run.workdir, dataset)
     return states, start
 
 

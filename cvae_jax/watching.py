@@ -17,9 +17,9 @@ def refuse_not_finite(step: int, values: dict) -> None:
     bad = [name for name, value in values.items() if not np.all(np.isfinite(value))]
     if bad:
         raise UserError(
-            f"step {step}: not finite: {', '.join(bad)}; the last checkpoint is kept. Start "
-            "another --workdir with a lower learning rate or weight, and with "
-            "--config.init_from to go on from these weights"
+            f"step {step}: not finite: {', '.join(bad)}; the last checkpoint, if there is one, "
+            "is kept. Start another --workdir with a lower learning rate or weight, and with "
+            "--config.init_from to go on from its weights"
         )
 
 

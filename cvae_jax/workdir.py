@@ -87,16 +87,16 @@ def read_results(path: Path) -> dict | None:
     try:
         _require_results(found)
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
-        problem = f"{type(error).__name__}: {first_line(error)}"
-        raise UserError(
-            f"{path} is damaged ({problem}): remove it, and name all metrics that it had"
-        ) from None
+        raise damaged(path, f"{type(error).__name__}: {first_line(error)}") from None
     return found
 
 
 def damaged(path: Path, problem) -> UserError:
     """What to raise for a file of a run that is not as a run writes it."""
-    return UserError(f"{path} is damaged ({problem}); restore it from a copy")
+    remedy = "restore it from a copy"
+    if path.name == "results.json":  # which an evaluation can make again
+        remedy = "remove it, and name all metrics that it had"
+    return UserError(f"{path} is damaged ({problem}): {remedy}")
 
 
 def flat(config, prefix=""):
@@ -155,13 +155,36 @@ def differences(old, new) -> str:
     return ", ".join(f"{n} {old.get(n)!r} -> {new.get(n)!r}" for n in names)
 
 
-def _refuse_other_config(path, config):
+def _saved(path) -> list[Path]:
+    """The folders of a run, or of its seeds, that hold a checkpoint."""
+    lists = [path.glob(f"{seed}checkpoints/*/sha256.json") for seed in ("", "seed_*/")]
+    return sorted({file.parents[2] for files in lists for file in files})
+
+
+def _begun(path, config) -> bool:
+    """Whether a folder holds a run of this config; one that holds something else is refused."""
+    if is_exported(path):
+        raise UserError(
+            f"--workdir {path} is an exported model: choose another one, with "
+            f"--config.init_from={path} to start from its weights"
+        )
+    saved = _saved(path)
+    for name in (CONFIG, "data.json") if path in saved else (CONFIG,) if saved else ():
+        if not (path / name).exists():
+            raise UserError(
+                f"{path} holds checkpoints and no {name}: put it back, or choose another --workdir"
+            )
+    # A start that came no further than its data, misspelt for instance, has nothing to keep.
+    begun = any(any(path.glob(name)) for name in ("data.json", "seed_*/data.json"))
+    if not begun or not (path / CONFIG).exists():
+        return False
     changes = differences(read_config(path).to_dict(), config)
     if changes:
+        start = f", with --config.init_from={saved[0]} to start from its weights" if saved else ""
         raise UserError(
-            f"{path} holds a run of another config ({changes}); choose another --workdir, "
-            f"with --config.init_from={path} to start from its weights"
+            f"{path} holds a run of another config ({changes}); choose another --workdir{start}"
         )
+    return True
 
 
 def is_exported(path: Path) -> bool:
@@ -193,8 +216,8 @@ def open_workdir(workdir, config):
       The folder as a Path.
 
     Raises:
-      UserError: it can't be written, is in use by another run, or holds a run of another config,
-        the differences named.
+      UserError: it can't be written, is in use by another run, is an exported model, lacks a part
+        of its run, or holds a run of another config, the differences named.
     """
     path = Path(workdir)
     config = json.loads(config.to_json_best_effort())
@@ -211,10 +234,6 @@ def open_workdir(workdir, config):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(f"another run is at work in {path}; choose another --workdir") from None
-        # A start that came no further than its data, misspelt for instance, has nothing to keep.
-        begun = any(any(path.glob(name)) for name in ("data.json", "seed_*/data.json"))
-        if begun and (path / CONFIG).exists():
-            _refuse_other_config(path, config)
-        else:
+        if not _begun(path, config):
             write_json(path / CONFIG, config)
         yield path

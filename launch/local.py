@@ -20,7 +20,7 @@ import sys
 import time
 
 # done, an error that told its remedy, Ctrl-C, SIGTERM: starting again is the user's
-_REMEDY_IS_OURS = (0, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM)
+_NOT_STARTED_AGAIN = (0, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 _PATIENCE = 45  # seconds in which the others notice that one is gone, or that they save
 
 
@@ -100,6 +100,8 @@ def main() -> int:
     parser.add_argument("--dry_run", action="store_true", help="print the commands alone")
     args = parser.parse_args(sys.argv[1:split])
     arguments = sys.argv[split + 1 :]
+    if args.processes < 1 or args.restarts < 0:
+        parser.error("--processes must be at least 1, --restarts at least 0")
     if args.dry_run:
         for variables, command in commands(arguments, args.processes, free_port(), args.gpus):
             print(*(f"{name}={value}" for name, value in variables.items()), shlex.join(command))
@@ -107,7 +109,7 @@ def main() -> int:
     stopping = []
     for left in range(args.restarts, -1, -1):
         code = run(arguments, args.processes, args.gpus, stopping)
-        if stopping or code in _REMEDY_IS_OURS or not left:
+        if stopping or code in _NOT_STARTED_AGAIN or not left:
             break
         print(f"all are started again, {left} times at most", file=sys.stderr, flush=True)
     return 128 - code if code < 0 else code

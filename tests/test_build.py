@@ -17,6 +17,7 @@ def test_a_good_config_passes():
         ({"batch_size": 3}, 4, "batch_size 3 is not divisible by 4 devices; .* are 4$"),
         ({"cascade.prior_batch_size": 18}, 4, "prior_batch_size 18 is not divisible"),
         ({"cascade.prior_batch_size": 8}, 1, "prior_batch_size 8 is under batch_size 16"),
+        ({"seed": 2**32 - 1, "num_seeds": 2}, 1, "seed 4294967295 makes the last seed 4294967296"),
         ({"batch_size": 2}, 1, "needs 4 rows and gets 2"),
         (
             {
@@ -128,3 +129,11 @@ def test_rates_fall_to_zero_at_the_end():
     assert taken == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0], rel=1e-3, abs=1e-6)
     with pytest.raises(UserError, match=r"decay_from is 1\.5; it must be from 0 to 1"):
         checks.check(conftest.small_config(**{"optim.decay_from": 1.5}), 1)
+
+
+def test_fields_of_another_method_are_without_effect():
+    names = ["objective.beta_vae.beta", "cascade.weight", "cascade.source", "seed"]
+    vae = conftest.small_config()
+    assert checks.without_effect(vae, names) == ["objective.beta_vae.beta"]
+    off = conftest.small_config(**{"objective.name": "beta_vae", "cascade.weight": 0.0})
+    assert checks.without_effect(off, names) == ["cascade.source"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from cvae_jax import batches, build, evaluate, features, files, rank
+from cvae_jax import batches, build, codes_in_use, evaluate, features, files, rank
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
 from cvae_jax.held_out import HeldOut, held_out
@@ -208,12 +208,61 @@ def test_scores_of_another_step_do_not_join(trained, monkeypatch):
     assert found["scores"]["mig"] == results["scores"]["mig"]
     others = found | {"data": found["data"] | {"source": "published"}}
     write_json(workdir / "results.json", others)
-    with pytest.raises(UserError, match="scores of published, and the data now are"):
+    with pytest.raises(UserError, match=r"other data than there are now \(source published -> "):
         evaluate.main(["evaluate", f"--workdir={workdir}", "--metrics=mig"])
     assert "recon" not in found["scores"]
     elbo, likelihood = (found["scores"][f"test_{name}"] for name in ("elbo", "log_likelihood"))
     assert elbo["samples"] == 40
     assert -64 < elbo["value"] <= likelihood["value"] < -25  # about 64 log 2 nats at the start
+
+
+def test_scores_of_other_data_do_not_join(trained, tmp_path, monkeypatch, caplog):
+    """Labels and pictures may change where the source's one line stays."""
+    workdir = shutil.copytree(trained / "seed0", tmp_path / "run")
+    load, request = pipeline.load, ["evaluate", f"--workdir={workdir}"]
+    dataset, results = load("tiny", 8, ""), read_json(workdir / "results.json")
+    stale = {"old": results["scores"]["mig"]}
+    write_json(workdir / "results.json", results | {"scores": stale})
+    for change, words in (
+        ({"factors": dataset.factors[::-1]}, "other labels"),
+        ({"pixels": 255 - dataset.pixels}, "other pixels"),
+        ({"factor_names": ("a", "c")}, r"factor names \['a', 'b'\] -> \['a', 'c'\]"),
+    ):
+        other = dataset._replace(**change)
+        monkeypatch.setattr(pipeline, "load", lambda *args, other=other: other)
+        with pytest.raises(UserError, match=f"other data than there are now .changed  -> {words}"):
+            evaluate.main([*request, "--metrics=sap"])
+    evaluate.main(request)
+    assert f"are others than {workdir} began with: factor names" in caplog.text
+    scores = read_json(workdir / "results.json")["scores"]
+    assert {"mig", "squared_error"} < set(scores)
+    assert "old" not in scores
+    evaluate.main([*request, "--metrics=sap"])  # of the same changed data
+    assert set(read_json(workdir / "results.json")["scores"]) == {*scores, "sap"}
+    monkeypatch.setattr(pipeline, "load", load)
+    with pytest.raises(UserError, match=r"other data than there are now .changed factor names"):
+        evaluate.main([*request, "--metrics=sap"])
+
+
+def test_a_factor_of_one_value_is_left_out_of_the_scores(caplog):
+    dataset = conftest.noise_dataset(16, 8)
+    same = dataset._replace(factors=dataset.factors * [1, 0])
+    found = subject.varying(same)
+    assert (found.factor_names, found.factors.shape) == (("a",), (16, 1))
+    assert "all images have one value of b: no score of it" in caplog.text
+    assert subject.varying(dataset) is dataset
+
+
+def test_pictures_that_fail_leave_the_scores(trained, tmp_path):
+    workdir = shutil.copytree(trained / "seed0", tmp_path / "run")
+    (workdir / "results.json").unlink()
+    shutil.rmtree(workdir / "plots")
+    (workdir / "plots").write_text("a file in their place")
+    with pytest.raises(UserError, match=r"can.t write pictures to .*run/plots"):
+        evaluate.main(["evaluate", f"--workdir={workdir}"])
+    found = read_json(workdir / "results.json")
+    assert "mig" in found["scores"]
+    assert "pictures" not in found
 
 
 def test_held_out_images_are_drawn_from_all_of_the_split(monkeypatch):
@@ -284,7 +333,8 @@ def test_runs_are_ranked(trained, capsys, tmp_path, monkeypatch):
 
     models = {name: SimpleNamespace(config=config, objective=name, params=None) for name in known}
     monkeypatch.setattr(rank.loading, "load", models.get)
-    monkeypatch.setattr(rank.batches, "encode_all", encoded)
+    monkeypatch.setattr(rank.loading, "folder", lambda name: tmp_path / name)
+    monkeypatch.setattr(codes_in_use.batches, "encode_all", encoded)
     rank.main(["rank", *known, f"--out={tmp_path / 'udr.json'}"])
     found = read_json(tmp_path / "udr.json")["scores"]
     assert [*found][2] == "turned"
@@ -294,4 +344,4 @@ def test_runs_are_ranked(trained, capsys, tmp_path, monkeypatch):
     assert found["seed0"] == pytest.approx((1 + found["turned"]) / 2, abs=0.03)
     assert found["seed1"] == pytest.approx(found["seed0"], abs=0.01)
     with pytest.raises(UserError, match="two folders or more"):
-        rank.main(["rank", "seed0", "seed0"])
+        rank.main(["rank", "seed0", "./seed0/"])

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import chex
 import conftest
@@ -23,7 +24,7 @@ from cvae_jax import (
     loading,
 )
 from cvae_jax.datasets import pipeline
-from cvae_jax.workdir import read_json
+from cvae_jax.workdir import open_workdir, read_json
 
 # What is not of the model: critics and optimizers. What JAX alone is: none of these.
 BLOCKED = ("cvae_jax", "flax", "optax", "orbax", "ml_collections", "tensorflow_datasets")
@@ -140,6 +141,16 @@ def test_only_an_export_is_replaced(drawn_run, exported, exported_copy, tmp_path
     with pytest.raises(ZeroDivisionError):
         export.export(drawn_run, tmp_path / "models" / "out")
     assert list((tmp_path / "models").iterdir()) == []  # nothing half written, nothing hidden
+
+
+def test_an_exports_folder_is_no_place_to_train_in(exported_copy):
+    config = conftest.small_config()
+    refused(lambda: open_workdir(exported_copy, config).__enter__(), "is an exported model")
+
+
+def test_exports_of_seeds_have_their_runs_names():
+    assert export._name(Path("/runs/a/seed_0")) == "a-seed_0"
+    assert export._name(Path("/runs/seed")) == "seed"
 
 
 def test_a_model_that_ships_is_loaded_by_name(exported, tmp_path, monkeypatch):

@@ -55,6 +55,13 @@ def test_local_shows_what_it_would_do(tmp_path):
     assert lines[0][-3] == lines[1][-3]  # they meet at one port
 
 
+@pytest.mark.parametrize("options", [["--processes=0"], ["--processes=1", "--restarts=-1"]])
+def test_local_starts_nothing_with_numbers_that_make_no_sense(tmp_path, options):
+    done = run(tmp_path, sys.executable, "launch/local.py", *options, "--", "--config=x.py")
+    assert done.returncode == 2
+    assert "--processes must be at least 1, --restarts at least 0" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("code", "queued_again"), [(0, False), (2, False), (143, True), (75, True), (134, True)]
 )

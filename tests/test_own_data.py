@@ -101,6 +101,66 @@ def test_wrong_folder(tmp_path, change, message):
     assert not list((tmp_path / "data").rglob("*.npy*"))
 
 
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("file,shape,x,x\n", "several columns named x"),
+        ("file,shape,\n", "a column without a name"),
+        ("file,shape\nb.png,1\na.jpg,\n", "line 3: no value of shape"),
+        ("file,shape\nb.png,1\na.jpg,NaN\n", "line 3: no value of shape"),
+    ],
+)
+def test_labels_that_would_count_wrongly(tmp_path, table, message):
+    folder = write_pictures(tmp_path / "pictures")
+    (folder / "factors.csv").write_text(table)
+    with pytest.raises(UserError, match=message):
+        load(folder, tmp_path / "data")
+
+
+def test_a_scale_of_values_is_told_of(tmp_path, caplog):
+    folder = tmp_path / "pictures"
+    conftest.write_pictures(folder, conftest.noise_dataset(24, 8))
+    lines = ["file,a,x", *(f"{i:03}.png,{i % 2},{i / 7}" for i in range(24))]
+    (folder / "factors.csv").write_text("\n".join(lines))
+    load(folder, tmp_path / "data", 8)
+    assert "x has 24 values in 24 pictures, each a class of its own" in caplog.text
+    assert "a has" not in caplog.text
+
+
+def test_pictures_are_as_a_viewer_shows_them(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    half = np.zeros((16, 16), np.uint8)
+    half[:8] = 255  # bright above; turned by a quarter: bright on the right
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(half).save(folder / "a.png", exif=turned)
+    disc = np.zeros((16, 16, 2), np.uint8)
+    disc[4:12, 4:12, 1] = 255  # black on nothing
+    Image.fromarray(disc, "LA").save(folder / "b.png")
+    Image.fromarray(half).convert("P").save(folder / "c.gif")  # a palette of greys
+    dataset = load(folder, tmp_path / "data")
+    assert dataset.channels == 1
+    a, b, c = dataset.images(np.arange(3))[..., 0]
+    assert (a[:, 8:] == 255).all()
+    assert (a[:, :8] == 0).all()
+    assert (b[4:12, 4:12] == 0).all()
+    assert b[0, 0] == 255
+    np.testing.assert_array_equal(c, half)
+
+
+def test_a_folder_of_another_state_is_no_damage(tmp_path, caplog, monkeypatch):
+    folder = write_pictures(tmp_path / "pictures")
+    load(folder, tmp_path / "data")
+    (folder / "b.png").unlink()
+    load(folder, tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    with caplog.at_level("INFO"):
+        caplog.clear()
+        load("pictures", tmp_path / "data")  # by another way to it
+    assert not caplog.text
+
+
 def test_no_folder(tmp_path):
     with pytest.raises(UserError, match="there is no folder"):
         load(tmp_path / "nothing", tmp_path)
@@ -224,14 +284,13 @@ def test_a_run_goes_on_with_its_own_data_alone(tmp_path):
 
     def begin():
         dataset = load(folder, tmp_path / "data")
-        about = same_data.about(dataset)
-        same_data.require_same(tmp_path, {"size": 16, "channels": 1, "data": about})
+        same_data.require_same(tmp_path, dataset)
 
     begin()
     begin()  # as they were
     kept = read_json(tmp_path / "data.json")
     Image.new("L", (20, 16), 61).save(folder / "b.png")  # it was 60
-    with pytest.raises(UserError, match=r"began with other data \(3 pictures of pictures\)"):
+    with pytest.raises(UserError, match=r"other data than there are now \(other pixels\)"):
         begin()
     write_pictures(folder)
     (folder / "factors.csv").write_text("file,shape\nb.png,0\na.jpg,1\nsub/c.PNG,0\n")

@@ -44,7 +44,7 @@ MAY = {
         "writers",
     ),
     "command_line": ("errors",),
-    "main": ("allocator", "command_line", "compilation", "processes", "train"),
+    "main": ("allocator", "checks", "command_line", "compilation", "processes", "train"),
     "compilation": (),
     "conv": ("conv_forms",),
     "conv_forms": (),

@@ -4,8 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from cvae_jax import codes_in_use, pictures, structures
+from cvae_jax import codes_in_use, pictures, plots, structures
 from cvae_jax.objectives.base import Objective
+from cvae_jax.plots import animation, page
 from cvae_jax.structure_scores import structure_scores
 
 RNG = np.random.default_rng(0)
@@ -116,3 +117,11 @@ def test_what_the_data_forbid_and_the_prior_does_not():
     known = [0, -0.5 * np.log(1 - r**2), 0]
     np.testing.assert_allclose(scores["forbidden_of_data"], known, atol=0.03)
     np.testing.assert_allclose(scores["forbidden"], 0, atol=0.01)
+
+
+def test_dollars_of_names_are_no_formula(tmp_path):
+    label = pictures._labels([1.0], ["price_$_to_$^{"], "normal")[0]
+    head = {"title": "t", "subtitle": page.plain("pictures of $x_$^{")}
+    plots.traversals(tmp_path / "a.png", np.zeros((1, 2, 4, 4, 1)), [0.0, 1.0], [label], **head)
+    plots.animated_traversals(tmp_path / "a.gif", np.zeros((1, 2, 4, 4, 1)), [label])
+    assert animation._lines(label) == ["z\u2081  KL 1.00", "price_$_to_$^{"]

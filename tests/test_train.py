@@ -69,7 +69,7 @@ def test_a_loss_that_is_not_finite_names_step_and_term(tmp_path, monkeypatch):
         return new, {**metrics, "kl": jax.numpy.where(state.step == 12, bad, metrics["kl"])}
 
     monkeypatch.setattr(train, "train_step", broken)
-    with pytest.raises(UserError, match=r"step 13: not finite: kl; the last checkpoint is kept"):
+    with pytest.raises(UserError, match=r"step 13: not finite: kl; the last checkpoint, if"):
         train.train_and_evaluate(conftest.small_config(), tmp_path)
     assert cvae_jax.load(tmp_path).params  # the checkpoint of step 10
 
@@ -105,6 +105,12 @@ def test_init_from_takes_the_weights_and_names_what_does_not_fit(tmp_path):
         train.train_and_evaluate(config, tmp_path / "c")
     config = conftest.small_config(init_from=str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match=r"there is no folder .*nowhere of a run or an exp"):
+        train.train_and_evaluate(config, tmp_path / "d")
+    config.init_from, config.num_steps = str(tmp_path / "a"), 1
+    train.train_and_evaluate(config, tmp_path / "d")  # put right, in the same folder
+    config.seed = 9
+    remedy = rf"choose another --workdir, with --config.init_from={tmp_path}/d to start"
+    with pytest.raises(UserError, match=remedy):
         train.train_and_evaluate(config, tmp_path / "d")
 
 
@@ -201,6 +207,18 @@ def test_another_config_in_the_same_folder_is_refused(tmp_path):
     # where the data lie may change
     with open_workdir(tmp_path, conftest.small_config(**{"data.dir": "/x"})):
         pass
+
+
+@pytest.mark.parametrize("lost", ["config.json", "data.json"])
+def test_checkpoints_without_the_rest_of_their_run_are_refused(tmp_path, lost):
+    with open_workdir(tmp_path, conftest.small_config()):
+        (tmp_path / "data.json").touch()
+        (tmp_path / "checkpoints/4").mkdir(parents=True)
+        (tmp_path / "checkpoints/4/sha256.json").touch()
+    (tmp_path / lost).unlink()
+    with pytest.raises(UserError, match=f"holds checkpoints and no {lost}: put it back"):
+        with open_workdir(tmp_path, conftest.small_config(seed=7)):
+            pass
 
 
 def test_a_run_older_than_a_field_has_its_default(tmp_path):

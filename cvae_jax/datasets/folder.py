@@ -4,25 +4,32 @@ import collections
 import contextlib
 import csv
 import hashlib
+import logging
 import pathlib
 
 import numpy as np
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from cvae_jax.datasets import working_copy
 from cvae_jax.datasets.resizing import opened, square
 from cvae_jax.errors import UserError, first_line
 
+log = logging.getLogger(__name__)
+
 LABELS = "factors.csv"  # first column: the file's path in the folder; one column a factor
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-_GREY = ("1", "L", "I", "I;16", "F")
+_GREY = ("1", "L", "LA", "La", "I", "I;16", "F")
 _CHUNK = 256
+_SCALE = 20  # pictures, from which many values are a scale
+_READ_AS = "2: turned by EXIF, transparency on white"  # another: copies are made anew
 
 
 def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
     """The central squares of all pictures under `path`, resized, in the order of their names.
 
-    They are grey if all pictures are grey. They are read once and kept in `root`, until a picture,
+    They are as a viewer shows them, turned as their EXIF says and what is transparent on white, and
+    grey if all pictures are stored as grey. They are read once and kept in `root`, until a picture,
     or factors.csv, changes.
 
     Raises:
@@ -40,13 +47,14 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
     for file in inputs:
         if not file.is_file():  # to open a pipe is to wait for ever
             raise UserError(f"{file} is no file that can be read: mend or remove it")
-    listing = "\n".join(f"{f} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in inputs)
+    stats = [(f.relative_to(folder), f.stat()) for f in inputs]
+    listing = "\n".join([_READ_AS, *(f"{f} {s.st_size} {s.st_mtime_ns}" for f, s in stats)])
     key = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
     copy = root / "folders" / f"{key}_{size}"
 
     def make():
         names, factors = _labels(table, folder, files) if table.exists() else ((), None)
-        channels = 1 if all(_mode(f) in _GREY for f in files) else 3
+        channels = 1 if all(map(_is_grey, files)) else 3
         source = f"{len(files):,} pictures of {folder.absolute().name}"
         content = working_copy.Content(
             (size, size, channels),
@@ -61,9 +69,21 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
     return working_copy.cached(f"folder:{path}", copy, listing, make, copy.with_suffix(".lock"))
 
 
-def _mode(file):
+def _is_grey(file):
     with _opened(file) as picture:
-        return picture.mode
+        if picture.mode == "P":
+            colours = np.reshape(picture.getpalette("RGB"), (-1, 3))
+            return bool((colours == colours[:, :1]).all())
+        return picture.mode in _GREY
+
+
+def _as_shown(picture):
+    """The picture as a viewer shows it."""
+    picture = ImageOps.exif_transpose(picture)
+    if not picture.has_transparency_data:
+        return picture
+    picture = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
 
 
 @contextlib.contextmanager
@@ -84,7 +104,7 @@ def _chunks(files, factors, size, channels):
         images = []
         for file in files[start : start + _CHUNK]:
             with _opened(file) as picture:
-                images.append(square(picture, size, channels))
+                images.append(square(_as_shown(picture), size, channels))
         rows = slice(start, start + len(images))
         none = np.zeros((len(images), 0), np.int32)
         yield np.stack(images), none if factors is None else factors[rows]
@@ -102,9 +122,16 @@ def _labels(table, folder, files):
         raise UserError(f"{table} is no table of text ({error}): write it as CSV, UTF-8") from error
     if len(header) < 2:
         raise UserError(f"{table} needs a header such as file,colour,shape and a row a picture")
+    for name in header:
+        if not name.strip() or header.count(name) > 1:
+            what = f"several columns named {name}" if name.strip() else "a column without a name"
+            raise UserError(f"{table} has {what}: each factor needs one of its own")
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):
             raise UserError(f"{table}, line {number}: {len(row)} values for {len(header)} columns")
+        for name, value in zip(header, row, strict=True):
+            if value.strip().lower() in ("", "nan"):
+                raise UserError(f"{table}, line {number}: no value of {name}; fill it in")
     values = {row[0]: row[1:] for row in rows}
     if len(values) < len(rows):
         (twice, _), *_ = collections.Counter(row[0] for row in rows).most_common(1)
@@ -114,7 +141,16 @@ def _labels(table, folder, files):
     if missing:
         raise UserError(f"{table} has no row for {missing[0]} ({len(missing)} such pictures)")
     columns = np.array([values[name] for name in names]).T  # [k, N], text
-    return tuple(header[1:]), np.stack([_classes(column) for column in columns], axis=1)
+    factors = dict(zip(header[1:], map(_classes, columns), strict=True))
+    for name, classes in factors.items():
+        count = classes.max() + 1
+        if len(files) > _SCALE and count > len(files) / 2:
+            log.warning(
+                "%s: %s has %d values in %d pictures, each a class of its own: scores tell little; "
+                "round a quantity to fewer",
+                *(table, name, count, len(files)),
+            )
+    return tuple(factors), np.stack([*factors.values()], axis=1)
 
 
 def _classes(column):

@@ -104,7 +104,9 @@ def cached(
         copy = _read(folder, made_from)  # another process may have made it in the meantime
         if copy is not None:
             return copy
-        if (folder / "copy.json").exists():
+        if _about(folder):
+            log.info("%s has changed: read again", name)
+        elif (folder / "copy.json").exists():
             log.warning("the working copy of %s in %s is damaged: made anew", name, folder)
         make()
         copy = _read(folder, made_from)
@@ -194,14 +196,20 @@ def _write_header(file, dtype: str, shape: tuple) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _read(folder: pathlib.Path, made_from: str) -> WorkingCopy | None:
-    """The working copy, or None if it is missing, not as it was written, or of other data."""
+def _about(folder: pathlib.Path) -> dict | None:
+    """What is said about the working copy; None: it is missing or not as it was written."""
     try:
         about = json.loads((folder / "copy.json").read_text())
         crc32 = about.pop("crc32")
-        if about["made_from"] != made_from or _checksum(folder, about) != crc32:
-            return None
+        return about if _checksum(folder, about) == crc32 else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _read(folder: pathlib.Path, made_from: str) -> WorkingCopy | None:
+    """The working copy, or None if it is missing, not as it was written, or of other data."""
+    about = _about(folder)
+    if about is None or about["made_from"] != made_from:
         return None
     # Only now: what np.load raises for a damaged header is not to be foreseen.
     large = (folder / "images.npy").stat().st_size > MEMORY_LIMIT

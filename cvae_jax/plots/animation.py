@@ -83,6 +83,7 @@ def _quantised(frames, colours):
 def _lines(label):
     """A label's fields as lines: the latent and its KL, then the rest."""
     fields = [re.sub(r"\$z_\{(\d+)\}\$", _subscript, field) for field in label.split("  ")]
+    fields = [field.replace(r"\$", "$") for field in fields]  # see `page.plain`
     return ["  ".join(fields[:2]), *fields[2:]]
 
 

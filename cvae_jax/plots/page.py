@@ -13,6 +13,11 @@ ACCENT, ACCENT_LIGHT = "#1f6f8b", "#a9cfdb"
 MARGIN, RIGHT, HEADER = 0.12, 0.12, 0.66
 
 
+def plain(text: str) -> str:
+    """Text from outside, a factor's or a folder's name: its dollars begin no formula."""
+    return text.replace("$", r"\$")
+
+
 def head(figure, title, subtitle):
     """Sets the title and, small and grey, the line under it."""
     x, height = MARGIN / figure.get_figwidth(), figure.get_figheight()

@@ -1,11 +1,14 @@
 """What a score is made from, and what it looks like in results.json."""
 
+import logging
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cvae_jax.datasets import pipeline
 from cvae_jax.objectives.base import Objective, Players
+
+log = logging.getLogger(__name__)
 
 FEW = 10_000  # rows of the metrics that disentanglement_lib takes from 10,000 samples
 _REPEATS = 5  # of metrics that draw rows and take a second
@@ -36,6 +39,18 @@ class Subject(NamedTuple):
     def rows_of(self, seed) -> np.ndarray:
         """The same of another seed."""
         return np.random.default_rng(seed).permutation(len(self.mean))
+
+
+def varying(dataset):
+    """A data set without factors of one value: no score is defined of them, and none is lost."""
+    sizes = dict(zip(dataset.factor_names, dataset.factor_sizes, strict=True))
+    kept = [i for i, size in enumerate(sizes.values()) if size > 1]
+    if len(kept) == len(sizes):
+        return dataset
+    constant = ", ".join(name for name, size in sizes.items() if size == 1)
+    log.warning("%s: all images have one value of %s: no score of it", dataset.source, constant)
+    names = tuple(dataset.factor_names[i] for i in kept)
+    return dataset._replace(factor_names=names, factors=dataset.factors[:, kept])
 
 
 def entry(value, definition: str, samples: int, seed: int, std=None) -> dict:
