@@ -12,7 +12,7 @@ from absl import flags
 from absl import logging as absl_logging
 from tqdm import tqdm
 
-from cvae_jax.errors import DISK, UserError
+from cvae_jax.errors import DISK, PATH, UserError
 
 
 class Stopped(Exception):
@@ -59,7 +59,8 @@ def show_messages() -> None:
 def run(program: Callable, argv: list[str]) -> int:
     """Run program(argv) with messages on standard error; returns the exit code.
 
-    0; 2 after a UserError or a disk's refusal, told in one line; 128 + n after the signal n.
+    0; 2 after a UserError or a refusal of the disk or of a path, told in one line; 128 + n after
+    the signal n.
     """
     show_messages()
     log = logging.getLogger("cvae_jax")
@@ -69,10 +70,12 @@ def run(program: Callable, argv: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        if error.errno not in DISK:
+        remedies = dict.fromkeys(DISK, "free space or mend it, then run the same again")
+        remedies |= dict.fromkeys(PATH, "name another one, or move what is there")
+        if error.errno not in remedies:
             raise
         what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-        print(f"error: {what}; free space or mend it, then run the same again", file=sys.stderr)
+        print(f"error: {what}; {remedies[error.errno]}", file=sys.stderr)
         return 2
     except Stopped as stopped:
         log.info("stopped and saved; the same command goes on from here")

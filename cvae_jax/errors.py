@@ -5,6 +5,8 @@ import errno
 
 # What a full, forbidden or broken disk answers.
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
+# A file where a folder should be, a folder where a file should be, a name that no disk takes.
+PATH = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 class UserError(ValueError):

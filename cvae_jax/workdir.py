@@ -127,7 +127,7 @@ def read_config(workdir) -> ml_collections.ConfigDict:
 def without_paths(name: str) -> str:
     """A data set's name; of folder:PATH the last part of the path alone is kept."""
     kind, colon, path = name.partition(":")
-    return f"{kind}:{Path(path).name}" if colon and kind == "folder" else name
+    return f"{kind}:{Path(path).absolute().name}" if colon and kind == "folder" else name
 
 
 def to_pass_on(config) -> dict:

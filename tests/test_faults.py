@@ -135,6 +135,21 @@ def test_a_disk_that_refuses_elsewhere_is_told_in_one_line(small_disk, capsys):
         command_line.run(lambda argv: (small_disk / "nowhere/x").read_bytes(), [])
 
 
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("file/x", "Not a directory"), ("folder", "Is a directory"), (300 * "x", "File name too")],
+    ids=["under_a_file", "a_folder", "too_long"],
+)
+def test_a_path_that_can_not_be_is_told_in_one_line(tmp_path, capsys, place, reason):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    program = lambda argv: (tmp_path / place).write_bytes(b"")
+    assert command_line.run(program, []) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {reason}")
+    assert said.endswith(f"{tmp_path / place}; name another one, or move what is there\n")
+
+
 def test_a_clock_that_jumps(tmp_path, left_alone, monkeypatch):
     """Ten years forth and back with every look at it, and checkpoints from the future."""
     rng, real = np.random.default_rng(0), time.time
