@@ -120,10 +120,9 @@ def parse(flag_values: flags.FlagValues, argv: list[str], description: str):
         rest = flag_values(argv)
         config = flag_values.config
     except Exception as error:  # absl, ml_collections, or whatever the config file itself raises
-        reason = _reason(error)
-        raise UserError(
-            reason if isinstance(error, flags.Error) else f"{file}: {reason}"
-        ) from error
+        reason = _reason(error).removeprefix("ValueError: ")
+        of_file = not isinstance(error, flags.Error) or "Traceback" in str(error)
+        raise UserError(f"{file}: {reason}" if of_file else reason) from error
     if rest[1:]:
         names = ", ".join(f"--{name}" for name in flag_values if "." not in name)
         raise UserError(f"unexpected argument {rest[1]!r}; the options are {names}")

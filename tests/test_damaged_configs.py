@@ -122,7 +122,10 @@ QUICK = "--config=configs/dsprites.py:quick"
             ((), "which config?"),
             (("--config=",), "no config file"),
             (("--config=configs",), "no config file configs"),
-            (("--config=configs/dsprites.py:nothing",), "unknown variant"),
+            (
+                ("--config=configs/dsprites.py:nothing",),
+                "configs/dsprites.py: unknown variant 'nothing'; there are quick",
+            ),
             ((QUICK, "--config.batch_size=1e30"), "batch_size=1e30: invalid"),
             ((QUICK, "--config.batch_size="), "batch_size=: invalid"),
             ((QUICK, "--config.batch_size=[1]"), "batch_size=[1]: invalid"),
