@@ -97,7 +97,7 @@ def main(argv) -> None:
     if not args.gather:
         reasons, failed = trainer.train(planned, records, folders, results, args.at_once, args.jobs)
     found = _found(planned, records, reasons)
-    paths = show.write(name, scale, found, results)
+    paths = show.write(name, scale, found, results, args.seeds)
     log.info("%s\n%s", paths[0].read_text(), "  ".join(map(str, paths)))
     if failed:
         raise UserError(f"{len(failed)} of {len(planned)} runs failed: {reasons[failed[0]]}")

@@ -20,7 +20,9 @@ _TUNING = paper.Experiment(
 )
 
 
-def write(name: str, scale: str, found: tables.Found, results: Path) -> list[Path]:
+def write(
+    name: str, scale: str, found: tables.Found, results: Path, seeds: int | None = None
+) -> list[Path]:
     """Writes an experiment's Markdown and pictures to results/scale; returns their paths.
 
     Args:
@@ -28,24 +30,26 @@ def write(name: str, scale: str, found: tables.Found, results: Path) -> list[Pat
       scale: of configs/paper.py.
       found: its records.
       results: the folder of all records.
+      seeds: as the command line has them.
     """
     experiment = _TUNING if name == "tuning" else paper.EXPERIMENTS[name]
     folder = results / scale
     folder.mkdir(parents=True, exist_ok=True)
     draw = figures.DRAWN.get(experiment.kind)
     drawn = draw(name, scale, experiment, found, folder) if draw else []
-    lines = [f"# {experiment.title}, scale {scale}", "", f"    {_command(name, scale)}", ""]
+    lines = [f"# {experiment.title}, scale {scale}", "", f"    {_command(name, scale, seeds)}", ""]
     lines += _TABLES[experiment.kind](experiment, found)
     lines += ["", *_notes(experiment, found)]
     lines += [line for path in drawn for line in ("", f"![{path.stem}]({path.name})")]
     return [write_text(folder / f"{name}.md", "\n".join([*lines, ""])), *drawn]
 
 
-def _command(name, scale):
+def _command(name, scale, seeds):
     if name == "tuning":
         return "python -m cvae_jax.reproduce --tuning"
     kind = "table" if name.startswith("table") else "figure"
-    return f"python -m cvae_jax.reproduce --{kind}={name.removeprefix(kind)} --scale={scale}"
+    what = f"--{kind}={name.removeprefix(kind)} --scale={scale}"
+    return f"python -m cvae_jax.reproduce {what}" + (f" --seeds={seeds}" if seeds else "")
 
 
 def _notes(experiment, found):
