@@ -100,10 +100,13 @@ def _shown(value) -> str:
 
 def without_effect(config, names) -> list[str]:
     """Those of a config's fields that belong to another method, or to a cascade that is off."""
-    others = [f"objective.{name}." for name in METHODS if name != config.objective.name]
-    if not config.cascade.weight:
+    method = _field(config, "objective.name")
+    others = [f"objective.{name}." for name in METHODS if name != method]
+    if not _field(config, "cascade.weight"):
         others.append("cascade.")
-    return [name for name in names if name.startswith(tuple(others)) and name != "cascade.weight"]
+    # By two of them a model without the cascade is scored all the same.
+    used = ("cascade.weight", "cascade.structure", "cascade.critic_input")
+    return [name for name in names if name.startswith(tuple(others)) and name not in used]
 
 
 def _check_types(config) -> None:

@@ -91,15 +91,13 @@ def _kept(workdir, step, dataset, names) -> dict:
     old = _results_at(path, step)
     if old is None:
         return {"scores": {}}
-    now, was = _data(workdir, dataset), old["data"]
-    if now == was:
+    data = _data(workdir, dataset)
+    if data == old["data"]:
         return old
     if names is not None:
-        names = [name for name in now | was if now.get(name) != was.get(name)]
-        changed = ", ".join(f"{n} {was.get(n, '')} -> {now.get(n, '')}" for n in names)
         raise UserError(
-            f"{path} has scores of other data than there are now ({changed}): put those back, or "
-            "evaluate without --metrics to make all anew"
+            f"{path} has scores of {_shown(old['data'])}, and there are {_shown(data)} now: put "
+            "those back, or evaluate without --metrics to make all anew"
         )
     return {"scores": {}}
 
@@ -109,6 +107,11 @@ def _data(workdir, dataset) -> dict:
     found = {"name": dataset.name, "source": dataset.source, "size": dataset.size}
     changed = same_data.differences(workdir, dataset)
     return found | ({"changed": changed} if changed else {})
+
+
+def _shown(data) -> str:
+    other = f" with {data['changed']}" if "changed" in data else ""
+    return f"{data['name']}, {data['source']}{other}"
 
 
 def _write(workdir, step, dataset, names, results, found, start) -> dict:
@@ -142,7 +145,8 @@ def evaluate_run(
     Of several processes all encode and the first does the rest; the others return {}.
 
     Raises:
-      UserError: results.json holds scores of another source of the data, and names are given.
+      UserError: results.json holds scores of other data, and names are given; or the pictures can't
+        be written.
     """
     start = time.perf_counter()
     _kept(workdir, step, dataset, names)  # or refused, before the work

@@ -46,15 +46,15 @@ def main(argv) -> None:
     # after the flags: a wrong one is told at once
     from cvae_jax import checks, compilation, processes, train
 
-    given = [arg[len("--config.") :].partition("=")[0] for arg in argv if "--config." in arg]
-    for name in checks.without_effect(config, given):
-        log.warning("config.%s has no effect: see objective.name and cascade.weight", name)
     compilation.keep_programs()
     allocator.compute_in_calling_thread()
     processes.join(
         FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id, FLAGS.multihost
     )
+    given = [arg[len("--config.") :].partition("=")[0] for arg in argv if "--config." in arg]
     with processes.ended_together():
+        for field in checks.without_effect(config, given):
+            log.warning("config.%s has no effect: see objective.name and cascade.weight", field)
         train.train_and_evaluate(config, FLAGS.workdir or str(Path("runs") / name))
 
 

@@ -35,7 +35,7 @@ def fingerprint(dataset) -> str:
     return f"{about(dataset)} {digest(np.ascontiguousarray(_some(dataset)).tobytes())}"
 
 
-def kept(dataset) -> dict:
+def _described(dataset) -> dict:
     """The content of data.json: the fields of `build.DataInfo`, and `about` it."""
     return {
         "size": dataset.size,
@@ -54,7 +54,7 @@ def differences(workdir, dataset) -> str:
     path = Path(workdir) / "data.json"
     if not path.exists():
         return ""
-    now, old = kept(dataset), read_json(path)
+    now, old = _described(dataset), read_json(path)
     try:
         # An exported model's has no "data", and runs of earlier versions lack some fields.
         was = now | old
@@ -76,7 +76,7 @@ def _shown(name, was, now) -> str:
 
 
 def require_same(workdir, dataset) -> None:
-    """Refuse other data than the run began with; none yet: keep in data.json what they are.
+    """Refuse other data than the run began with.
 
     Raises:
       UserError: data.json tells of other data, or is damaged.
@@ -87,6 +87,10 @@ def require_same(workdir, dataset) -> None:
             f"{workdir} began with other data than there are now ({changed}): put those back, or "
             "name another --workdir"
         )
+
+
+def keep(workdir, dataset) -> None:
+    """Write to data.json what the data of a run that begins are."""
     path = Path(workdir) / "data.json"
     if not path.exists():
-        write_json(path, kept(dataset))
+        write_json(path, _described(dataset))

@@ -92,12 +92,14 @@ def train_and_evaluate(config, workdir):
 
 def _begin(config, runs, states, dataset):
     """The states that training starts with, and their step; what the folders lack is written."""
+    for run in runs:
+        same_data.require_same(run.workdir, dataset)
     states, start = seeds.restore(runs, states)
     if config.init_from and not start:
         params = loading.params_like(config.init_from, states[0].params)
         states = [state._replace(params=params) for state in states]
     for run in runs:  # last: a folder with data.json holds a run
-        same_data.require_same(run.workdir, dataset)
+        same_data.keep(run.workdir, dataset)
     return states, start
 
 

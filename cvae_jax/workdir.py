@@ -95,7 +95,7 @@ def damaged(path: Path, problem) -> UserError:
     """What to raise for a file of a run that is not as a run writes it."""
     remedy = "restore it from a copy"
     if path.name == "results.json":  # which an evaluation can make again
-        remedy = "remove it, and name all metrics that it had"
+        remedy = "remove it, and name all metrics that it had, or train on, which makes it"
     return UserError(f"{path} is damaged ({problem}): {remedy}")
 
 
@@ -169,7 +169,7 @@ def _begun(path, config) -> bool:
             f"--config.init_from={path} to start from its weights"
         )
     saved = _saved(path)
-    for name in (CONFIG, "data.json") if path in saved else (CONFIG,) if saved else ():
+    for name in (CONFIG, "data.json") if path in saved else ():
         if not (path / name).exists():
             raise UserError(
                 f"{path} holds checkpoints and no {name}: put it back, or choose another --workdir"

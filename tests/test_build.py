@@ -137,3 +137,8 @@ def test_fields_of_another_method_are_without_effect():
     assert checks.without_effect(vae, names) == ["objective.beta_vae.beta"]
     off = conftest.small_config(**{"objective.name": "beta_vae", "cascade.weight": 0.0})
     assert checks.without_effect(off, names) == ["cascade.source"]
+    scored = ["cascade.structure", "cascade.critic_input"]
+    assert checks.without_effect(off, scored) == []
+    del off.cascade
+    with pytest.raises(UserError, match=r"the config has no field cascade\.weight"):
+        checks.without_effect(off, [])

@@ -7,6 +7,7 @@ from damage import DEEP, FILES, HUGE, JSON, cases, refused, to_folder
 from short_runs import in_checkpoint, program, resume
 
 from cvae_jax import encode, evaluate, loading, rank
+from cvae_jax.datasets import pipeline
 from cvae_jax.workdir import read_json
 from cvae_jax.writers import MetricsWriter, read_metrics
 
@@ -164,6 +165,12 @@ def test_curves_torn_at_their_end_or_in_a_folder(tmp_path):
 def test_a_run_with_damaged_curves_says_so_before_it_trains(run):
     (run / "metrics.jsonl").write_bytes(b"nonsense\n")
     refused(lambda: resume(run), f"{run / 'metrics.jsonl'}, line 1 is damaged")
+
+
+def test_other_data_are_named_before_their_checkpoint_is_read(run, noise, monkeypatch):
+    colour = noise._replace(channels=3, decode=lambda rows: rows.repeat(3, axis=-1))
+    monkeypatch.setattr(pipeline, "load", lambda *args: colour)
+    refused(lambda: resume(run), "began with other data than there are now (channels 1 -> 3)")
 
 
 @cases(

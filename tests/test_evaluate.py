@@ -208,7 +208,9 @@ def test_scores_of_another_step_do_not_join(trained, monkeypatch):
     assert found["scores"]["mig"] == results["scores"]["mig"]
     others = found | {"data": found["data"] | {"source": "published"}}
     write_json(workdir / "results.json", others)
-    with pytest.raises(UserError, match=r"other data than there are now \(source published -> "):
+    with pytest.raises(
+        UserError, match="has scores of tiny, published, and there are tiny, noise now"
+    ):
         evaluate.main(["evaluate", f"--workdir={workdir}", "--metrics=mig"])
     assert "recon" not in found["scores"]
     elbo, likelihood = (found["scores"][f"test_{name}"] for name in ("elbo", "log_likelihood"))
@@ -230,7 +232,9 @@ def test_scores_of_other_data_do_not_join(trained, tmp_path, monkeypatch, caplog
     ):
         other = dataset._replace(**change)
         monkeypatch.setattr(pipeline, "load", lambda *args, other=other: other)
-        with pytest.raises(UserError, match=f"other data than there are now .changed  -> {words}"):
+        with pytest.raises(
+            UserError, match=f"of tiny, noise, and there are tiny, noise with {words} now"
+        ):
             evaluate.main([*request, "--metrics=sap"])
     evaluate.main(request)
     assert f"are others than {workdir} began with: factor names" in caplog.text
@@ -240,7 +244,7 @@ def test_scores_of_other_data_do_not_join(trained, tmp_path, monkeypatch, caplog
     evaluate.main([*request, "--metrics=sap"])  # of the same changed data
     assert set(read_json(workdir / "results.json")["scores"]) == {*scores, "sap"}
     monkeypatch.setattr(pipeline, "load", load)
-    with pytest.raises(UserError, match=r"other data than there are now .changed factor names"):
+    with pytest.raises(UserError, match=r"of tiny, noise with factor names \['a', 'b'\] ->"):
         evaluate.main([*request, "--metrics=sap"])
 
 

@@ -70,6 +70,22 @@ def test_evaluate_prints_its_table(whole_run, data_dir):
     assert f"factor_score {entry['value']:>27.4f} +- {entry['std']:.4f}" in done.stderr
 
 
+def test_a_field_without_effect_is_told_of_and_changes_no_folder():
+    code = """
+import sys
+from cvae_jax import command_line, main, train
+train.train_and_evaluate = lambda config, workdir: print(workdir)
+command_line.run(main.main, sys.argv)
+"""
+    line = ["--config=configs/dsprites.py:quick", "--config.objective.beta_vae.beta=2"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *line], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "runs/dsprites-quick\n"
+    told = "config.objective.beta_vae.beta has no effect: see objective.name and cascade.weight"
+    assert told in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_leaves(data_dir, tmp_path, number):
     workdir = tmp_path / "stopped"

@@ -139,23 +139,28 @@ def test_pictures_are_as_a_viewer_shows_them(tmp_path):
     disc[4:12, 4:12, 1] = 255  # black on nothing
     Image.fromarray(disc, "LA").save(folder / "b.png")
     Image.fromarray(half).convert("P").save(folder / "c.gif")  # a palette of greys
+    deep = np.linspace(0, 60_000, 256).astype(np.uint16).reshape(16, 16)
+    Image.fromarray(deep).save(folder / "d.png", transparency=0)
     dataset = load(folder, tmp_path / "data")
     assert dataset.channels == 1
-    a, b, c = dataset.images(np.arange(3))[..., 0]
+    a, b, c, d = dataset.images(np.arange(4))[..., 0]
     assert (a[:, 8:] == 255).all()
     assert (a[:, :8] == 0).all()
     assert (b[4:12, 4:12] == 0).all()
     assert b[0, 0] == 255
     np.testing.assert_array_equal(c, half)
+    np.testing.assert_array_equal(d, deep >> 8)
 
 
 def test_a_folder_of_another_state_is_no_damage(tmp_path, caplog, monkeypatch):
     folder = write_pictures(tmp_path / "pictures")
     load(folder, tmp_path / "data")
     (folder / "b.png").unlink()
-    load(folder, tmp_path / "data")
     monkeypatch.chdir(tmp_path)
     with caplog.at_level("INFO"):
+        load(folder, tmp_path / "data")
+        assert "has changed: read again" in caplog.text
+        assert "damaged" not in caplog.text
         caplog.clear()
         load("pictures", tmp_path / "data")  # by another way to it
     assert not caplog.text
@@ -285,6 +290,7 @@ def test_a_run_goes_on_with_its_own_data_alone(tmp_path):
     def begin():
         dataset = load(folder, tmp_path / "data")
         same_data.require_same(tmp_path, dataset)
+        same_data.keep(tmp_path, dataset)
 
     begin()
     begin()  # as they were

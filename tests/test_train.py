@@ -209,6 +209,16 @@ def test_another_config_in_the_same_folder_is_refused(tmp_path):
         pass
 
 
+def test_seeds_that_were_trained_alone_go_on_together(tmp_path):
+    for seed in (0, 1):
+        with open_workdir(tmp_path / f"seed_{seed}", conftest.small_config(seed=seed)):
+            (tmp_path / f"seed_{seed}/data.json").touch()
+            (tmp_path / f"seed_{seed}/checkpoints/4").mkdir(parents=True)
+            (tmp_path / f"seed_{seed}/checkpoints/4/sha256.json").touch()
+    with open_workdir(tmp_path, conftest.small_config(num_seeds=2)):
+        assert read_config(tmp_path).num_seeds == 2
+
+
 @pytest.mark.parametrize("lost", ["config.json", "data.json"])
 def test_checkpoints_without_the_rest_of_their_run_are_refused(tmp_path, lost):
     with open_workdir(tmp_path, conftest.small_config()):

@@ -80,7 +80,8 @@ def _is_grey(file):
 def _as_shown(picture):
     """The picture as a viewer shows it."""
     picture = ImageOps.exif_transpose(picture)
-    if not picture.has_transparency_data:
+    # Of 16 bits `square` makes 8; Pillow would cut them off.
+    if picture.mode.startswith("I;16") or not picture.has_transparency_data:
         return picture
     picture = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)

@@ -41,7 +41,7 @@ def forbidden_dependence(z, z_hat, parents, *, joint=None):
       z: draws of the prior, floats [n, d]; not read, and may be None, unless joint.
       z_hat: samples (not means, which are functions of z) of their re-encoding, floats [n, d].
       parents: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0.
-      joint: whether the critic sees z as well; None: if a node has a z parent.
+      joint: whether the critic sees z as well, else z parents are dropped; None: if there is one.
 
     Returns:
       Dependence in nats, [d], for each z_hat_j. A constant variable depends on nothing.
