@@ -123,6 +123,7 @@ def test_networks_of_every_size(size, which):
         infogan_networks(32, 1, 2, 0, networks="nets")
 
 
+@pytest.mark.slow
 def test_devices_share_their_batch(ready):
     params, images = ready
     structure = cvae_jax.structures.parse("1>2", 2)
