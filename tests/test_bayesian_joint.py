@@ -141,10 +141,9 @@ def by_number_of_draws():
 GROUPS = by_number_of_draws()
 
 
-# Close by takes a minute: by default for the structures of most draws alone.
+# Close by takes a minute.
 SIZES = [(n, 64, 16, 0.05) for n in sorted(GROUPS)] + [
-    pytest.param(n, 512, 80, 0.01, marks=[pytest.mark.slow] if n < max(GROUPS) else [])
-    for n in sorted(GROUPS)
+    pytest.param(n, 512, 80, 0.01, marks=pytest.mark.slow) for n in sorted(GROUPS)
 ]
 
 

@@ -96,6 +96,7 @@ def test_device_count_changes_nothing_in_float64(images, optimizers):
     chex.assert_trees_all_close(ends[1][1], ends[0][1], rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_vmap_with_an_axis_stands_in_for_pmap(images, optimizers):
     """vmap with out_axes=None raises where a pmean is forgotten; and the numbers are pmap's."""
     objective = conftest.small_cascade()

@@ -91,7 +91,9 @@ def test_the_parts_add_up_to_the_kl_of_the_samples():
         assert sum(parts) == pytest.approx(total.sum(axis=1).mean(), rel=1e-5)
 
 
-@pytest.mark.parametrize(("batch", "tolerance"), [(64, 3.0), (256, 0.5)])
+@pytest.mark.parametrize(
+    ("batch", "tolerance"), [(64, 3.0), pytest.param(256, 0.5, marks=pytest.mark.slow)]
+)
 def test_toy_with_known_information_and_total_correlation(batch, tolerance):
     """50,000 images, q(z|x) far apart in 10 dimensions: MI = log N = 10.82, TC = 12.21.
 
@@ -130,7 +132,10 @@ def train(objective, images, steps, learning_rate=1e-3):
     "other",
     [
         lambda: beta_vae(NETWORKS, beta=1.0),
-        lambda: cvae_jax.factor(vae(NETWORKS), 0.0, critic=networks.Critic(1, 8)),
+        pytest.param(
+            lambda: cvae_jax.factor(vae(NETWORKS), 0.0, critic=networks.Critic(1, 8)),
+            marks=pytest.mark.slow,
+        ),
         lambda: conftest.small_cascade(weight=0.0),
     ],
     ids=["beta 1", "factor weight 0", "cascade weight 0"],
@@ -142,6 +147,7 @@ def test_without_its_weight_a_method_is_the_vae(images, other):
     chex.assert_trees_all_close(found.params.model, expected.params.model, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_kl_settles_at_the_capacity(images):
     capacity = optax.linear_schedule(0.0, 3.0, 300)
     _, metrics = train(annealed_vae(NETWORKS, gamma=100.0, capacity=capacity), images, 800)
