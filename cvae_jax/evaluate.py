@@ -81,7 +81,14 @@ def results_of(workdir, step) -> dict | None:
     return results if results and "pictures" in results else None
 
 
-def _kept(workdir, step, dataset, names) -> dict:
+def _data(workdir, dataset) -> dict:
+    """Which data scores are of; "changed": what they have otherwise than the run's own."""
+    found = {"name": dataset.name, "source": dataset.source, "size": dataset.size}
+    changed = same_data.differences(workdir, dataset)
+    return found | ({"changed": changed} if changed else {})
+
+
+def _kept(workdir, step, data, names) -> dict:
     """What results.json holds that stays: of the same step and data, at least "scores".
 
     Raises:
@@ -91,7 +98,6 @@ def _kept(workdir, step, dataset, names) -> dict:
     old = _results_at(path, step)
     if old is None:
         return {"scores": {}}
-    data = _data(workdir, dataset)
     if data == old["data"]:
         return old
     if names is not None:
@@ -102,22 +108,17 @@ def _kept(workdir, step, dataset, names) -> dict:
     return {"scores": {}}
 
 
-def _data(workdir, dataset) -> dict:
-    """Which data scores are of; "changed": what they have otherwise than the run's own."""
-    found = {"name": dataset.name, "source": dataset.source, "size": dataset.size}
-    changed = same_data.differences(workdir, dataset)
-    return found | ({"changed": changed} if changed else {})
-
-
 def _shown(data) -> str:
     other = f" with {data['changed']}" if "changed" in data else ""
     return f"{data['name']}, {data['source']}{other}"
 
 
-def _write(workdir, step, dataset, names, results, found, start) -> dict:
+def _write(workdir, names, results, found, start) -> dict:
     """Put results and the scores found beside what results.json has; returns all of it."""
     with files.locked_if_possible(workdir / ".results.lock"):
-        old = _kept(workdir, step, dataset, names)  # another may have added scores since
+        old = _kept(
+            workdir, results["step"], results["data"], names
+        )  # another may have added scores since
         spent = 0.0 if names is None else old.get("evaluation_seconds", 0.0)
         results = old | results
         results["scores"] = old["scores"] | found
@@ -149,7 +150,10 @@ def evaluate_run(
         be written.
     """
     start = time.perf_counter()
-    _kept(workdir, step, dataset, names)  # or refused, before the work
+    data = _data(workdir, dataset)
+    if "changed" in data:
+        log.warning("the data are others than %s began with: %s", workdir, data["changed"])
+    _kept(workdir, step, data, names)  # or refused, before the work
     devices = jax.local_devices()
     log.info("encoding %d images", dataset.num_images)
     mean, logvar = batches.encode_all(objective, params, dataset, devices)
@@ -162,7 +166,7 @@ def evaluate_run(
     results = {
         "step": step,
         "seed": config.seed,
-        "data": _data(workdir, dataset),
+        "data": data,
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONS}
         | {"python": platform.python_version()},
         "device": f"{len(processes.devices())} x {devices[0].device_kind}",
@@ -182,7 +186,7 @@ def evaluate_run(
         found |= _structure_entries(structure, len(few), config.seed)
         results["structure"] = structure
     log.info("%s", table(results | {"scores": found}))
-    written = _write(workdir, step, dataset, names, results, found, start)
+    written = _write(workdir, names, results, found, start)
     if names is not None:
         return written
     try:  # the scores are safe by now
@@ -196,7 +200,7 @@ def evaluate_run(
     log.info("pictures: %s", "  ".join(str(path) for path in paths))
     if not is_exported(workdir):
         log.info("a page with sliders: python -m cvae_jax.report --workdir=%s", workdir)
-    return _write(workdir, step, dataset, names, results, found, start)
+    return _write(workdir, names, results, found, start)
 
 
 def table(results: dict) -> str:
@@ -243,9 +247,6 @@ def main(argv) -> None:
     if args.data_dir:
         config.data.dir = args.data_dir
     dataset = pipeline.load(config.data.name, config.data.size, config.data.dir)
-    changed = same_data.differences(args.workdir, dataset)
-    if changed:
-        log.warning("the data are others than %s began with: %s", args.workdir, changed)
     evaluate_run(
         config,
         Path(args.workdir),

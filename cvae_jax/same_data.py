@@ -45,6 +45,11 @@ def _described(dataset) -> dict:
     }
 
 
+def _flat(described) -> dict:
+    """The fields of a data.json, those of its "data" beside the others."""
+    return {k: v for k, v in described.items() if k != "data"} | dict(described.get("data", {}))
+
+
 def differences(workdir, dataset) -> str:
     """What a data set has otherwise than the run in workdir began with, in words; "": nothing.
 
@@ -54,12 +59,10 @@ def differences(workdir, dataset) -> str:
     path = Path(workdir) / "data.json"
     if not path.exists():
         return ""
-    now, old = _described(dataset), read_json(path)
+    now, old = _flat(_described(dataset)), read_json(path)
     try:
         # An exported model's has no "data", and runs of earlier versions lack some fields.
-        was = now | old
-        was |= now.pop("data") | dict(old.get("data", {}))
-        now |= about(dataset)
+        was = now | _flat(old)
         # Rendered anew elsewhere, a pixel may be rounded otherwise.
         pixels = abs(was["mean_value"] - now["mean_value"]) > 0.05
     except (AttributeError, TypeError, ValueError) as error:

@@ -6,16 +6,12 @@ from types import SimpleNamespace
 
 import conftest
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.stats
 
 from cvae_jax import batches, build, codes_in_use, evaluate, features, files, rank
 from cvae_jax.datasets import pipeline
 from cvae_jax.errors import UserError
-from cvae_jax.held_out import HeldOut, held_out
-from cvae_jax.objectives.base import Objective
 from cvae_jax.scores import images as images_scores
 from cvae_jax.scores import registry, subject
 from cvae_jax.train import train_and_evaluate
@@ -65,40 +61,6 @@ def test_scores_are_the_objectives_own_terms(dataset):
     assert terms["elbo"] == pytest.approx(-terms["recon"] - terms["kl"], rel=1e-5)
     assert 100 < terms["recon"] < 256  # at the start about 256 log 2 = 177 nats
     assert terms["kl_per_dim"].shape == (4,)
-
-
-def test_held_out_bounds_are_those_of_a_linear_model_in_closed_form():
-    """x = W z + noise of variance 1 with p(x) = N(b, W W' + 1); q is the true posterior, or not."""
-    rng = np.random.default_rng(0)
-    weights = rng.normal(size=(2, 9)).astype(np.float32) * 0.05
-    # Orthogonal rows: the true posterior's covariance is diagonal, as q's is.
-    weights[1] -= weights[0] * (weights[0] @ weights[1]) / (weights[0] @ weights[0])
-    covariance = np.linalg.inv(np.eye(2) + weights @ weights.T).astype(np.float32)
-    images = rng.random((500, 3, 3, 1), dtype=np.float32)
-    images = np.rint(images * 255).astype(np.uint8)
-    flat = images.reshape(500, -1) / 255.0
-    evidence = scipy.stats.multivariate_normal(
-        np.full(9, 0.5), np.eye(9) + weights.T @ weights
-    ).logpdf(flat)
-
-    def make(shift):
-        def encode(params, images):
-            mean = (images.reshape(len(images), -1) - 0.5) @ weights.T @ covariance + shift
-            return mean, jnp.broadcast_to(jnp.log(jnp.diag(covariance)), mean.shape)
-
-        def decode(params, z, rng=None):
-            return (0.5 + z @ weights).reshape(-1, 3, 3, 1)
-
-        return Objective(None, None, None, None, encode, decode)
-
-    key = jax.random.key(0)
-    exact = held_out(make(0.0), None, images, key, likelihood="gaussian", samples=4)
-    np.testing.assert_allclose(exact.elbo, evidence, atol=2e-3)
-    np.testing.assert_allclose(exact.log_likelihood, evidence, atol=2e-3)
-    wrong = held_out(make(0.5), None, images, key, likelihood="gaussian", samples=64)
-    gap = 0.5 * np.sum(0.5**2 / np.diag(covariance))  # KL(q || posterior)
-    assert np.mean(evidence - wrong.elbo) == pytest.approx(gap, abs=0.05)
-    assert np.mean(evidence - wrong.log_likelihood) < 0.2 * gap
 
 
 CHEAP = "mig,reconstruction,terms"
@@ -273,27 +235,6 @@ def test_pictures_that_fail_leave_the_scores(trained, tmp_path):
     found = read_json(workdir / "results.json")
     assert "mig" in found["scores"]
     assert "pictures" not in found
-
-
-def test_held_out_images_are_drawn_from_all_of_the_split(monkeypatch):
-    test_split = conftest.noise_dataset(3_000, 8)
-    monkeypatch.setattr(pipeline, "load", lambda *args: test_split)
-    seen = []
-
-    def likelihoods(objective, params, images, rng, **rest):
-        del objective, params, rng, rest
-        seen.append(images)
-        return HeldOut(*np.zeros((2, len(images))))
-
-    monkeypatch.setattr(images_scores.likelihoods, "held_out", likelihoods)
-    config = conftest.small_config()
-    of = SimpleNamespace(config=config, objective=None, params=None, seed=0)
-    assert images_scores.held_out(of)["test_elbo"]["samples"] == 1_000
-    (images,) = seen
-    places = {image.tobytes(): i for i, image in enumerate(test_split.images(np.arange(3_000)))}
-    rows = np.array([places[image.tobytes()] for image in images])
-    assert len(np.unique(rows)) == 1_000
-    assert 200 < np.sum(rows >= 2_000) < 470  # a third of the split
 
 
 def test_scores_of_few_images_have_no_spread_over_draws_that_are_the_same(trained):
