@@ -32,7 +32,9 @@ def stand_in(tmp_path):
 
 def run(tmp_path, *command, **variables):
     environment = os.environ | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", **variables}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 def calls(tmp_path):

@@ -171,7 +171,8 @@ sys.exit(3)
         reproduce.main(["reproduce", "--figure=9", "--seeds=2", "--jobs=2", *tiny])
     log = Path(str(told.value).partition("says: ")[2])
     assert log.read_text() == "not enough memory\n"
-    assert log == tmp_path / "runs/quick/dsprites/vae+tower/seed_0.log"
+    folder = tmp_path / "runs/quick/dsprites/vae+tower"
+    assert log in (folder / "seed_0.log", folder / "seed_1.log")  # whichever ended first
 
 
 def test_what_is_at_work_is_not_started_again(tiny, tmp_path):
