@@ -23,7 +23,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import turns
+from benchmarks import handover, turns
 from cvae_jax import allocator
 
 # objective.name, cascade.structure or "" for no cascade
@@ -248,7 +248,11 @@ def main():
             environments=environments,
             together=args.together,
         )
-        results["methods"][method] = report(method, found)
+        parts = handover.by_distance(found)
+        rows = results["methods"][method] = report(method, found)
+        for place, part in parts.items():
+            print(f"{method}, the rounds with {place}:")
+            rows[place] = report(method, part)
         if args.out:
             Path(args.out).write_text(json.dumps(results, indent=2) + "\n")
 

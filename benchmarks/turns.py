@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 
+from benchmarks.handover import handover_ns
+
 _WARM_UP = 5
 
 
@@ -61,7 +63,8 @@ def compare(commands: dict, *, rounds: int, steps: int, environments=None, toget
       together: all start at once; else one after the other, so that each first step is its own.
 
     Returns:
-      name -> {"ms": median over rounds, "rounds": all of them, "peak_gb": memory, its facts}.
+      name -> {"ms": median over rounds, "rounds": all of them, "handover_ns": before and after each
+      of them, see `handover`, "peak_gb": memory, its facts}.
     """
     started, found = {}, {}
     for name, command in commands.items():
@@ -79,17 +82,18 @@ def compare(commands: dict, *, rounds: int, steps: int, environments=None, toget
         if together:
             found[name] = _answer(process, name)
             del found[name]["first_step"]  # they were in each other's way
-        found[name]["rounds"] = []
+        found[name] |= {"rounds": [], "handover_ns": []}
     for _ in range(rounds):
         for name, process in started.items():
+            before = handover_ns()
             process.stdin.write(f"{steps}\n")
             process.stdin.flush()
             answer = _answer(process, name)
             found[name]["rounds"].append(answer["ms"])
+            found[name]["handover_ns"].append([before, handover_ns()])
             found[name]["peak_gb"] = answer["peak_gb"]
     for name, process in started.items():
-        process.stdin.close()
-        process.wait()
+        process.communicate()
         found[name]["ms"] = statistics.median(found[name]["rounds"])
     return found
 
