@@ -18,6 +18,7 @@ _CONV_INIT = nn.initializers.lecun_normal()
 _TRANSPOSE_INIT = nn.initializers.variance_scaling(
     4.0, "fan_in", "truncated_normal", in_axis=-1, out_axis=-2
 )
+_LARGE = 2**18  # pixels of a batch: 64 images of 64x64
 
 
 class Networks(NamedTuple):
@@ -72,6 +73,22 @@ class StridedConvTranspose(nn.Module):
         return with_bias(self, conv.conv_transpose, y, shape, _TRANSPOSE_INIT)
 
 
+def _by_halves(layers, x, pixels):
+    """layers(x), on a CPU for each half of a large batch's rows: caches hold more of the halves.
+
+    Args:
+      layers: a function of an array of rows.
+      x: [B, ...].
+      pixels: of the image of each row.
+    """
+    rows = x.shape[0]
+    # An exported program's rows are a symbol.
+    large = isinstance(rows, int) and rows % 2 == 0 and rows * pixels >= _LARGE
+    if not large or jax.default_backend() != "cpu":
+        return layers(x)
+    return jnp.concatenate([layers(half) for half in jnp.split(x, 2)])
+
+
 class BurgessEncoder(nn.Module):
     """Strided convolutions of 32 channels down to 4x4, two layers of 256, mean and logvar."""
 
@@ -81,13 +98,18 @@ class BurgessEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, images):
-        x = images  # [B, H, W, C]
-        for _ in range(self.num_convs):
-            x = nn.relu(StridedConv(32, self.dtype)(x))
-        x = x.reshape(x.shape[0], -1)  # [B, 512]
-        for _ in range(2):
-            x = nn.relu(nn.Dense(256, dtype=self.dtype)(x))
-        x = at_least_float32(nn.Dense(2 * self.latents, dtype=self.dtype)(x))
+        convs = [StridedConv(32, self.dtype) for _ in range(self.num_convs)]
+        dense = [nn.Dense(n, dtype=self.dtype) for n in (256, 256, 2 * self.latents)]
+
+        def layers(x):  # [B, H, W, C]
+            for conv_layer in convs:
+                x = nn.relu(conv_layer(x))
+            x = x.reshape(x.shape[0], -1)  # [B, 512]
+            for layer in dense[:-1]:
+                x = nn.relu(layer(x))
+            return at_least_float32(dense[-1](x))
+
+        x = _by_halves(layers, images, images.shape[1] * images.shape[2])
         return x[:, : self.latents], x[:, self.latents :]
 
 
@@ -100,13 +122,19 @@ class BurgessDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, z):
-        x = z
-        for features in (256, 256, 512):
-            x = nn.relu(nn.Dense(features, dtype=self.dtype)(x))
-        x = x.reshape(-1, 4, 4, 32)
-        for _ in range(self.num_convs - 1):
-            x = nn.relu(StridedConvTranspose(32, self.dtype)(x))
-        return StridedConvTranspose(self.channels, self.dtype)(x)
+        dense = [nn.Dense(n, dtype=self.dtype) for n in (256, 256, 512)]
+        features = (self.num_convs - 1) * [32] + [self.channels]
+        convs = [StridedConvTranspose(n, self.dtype) for n in features]
+
+        def layers(x):  # [B, d]
+            for layer in dense:
+                x = nn.relu(layer(x))
+            x = x.reshape(-1, 4, 4, 32)
+            for conv_layer in convs[:-1]:
+                x = nn.relu(conv_layer(x))
+            return convs[-1](x)
+
+        return _by_halves(layers, z, 4 ** (2 + self.num_convs))
 
 
 def burgess(size: int, channels: int, latents: int, dtype=None) -> Networks:
