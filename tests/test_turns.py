@@ -1,12 +1,13 @@
 """Timings by turns, with stand-ins for the contenders."""
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 
-from benchmarks import handover, turns
+from benchmarks import handover
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -21,17 +22,24 @@ def row(*rounds):
     }
 
 
+def elsewhere(code):
+    """What that code prints in a process of its own: it forks, which JAX's threads do not take."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
+
 def test_contenders_take_turns():
-    code = """
-import time
+    found = json.loads(
+        elsewhere("""
+import json, sys
 from benchmarks import turns
-turns.serve(lambda: time.sleep({}), steps=2, gflop=lambda: 7.0)
-"""
-    commands = {
-        name: [sys.executable, "-c", code.format(seconds)]
-        for name, seconds in {"long": 0.06, "short": 0.02}.items()
-    }
-    found = turns.compare(commands, rounds=3, steps=2)
+code = "import time; from benchmarks import turns; "
+code += "turns.serve(lambda: time.sleep({}), steps=2, gflop=lambda: 7.0)"
+seconds = {"long": 0.06, "short": 0.02}
+commands = {name: [sys.executable, "-c", code.format(s)] for name, s in seconds.items()}
+print(json.dumps(turns.compare(commands, rounds=3, steps=2)))
+""")
+    )
     assert found["long"]["ms"] > found["short"]["ms"]
     for name, ms in {"long": 30, "short": 10}.items():  # of a step, of which a call takes two
         assert ms <= found[name]["ms"] < ms + 30
@@ -40,17 +48,14 @@ turns.serve(lambda: time.sleep({}), steps=2, gflop=lambda: 7.0)
 
 
 def test_a_handover_takes_nanoseconds_and_gives_the_cores_back():
-    code = """
+    ns, same, alone = elsewhere("""
 import os
 from benchmarks.handover import handover_ns
 mine = os.sched_getaffinity(0)
 print(handover_ns(), os.sched_getaffinity(0) == mine)
 os.sched_setaffinity(0, {min(mine)})
 print(handover_ns())
-"""
-    # not here: it forks, which JAX's threads do not take
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    ns, same, alone = done.stdout.split()
+""").split()
     assert len(os.sched_getaffinity(0)) == 1 or 10 < float(ns) < 100_000
     assert same == "True"
     assert alone == "None"
