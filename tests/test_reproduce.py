@@ -190,11 +190,13 @@ def test_what_is_at_work_is_not_started_again(tiny, tmp_path):
 @pytest.mark.parametrize("signals", [1, 2])
 def test_a_signal_ends_the_run_before_it_ends_us(tiny, tmp_path, monkeypatch, signals):
     """Once: the run is asked to save and waited for. Twice: it is ended."""
-    pid = tmp_path / "pid"
+    pid, noted = tmp_path / "pid", tmp_path / "noted"
     code = f"""
 import os, pathlib, signal, time
+def first(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    pathlib.Path({str(noted)!r}).touch()
 if {signals} == 2:  # as a run does: the first is noted, the second acts
-    first = lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, first)
 pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))
 time.sleep(60)
@@ -202,10 +204,13 @@ time.sleep(60)
     failing(monkeypatch, code)
 
     def send():
-        for _ in range(signals):
-            while not pid.exists() or not pid.read_text():
+        while not pid.exists() or not pid.read_text():
+            time.sleep(0.05)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+        if signals == 2:
+            while not noted.exists():
                 time.sleep(0.05)
-            time.sleep(0.3)
             os.kill(os.getpid(), signal.SIGINT)
 
     sender = threading.Thread(target=send)
