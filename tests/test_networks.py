@@ -38,13 +38,15 @@ def gradients(network, x):
 def test_halves_give_what_the_whole_gives(network, x, monkeypatch):
     whole = gradients(network, x)
     assert not is_split(network, x)
-    monkeypatch.setattr(networks, "_LARGE", 0)
+    monkeypatch.setattr(networks, "_LARGE", [6 * 16 * 16, 5 * 16 * 16])
     assert is_split(network, x)
     chex.assert_trees_all_close(gradients(network, x), whole, rtol=1e-4, atol=1e-6)
     assert not is_split(network, x[:5])
 
 
 @pytest.mark.parametrize(("network", "x"), inputs(64, 64), ids=["encoder", "decoder"])
-def test_a_batch_is_large_from_64_images_of_64x64(network, x):
+def test_a_batch_is_large_from_64_to_128_images_of_64x64(network, x):
     assert is_split(network, x)
     assert not is_split(network, x[:62])
+    assert is_split(network, jnp.concatenate([x, x]))
+    assert not is_split(network, jnp.concatenate([x, x, x[:2]]))
