@@ -11,7 +11,7 @@ import statistics
 import time
 
 _BLOCKS, _TRIPS = 20, 200  # of a few milliseconds together
-APART = 1.5  # times the shortest; near and apart are some 320 and 660 ns where both were seen
+APART = 1.25  # times the shortest; some 300 and 460 ns where near and apart were both seen
 
 
 def handover_ns():
