@@ -89,13 +89,15 @@ def main(argv) -> None:
     planned = plan(name, scale, args.seeds or SEEDS.get(scale))
     results, folders = Path(args.results), Path(args.runs)
     records = {run: runs.read_record(results, run) for run in planned}
-    records = {run: record for run, record in records.items() if record}
     for run, record in records.items():
-        if runs.has_more(record, folders / run.key):
+        if runs.has_more(run, record, folders / run.key):
             records[run] = runs.write_record(results, run, folders / run.key)
+    records = {run: record for run, record in records.items() if record}
     reasons, failed = {}, []
     if not args.gather:
-        reasons, failed = trainer.train(planned, records, folders, results, args.at_once, args.jobs)
+        done = {run: record for run, record in records.items() if runs.has_ended(run, record)}
+        reasons, failed = trainer.train(planned, done, folders, results, args.at_once, args.jobs)
+        records |= done
     found = _found(planned, records, reasons)
     paths = show.write(name, scale, found, results, args.seeds)
     log.info("%s\n%s", paths[0].read_text(), "  ".join(map(str, paths)))

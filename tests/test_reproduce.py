@@ -115,6 +115,27 @@ def test_scores_that_are_made_later_are_taken_over(whole_run, tiny, tmp_path, mo
     assert runs.read_record(results, run)["scores"]["is"]["value"] == 1.5
 
 
+def test_a_run_that_was_cut_is_shown_and_not_done(whole_run, tiny, tmp_path, monkeypatch):
+    """Evaluated where it stopped, it says so in the table; the command still trains it."""
+    whole, _ = whole_run
+    config = read_config(whole)
+    steps = config.num_steps
+    config.num_steps = 2 * steps
+    monkeypatch.setattr(runs, "config", lambda run: config)
+    workdir = tmp_path / "runs" / "half" / "dsprites" / "vae+tower" / "seed_0"
+    shutil.copytree(whole, workdir)
+    write_json(workdir / "config.json", config.to_dict())
+    argv = ["reproduce", "--figure=9", "--scale=half", "--seeds=1", *tiny]
+    reproduce.main([*argv, "--gather"])
+    text = (tmp_path / "results/half/figure9.md").read_text()
+    assert f"cut, seed 0 at {steps:,} of {2 * steps:,} steps" in text
+    assert f"{read_json(workdir / 'results.json')['scores']['mig']['value']:.3f}" in text
+
+    failing(monkeypatch, "raise SystemExit(3)")
+    with pytest.raises(UserError, match="1 of 1 runs failed: it ended with code 3"):
+        reproduce.main(argv)
+
+
 def test_seeds_at_once(whole_run, tiny, tmp_path, monkeypatch):
     """The command has all the seeds; each gets its record, or is told to have diverged."""
     whole, _ = whole_run

@@ -2,7 +2,8 @@
 
 A record is one JSON file, written when the run has ended: results.json of the run, its config, its
 command, its curves thinned, the seconds it took. Beside it lie the images of its traversals. Once
-it is there the run counts as done, wherever the run's own folder is.
+it is there the run counts as done, wherever the run's own folder is. One of fewer steps than the
+config asks, of a run that was cut and evaluated, is shown and does not count as done.
 """
 
 import importlib.util
@@ -56,7 +57,7 @@ def config(run: Run) -> ml_collections.ConfigDict:
 
 
 def read_record(results: Path, run: Run) -> dict | None:
-    """A run's record; None: it has not ended.
+    """A run's record; None: there is none.
 
     Raises:
       UserError: it is damaged, or of another config than configs/paper.py now has.
@@ -77,19 +78,30 @@ def read_record(results: Path, run: Run) -> dict | None:
     return record
 
 
-def has_more(record: dict, workdir: Path) -> bool:
-    """Whether the run's own folder has scores that its record lacks, made by `evaluate` since."""
+def has_ended(run: Run, record: dict) -> bool:
+    """Whether a record is of all the run's steps; else of one that was cut, and evaluated then."""
+    return record["step"] == config(run).num_steps
+
+
+def has_more(run: Run, record: dict | None, workdir: Path) -> bool:
+    """Whether the run's own folder holds an evaluation that says more than its record.
+
+    Of more steps than that has, or with scores that `evaluate` has added since; record None: any.
+    """
     found = read_results(workdir / "results.json")
-    if found is None:
+    if found is None or "pictures" not in found:
         return False
+    recorded = record["config"] if record else json.loads(config(run).to_json_best_effort())
+    if differences(recorded, read_json(workdir / "config.json")):
+        return False
+    if record is None or found["step"] > record["step"]:
+        return True
     same = found["step"] == record["step"] and found["data"] == record["data"]
-    if not same or differences(record["config"], read_json(workdir / "config.json")):
-        return False
-    return set(found["scores"]) > set(record["scores"])
+    return same and set(found["scores"]) > set(record["scores"])
 
 
 def write_record(results: Path, run: Run, workdir: Path) -> dict:
-    """Records a run that has ended in workdir; returns the record."""
+    """Records the run that was evaluated in workdir; returns the record."""
     lines = read_metrics(workdir / "metrics.jsonl")
     steps = [line["step"] for line in lines]
     lasted = [b - a for a, b in zip([0, *steps], steps, strict=False)]
