@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from cvae_jax import command_line
+from cvae_jax.datasets import catalogue
 from cvae_jax.errors import UserError
 from cvae_jax.reproduction import paper, runs, show, trainer, tuning
 from cvae_jax.reproduction.tables import Found
@@ -32,6 +33,14 @@ def plan(name: str, scale: str, seeds: int) -> list[runs.Run]:
     ]
 
 
+def _needs(data: str) -> str:
+    """What runs of a data set need, where nobody has tried to make them."""
+    source = catalogue.ENTRIES[data].source
+    rendered = source.startswith("rendered here")
+    first = "" if rendered else f"{data} ({source}; docs/data.md says what goes where) and "
+    return f"needs {first}this command without --gather"
+
+
 def _found(planned, records, reasons) -> Found:
     """By method: records of each seed, or why there are none."""
     grouped = Found({}, {})
@@ -41,8 +50,7 @@ def _found(planned, records, reasons) -> Found:
         if run in records:
             by_seed[run.seed] = records[run]
         else:
-            missing = "the same command without --gather makes it, or says why not"
-            grouped.reasons.setdefault(what, reasons.get(run, missing))
+            grouped.reasons.setdefault(what, reasons.get(run, _needs(run.data)))
     return grouped
 
 

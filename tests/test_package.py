@@ -31,7 +31,7 @@ MAY = {
     "methods": (),
     "export": ("cards", "command_line", "defaults", "errors", "loading", "weights", "workdir"),
     "cards": ("build", "datasets.catalogue", "defaults", "methods", "workdir"),
-    "reproduce": ("command_line", "errors", "reproduction"),
+    "reproduce": ("command_line", "datasets", "errors", "reproduction"),
     "reproduction": (
         "reproduction",
         "command_line",

@@ -70,7 +70,7 @@ def test_what_has_ended_is_kept_and_gathered(whole_run, tiny, tmp_path, monkeypa
     argv = ["reproduce", "--figure=9", "--scale=half", "--seeds=1", *tiny]
     with caplog.at_level("INFO", "cvae_jax"):
         reproduce.main([*argv, "--gather"])
-        assert "not run: the same command without --gather makes it" in caplog.text
+        assert "not run: needs this command without --gather" in caplog.text
         reproduce.main(argv)
     folder = tmp_path / "results" / "half"
     record = json.loads((folder / "dsprites" / "vae+tower" / "seed_0.json").read_text())
@@ -134,6 +134,21 @@ def test_a_run_that_was_cut_is_shown_and_not_done(whole_run, tiny, tmp_path, mon
     failing(monkeypatch, "raise SystemExit(3)")
     with pytest.raises(UserError, match="1 of 1 runs failed: it ended with code 3"):
         reproduce.main(argv)
+
+
+def test_cells_without_runs_say_what_they_need(tiny, tmp_path):
+    """Files of others' data sets, and where it is told where they go; of rendered ones nothing."""
+    reproduce.main(["reproduce", "--table=1", "--gather", *tiny])
+    text = (tmp_path / "results" / "quick" / "table1.md").read_text()
+    rows = [line.split(" | ") for line in text.splitlines() if "not run" in line]
+    cells = {name.removeprefix("| "): reason for name, _, reason, *_ in rows}
+    first, then = "not run: needs ", "this command without --gather"
+    assert cells["dsprites"] == cells["heads3d"] == first + then
+    by_hand = "celeba (img_align_celeba.zip by hand; docs/data.md says what goes where) and "
+    assert cells["celeba"] == first + by_hand + then
+    files = Path("docs/data.md").read_text()
+    for name in cells:
+        assert f"`{name}" in files or f", `{name}`" in files
 
 
 def test_seeds_at_once(whole_run, tiny, tmp_path, monkeypatch):

@@ -27,6 +27,7 @@ def record_of(score, step=100):
     names = "mig mig_chen factor_score is is_classifier fid_classifier recon kl".split()
     return {
         "step": step,
+        "config": {"num_steps": 100},
         "data": {"name": "dsprites", "source": "noise", "size": 32},
         "scores": {name: entry for name in names},
         "training_seconds": 1800,

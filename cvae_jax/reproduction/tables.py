@@ -89,9 +89,10 @@ def scores(experiment, found: Found) -> list[str]:
     for data, method in experiment.runs:
         what = (data, method, ())
         row = [data, paper.shown(method)]
-        for score in experiment.scores:
+        reason = "" if found.records[what] else not_run(found, what)
+        for i, score in enumerate(experiment.scores):
             ours = mean_std(found.values(what, score).values())
-            row.append(ours if found.records[what] else not_run(found, what))
+            row.append((reason if i == 0 else "") if reason else ours)  # once a row
             if _published(experiment, score):
                 value = paper.FIGURE6.get((data, method), {}).get(score)
                 row.append(str(value) if value else "-")
