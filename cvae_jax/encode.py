@@ -11,7 +11,7 @@ from cvae_jax import command_line, files
 from cvae_jax.errors import UserError
 
 
-def save(path: Path, dataset, mean, logvar) -> None:
+def save(path: Path, dataset, mean, logvar, names=None) -> None:
     """Write codes and labels: arrays mean, logvar [N, d], factors [N, k] in an .npz, or a .csv.
 
     Args:
@@ -20,18 +20,35 @@ def save(path: Path, dataset, mean, logvar) -> None:
       dataset: see `datasets.pipeline.Dataset`.
       mean: posterior means [N, d].
       logvar: log variances [N, d].
+      names: of pictures: the array picture [N], the csv's first column.
     """
+    named = {} if names is None else {"picture": names}
     with files.replacing(path, "wb" if path.suffix == ".npz" else "w") as file:
         if path.suffix == ".npz":
-            names = np.array(dataset.factor_names)
-            np.savez(file, mean=mean, logvar=logvar, factors=dataset.factors, factor_names=names)
+            factors = {"factors": dataset.factors, "factor_names": np.array(dataset.factor_names)}
+            np.savez(file, mean=mean, logvar=logvar, **factors, **named)
         else:
             writer = csv.writer(file, lineterminator="\n")
             numbers = range(1, mean.shape[1] + 1)
             header = [f"z{j}" for j in numbers] + [f"logvar{j}" for j in numbers]
-            writer.writerow([*header, *dataset.factor_names])
-            for row in zip(mean.tolist(), logvar.tolist(), dataset.factors.tolist(), strict=True):
+            writer.writerow([*named, *header, *dataset.factor_names])
+            parts = [mean.tolist(), logvar.tolist(), dataset.factors.tolist()]
+            parts = [[[name] for name in names], *parts] if named else parts
+            for row in zip(*parts, strict=True):
                 writer.writerow([value for part in row for value in part])
+
+
+def _names(data: str, count: int) -> list[str] | None:
+    """The paths in their folder of the pictures that were encoded; None: data are no folder's."""
+    kind, _, path = data.partition(":")
+    if kind != "folder":
+        return None
+    from cvae_jax.datasets import folder
+
+    found = [f.relative_to(Path(path).expanduser()).as_posix() for f in folder.pictures(path)]
+    if len(found) != count:
+        raise UserError(f"{path} changed while it was encoded: run the same again")
+    return found
 
 
 def main(argv) -> None:
@@ -69,8 +86,8 @@ def main(argv) -> None:
         )
     devices = jax.local_devices()
     codes = batches.encode_all(model.objective, model.params, dataset, devices)
-    save(out, dataset, *codes)
     count, latents = codes[0].shape
+    save(out, dataset, *codes, _names(args.data or data.name, count))
     print(f"{count:,} images, {latents} codes each: {out}")
 
 

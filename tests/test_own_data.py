@@ -197,9 +197,8 @@ def test_train_evaluate_and_encode_unlabelled_grey_images(tmp_path, capsys):
     for i in range(40):
         Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8)).save(folder / f"{i:02}.png")
     workdir, data_dir = tmp_path / "run", tmp_path / "data"
-    config = conftest.small_config(
-        **{"data.name": f"folder:{folder}", "data.dir": str(data_dir), "num_steps": 4}
-    )
+    data = {"data.name": f"folder:{folder}", "data.dir": str(data_dir), "data.size": 16}
+    config = conftest.small_config(num_steps=4, **data)
     train_and_evaluate(config, workdir)
     names = set(read_json(workdir / "results.json")["scores"])
     assert not names & {"mig", "factor_score", "iou", "composition"}
@@ -212,8 +211,11 @@ def test_train_evaluate_and_encode_unlabelled_grey_images(tmp_path, capsys):
     codes = np.load(tmp_path / "codes.npz")
     with open(tmp_path / "codes.csv") as stream:
         header, *rows = csv.reader(stream)
-    assert header == [f"z{j}" for j in range(1, 5)] + [f"logvar{j}" for j in range(1, 5)]
-    np.testing.assert_allclose(np.array(rows, float)[:, :4], codes["mean"], rtol=1e-6)
+    numbers = range(1, 5)
+    assert header == ["picture", *(f"z{j}" for j in numbers), *(f"logvar{j}" for j in numbers)]
+    assert [row[0] for row in rows] == [*codes["picture"]] == [f"{i:02}.png" for i in range(40)]
+    values = np.array([row[1:5] for row in rows], float)
+    np.testing.assert_allclose(values, codes["mean"], rtol=1e-6)
     model = cvae_jax.load(workdir)
     pixels = np.stack([np.asarray(Image.open(f)) for f in sorted(folder.glob("*.png"))])
     np.testing.assert_allclose(
@@ -228,6 +230,25 @@ def test_train_evaluate_and_encode_unlabelled_grey_images(tmp_path, capsys):
     colour = write_pictures(tmp_path / "colour", "RGB")
     with pytest.raises(UserError, match="trained on images of 1 channel"):
         encode.main([*arguments, f"--data=folder:{colour}", f"--out={tmp_path / 'c.npz'}"])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "npz"])
+def test_codes_beside_the_pictures_that_they_are_of(tmp_path, suffix):
+    """In the order in which the pictures are read, those of subfolders too."""
+    dataset = load(write_pictures(tmp_path / "pictures"), tmp_path / "data")
+    shades = dataset.images(np.arange(3)).mean((1, 2))  # [3, 1], in place of codes
+    names = encode._names(f"folder:{tmp_path / 'pictures'}", 3)
+    out = tmp_path / f"codes.{suffix}"
+    encode.save(out, dataset, shades, shades, names)
+    if suffix == "csv":
+        with out.open() as stream:
+            found = {row["picture"]: float(row["z1"]) for row in csv.DictReader(stream)}
+    else:
+        codes = np.load(out)
+        found = dict(zip(codes["picture"].tolist(), codes["mean"][:, 0], strict=True))
+    assert found == dict(zip(NAMES, (60, 120, 180), strict=True))
+    with pytest.raises(UserError, match="changed while it was encoded"):
+        encode._names(f"folder:{tmp_path / 'pictures'}", 2)
 
 
 def test_pictures_of_more_than_eight_bits(tmp_path):

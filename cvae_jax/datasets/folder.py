@@ -25,6 +25,22 @@ _SCALE = 20  # pictures, from which many values are a scale
 _READ_AS = "2: turned by EXIF, transparency on white"  # another: copies are made anew
 
 
+def pictures(path: str) -> list[pathlib.Path]:
+    """The files of all pictures under `path`, in the order of their names.
+
+    Raises:
+      UserError: there is no such folder, or no picture in it.
+    """
+    folder = pathlib.Path(path).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"config.data.name: there is no folder {folder}")
+    files = (f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES)
+    files = sorted(f for f in files if not f.is_dir())
+    if not files:
+        raise UserError(f"{folder} holds no pictures; those are read: {', '.join(_SUFFIXES)}")
+    return files
+
+
 def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
     """The central squares of all pictures under `path`, resized, in the order of their names.
 
@@ -35,13 +51,7 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
     Raises:
       UserError: no pictures, one that can't be read, or labels that don't fit them.
     """
-    folder = pathlib.Path(path).expanduser()
-    if not folder.is_dir():
-        raise UserError(f"config.data.name: there is no folder {folder}")
-    files = (f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES)
-    files = sorted(f for f in files if not f.is_dir())
-    if not files:
-        raise UserError(f"{folder} holds no pictures; those are read: {', '.join(_SUFFIXES)}")
+    folder, files = pathlib.Path(path).expanduser(), pictures(path)
     table = folder / LABELS
     inputs = [*files, table] if table.exists() else files
     for file in inputs:
