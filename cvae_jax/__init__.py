@@ -6,6 +6,8 @@ defines no flag and loads neither data sets nor plots.
 
 import importlib
 
+__version__ = "0.1.0"
+
 _PUBLIC = {
     "Objective": "cvae_jax.objectives.base",
     "Players": "cvae_jax.objectives.base",

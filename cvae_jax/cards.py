@@ -1,11 +1,10 @@
 """The card of an exported model: what it is, what it scored, how it was made, what it can't do."""
 
-import importlib.metadata
 import shlex
 
 import jax
 
-from cvae_jax import build, defaults, methods
+from cvae_jax import __version__, build, defaults, methods
 from cvae_jax.datasets import catalogue
 from cvae_jax.workdir import FREE, flat
 
@@ -134,7 +133,7 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
         "images": f"{info['num_examples']:,}, {config.data.size}x{config.data.size}, {kind}",
         "trained": f"{step:,} of {config.num_steps:,} steps, batch {config.batch_size}, "
         f"seed {config.seed}",
-        "made with": f"cvae_jax {importlib.metadata.version('cvae_jax')}, JAX {jax.__version__}",
+        "made with": f"cvae_jax {__version__}, JAX {jax.__version__}",
     }
     return "\n".join(
         [

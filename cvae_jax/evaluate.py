@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from cvae_jax import (
+    __version__,
     allocator,
     batches,
     build,
@@ -167,7 +168,8 @@ def evaluate_run(
         "step": step,
         "seed": config.seed,
         "data": data,
-        "versions": {name: importlib.metadata.version(name) for name in _VERSIONS}
+        "versions": {"cvae_jax": __version__}
+        | {name: importlib.metadata.version(name) for name in _VERSIONS}
         | {"python": platform.python_version()},
         "device": f"{len(processes.devices())} x {devices[0].device_kind}",
     }

@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -88,9 +89,9 @@ def imports(path):
         else:
             continue
         for name in names:
-            if name.startswith("cvae_jax."):
+            if name.startswith("cvae_jax.") and name != "cvae_jax.__version__":
                 ours.add(name.removeprefix("cvae_jax."))
-            elif name != "cvae_jax":
+            elif name.split(".")[0] != "cvae_jax":
                 others.add(name.split(".")[0])
     return ours, others
 
@@ -112,6 +113,12 @@ def test_layers(path):
     if top == "datasets":
         assert not others & {"jax", "flax", "optax"}
     assert not others & {"tensorflow", "torch"}
+
+
+def test_there_is_one_version():
+    """In the package, where pip has it, and in what is cited."""
+    assert importlib.metadata.version("cvae_jax") == cvae_jax.__version__
+    assert f"\nversion: {cvae_jax.__version__}\n" in Path("CITATION.cff").read_text()
 
 
 def test_import_is_light():
