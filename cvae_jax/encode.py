@@ -23,8 +23,11 @@ def save(path: Path, dataset, mean, logvar, names=None) -> None:
       names: of pictures: the array picture [N], the csv's first column.
     """
     named = {} if names is None else {"picture": names}
-    with files.replacing(path, "wb" if path.suffix == ".npz" else "w") as file:
-        if path.suffix == ".npz":
+    binary = path.suffix == ".npz"
+    # a path's bytes need not be UTF-8
+    text = {} if binary else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    with files.replacing(path, "wb" if binary else "w", **text) as file:
+        if binary:
             factors = {"factors": dataset.factors, "factor_names": np.array(dataset.factor_names)}
             np.savez(file, mean=mean, logvar=logvar, **factors, **named)
         else:
@@ -38,17 +41,15 @@ def save(path: Path, dataset, mean, logvar, names=None) -> None:
                 writer.writerow([value for part in row for value in part])
 
 
-def _names(data: str, count: int) -> list[str] | None:
-    """The paths in their folder of the pictures that were encoded; None: data are no folder's."""
+def _names(data: str) -> list[str] | None:
+    """The paths in their folder of the pictures that data are of; None: data are no folder's."""
     kind, _, path = data.partition(":")
     if kind != "folder":
         return None
     from cvae_jax.datasets import folder
 
-    found = [f.relative_to(Path(path).expanduser()).as_posix() for f in folder.pictures(path)]
-    if len(found) != count:
-        raise UserError(f"{path} changed while it was encoded: run the same again")
-    return found
+    top = Path(path).expanduser()
+    return [file.relative_to(top).as_posix() for file in folder.pictures(path)]
 
 
 def main(argv) -> None:
@@ -76,9 +77,9 @@ def main(argv) -> None:
     compilation.keep_programs()
     model = loading.load(args.workdir)
     data = model.config.data
-    dataset = pipeline.load(
-        args.data or data.name, data.size, args.data_dir or data.dir, args.split
-    )
+    name = args.data or data.name
+    names = _names(name)
+    dataset = pipeline.load(name, data.size, args.data_dir or data.dir, args.split)
     if dataset.channels != model.channels:
         raise UserError(
             f"the model was trained on images of {model.channels} channel(s) and {dataset.source} "
@@ -86,8 +87,10 @@ def main(argv) -> None:
         )
     devices = jax.local_devices()
     codes = batches.encode_all(model.objective, model.params, dataset, devices)
+    if names != _names(name):
+        raise UserError(f"{name} changed while it was encoded: run the same again")
     count, latents = codes[0].shape
-    save(out, dataset, *codes, _names(args.data or data.name, count))
+    save(out, dataset, *codes, names)
     print(f"{count:,} images, {latents} codes each: {out}")
 
 

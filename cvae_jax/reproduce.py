@@ -38,7 +38,7 @@ def _needs(data: str) -> str:
     source = catalogue.ENTRIES[data].source
     rendered = source.startswith("rendered here")
     first = "" if rendered else f"{data} ({source}; docs/data.md says what goes where) and "
-    return f"needs {first}this command without --gather"
+    return f"needs {first}the command above"
 
 
 def _found(planned, records, reasons) -> Found:
@@ -49,7 +49,7 @@ def _found(planned, records, reasons) -> Found:
         by_seed = grouped.records.setdefault(what, {})
         if run in records:
             by_seed[run.seed] = records[run]
-        else:
+        if run not in records or run in reasons:  # one that was cut may have failed since
             grouped.reasons.setdefault(what, reasons.get(run, _needs(run.data)))
     return grouped
 

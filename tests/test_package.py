@@ -118,6 +118,7 @@ def test_layers(path):
 def test_there_is_one_version():
     """In the package, where pip has it, and in what is cited."""
     assert importlib.metadata.version("cvae_jax") == cvae_jax.__version__
+    assert "\nversion = attr: cvae_jax.__version__\n" in Path("setup.cfg").read_text()
     assert f"\nversion: {cvae_jax.__version__}\n" in Path("CITATION.cff").read_text()
 
 

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from whole_runs import environment
 
+import cvae_jax
 from cvae_jax import command_line, reproduce
 from cvae_jax.errors import UserError
 from cvae_jax.reproduction import runs
@@ -70,12 +71,13 @@ def test_what_has_ended_is_kept_and_gathered(whole_run, tiny, tmp_path, monkeypa
     argv = ["reproduce", "--figure=9", "--scale=half", "--seeds=1", *tiny]
     with caplog.at_level("INFO", "cvae_jax"):
         reproduce.main([*argv, "--gather"])
-        assert "not run: needs this command without --gather" in caplog.text
+        assert "not run: needs the command above" in caplog.text
         reproduce.main(argv)
     folder = tmp_path / "results" / "half"
     record = json.loads((folder / "dsprites" / "vae+tower" / "seed_0.json").read_text())
     results = json.loads((whole / "results.json").read_text())
     assert record["scores"] == results["scores"]
+    assert record["versions"]["cvae_jax"] == cvae_jax.__version__
     lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
     steps = [line["step"] for line in lines]
     assert record["curves"]["step"] == steps
@@ -122,18 +124,38 @@ def test_a_run_that_was_cut_is_shown_and_not_done(whole_run, tiny, tmp_path, mon
     steps = config.num_steps
     config.num_steps = 2 * steps
     monkeypatch.setattr(runs, "config", lambda run: config)
-    workdir = tmp_path / "runs" / "half" / "dsprites" / "vae+tower" / "seed_0"
+    run = runs.Run("half", "dsprites", "vae+tower", 0)
+    workdir, results = tmp_path / "runs" / run.key, tmp_path / "results"
     shutil.copytree(whole, workdir)
     write_json(workdir / "config.json", config.to_dict())
     argv = ["reproduce", "--figure=9", "--scale=half", "--seeds=1", *tiny]
-    reproduce.main([*argv, "--gather"])
-    text = (tmp_path / "results/half/figure9.md").read_text()
-    assert f"cut, seed 0 at {steps:,} of {2 * steps:,} steps" in text
-    assert f"{read_json(workdir / 'results.json')['scores']['mig']['value']:.3f}" in text
 
+    def evaluated(recorded, **changes):
+        write_json(workdir / "results.json", read_json(whole / "results.json") | changes)
+        later = json.loads(lines[-1]) | {"step": 2 * steps}  # it has trained on since
+        (workdir / "metrics.jsonl").write_text("\n".join([*lines, json.dumps(later), ""]))
+        reproduce.main([*argv, "--gather"])
+        record = runs.read_record(results, run)
+        assert record["curves"]["step"][-1] == record["step"] == recorded
+        return (results / "half/figure9.md").read_text()
+
+    lines = (whole / "metrics.jsonl").read_text().splitlines()
+    text = evaluated(steps)
+    assert f"cut, seed 0 at {steps:,} of {2 * steps:,} steps" in text
+    assert f"{read_json(whole / 'results.json')['scores']['mig']['value']:.3f}" in text
     failing(monkeypatch, "raise SystemExit(3)")
     with pytest.raises(UserError, match="1 of 1 runs failed: it ended with code 3"):
         reproduce.main(argv)
+    text = (results / "half/figure9.md").read_text()
+    assert "only seeds 0; others: it ended with code 3" in text
+    assert "cut, seed 0" in text
+
+    evaluated(steps, step=2 * steps, data={"name": "x", "source": "y", "size": 8, "changed": "z"})
+    pictures = workdir / "plots" / "traversals.npz"
+    pictures.rename(workdir / "moved")  # copied without them
+    evaluated(steps, step=2 * steps)
+    (workdir / "moved").rename(pictures)
+    assert "cut" not in evaluated(2 * steps, step=2 * steps)  # to its end
 
 
 def test_cells_without_runs_say_what_they_need(tiny, tmp_path):
@@ -142,7 +164,7 @@ def test_cells_without_runs_say_what_they_need(tiny, tmp_path):
     text = (tmp_path / "results" / "quick" / "table1.md").read_text()
     rows = [line.split(" | ") for line in text.splitlines() if "not run" in line]
     cells = {name.removeprefix("| "): reason for name, _, reason, *_ in rows}
-    first, then = "not run: needs ", "this command without --gather"
+    first, then = "not run: needs ", "the command above"
     assert cells["dsprites"] == cells["heads3d"] == first + then
     by_hand = "celeba (img_align_celeba.zip by hand; docs/data.md says what goes where) and "
     assert cells["celeba"] == first + by_hand + then

@@ -121,17 +121,35 @@ def test_figure_12_by_hand(tmp_path):
     ours = "cascade VAE, heads3d"  # only what is of one definition is compared
     assert cells_of(lines, "recon", ours) == ["0.100", "0.300", "+0.200", "1"]
     both = ["0.150 +- 0.071", "0.400 +- 0.141"]
-    assert cells_of(lines, "kl", ours) == [*both, "of two definitions", "0"]
+    assert cells_of(lines, "kl", ours) == [*both, "of two definitions or steps", "0"]
     # accuracies .7 and .9 at step 100, losses .2 and .4, KLs .2 and .4
     critic = ["0.800 +- 0.141", "0.300 +- 0.141", "0.300 +- 0.141", "0.700", "3.400", "2"]
     assert cells_of(lines, "beta-VAE + cascade") == critic
-    assert "* dsprites, beta-VAE + cascade: only seeds 0, 1; it diverged" in lines
+    assert "* dsprites, beta-VAE + cascade: only seeds 0, 1; others: it diverged" in lines
     assert any("13 runs of 100 steps, 13.0 hours in all, on 1 x cpu" in line for line in lines)
     for path in paths[1:]:
         assert f"]({path.name})" in paths[0].read_text()
     blocks = itertools.groupby(lines, lambda line: line.startswith("|"))
     widths = [{line.count("|") for line in rows} for is_table, rows in blocks if is_table]
     assert [len(each) for each in widths] == [1, 1, 1]
+
+
+def test_runs_that_were_cut_are_told_and_not_compared(tmp_path):
+    experiment = paper.EXPERIMENTS["figure12"]
+    found = found_of(experiment, {("dsprites", "vae"): [0.1], ("dsprites", paper.OURS): [0.3]})
+    found.records["dsprites", paper.OURS, ()][0]["step"] = 90
+    lines = show.write("figure12", "half", found, tmp_path)[0].read_text().splitlines()
+    cells = ["0.100", "0.300", "of two definitions or steps", "-", "-", "0"]
+    assert cells_of(lines, "mig", "cascade VAE") == cells
+    assert "* dsprites, cascade VAE: cut, seed 0 at 90 of 100 steps" in lines
+
+    settings = [("dsprites", "beta_vae", (("beta", beta),)) for beta in (4, 8)]
+    first, second = settings
+    records = {first: {0: record_of(0.1)}, second: {0: record_of(0.2)}}
+    tried = tables.Found(records, {})
+    assert tables.best(tried, "beta_vae", "mig") == second
+    records[first][0]["step"] = 90  # it might have been the best
+    assert tables.best(tried, "beta_vae", "mig") is None
 
 
 @pytest.mark.parametrize("name", ["table1", "figure6"])

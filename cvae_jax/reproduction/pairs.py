@@ -59,7 +59,7 @@ def _differences(experiment, scores, found, gain):
             if n:  # means of the seeds that the difference is of
                 values = alike
             elif set(values[0]) & set(values[1]):
-                interval = "of two definitions"
+                interval = "of two definitions or steps"
             row = [score, paper.pair_name(pair)]
             row += [
                 mean_std(v.values()) if found.records[what] else not_run(found, what)
@@ -77,20 +77,21 @@ def _differences(experiment, scores, found, gain):
 
 
 def _alike(found, keys, score):
-    """Values of both runs of a pair, of the seeds that have them by one definition.
+    """Values of both runs of a pair, of the seeds that have them alike.
 
-    A classifier's scores are of two where it was trained on two machines, for instance.
+    That is at the same step, which runs that were cut may not have, and by one definition: a
+    classifier's scores are of two where it was trained on two machines, for instance.
     """
-    records = [found.records[what] for what in keys]
-    entries = [
-        {s: r["scores"][score] for s, r in each.items() if score in r["scores"]} for each in records
+    having = [
+        {s: record for s, record in found.records[what].items() if score in record["scores"]}
+        for what in keys
     ]
-    shared = [
-        s
-        for s in entries[0]
-        if s in entries[1] and entries[0][s]["definition"] == entries[1][s]["definition"]
-    ]
-    return [{s: each[s]["value"] for s in shared} for each in entries]
+
+    def form(record):
+        return record["step"], record["scores"][score]["definition"]
+
+    shared = [s for s in having[0] if s in having[1] and form(having[0][s]) == form(having[1][s])]
+    return [{s: each[s]["scores"][score]["value"] for s in shared} for each in having]
 
 
 def _critics(experiment, found):

@@ -8,6 +8,7 @@ config asks, of a run that was cut and evaluated, is shown and does not count as
 
 import importlib.util
 import json
+import logging
 import shutil
 import sys
 from pathlib import Path
@@ -19,8 +20,11 @@ from cvae_jax.errors import UserError
 from cvae_jax.workdir import damaged, differences, read_json, read_results, write_json
 from cvae_jax.writers import read_metrics
 
+log = logging.getLogger(__name__)
+
 CONFIG = Path("configs/paper.py")
 _CURVE_POINTS = 60
+_NEEDED = ("config.json", "metrics.jsonl", "plots/traversals.npz")
 _KEYS = ("config", "data", "device", "training_seconds", "evaluation_seconds")
 
 
@@ -56,6 +60,10 @@ def config(run: Run) -> ml_collections.ConfigDict:
     return found
 
 
+def _planned(run: Run) -> dict:
+    return json.loads(config(run).to_json_best_effort())
+
+
 def read_record(results: Path, run: Run) -> dict | None:
     """A run's record; None: there is none.
 
@@ -69,7 +77,7 @@ def read_record(results: Path, run: Run) -> dict | None:
     lacks = [key for key in _KEYS if key not in record]
     if lacks:
         raise damaged(path, f"no {lacks[0]}")
-    changes = differences(record["config"], json.loads(config(run).to_json_best_effort()))
+    changes = differences(record["config"], _planned(run))
     if changes:
         raise UserError(
             f"{path} is of another config ({changes}): remove it to make it anew, or put "
@@ -91,8 +99,12 @@ def has_more(run: Run, record: dict | None, workdir: Path) -> bool:
     found = read_results(workdir / "results.json")
     if found is None or "pictures" not in found:
         return False
-    recorded = record["config"] if record else json.loads(config(run).to_json_best_effort())
-    if differences(recorded, read_json(workdir / "config.json")):
+    lacks = [name for name in _NEEDED if not (workdir / name).exists()]
+    if lacks or "changed" in found["data"]:
+        why = f"it lacks {lacks[0]}" if lacks else "it was scored on other data than its own"
+        log.warning("the results of %s are not taken over: %s", workdir, why)
+        return False
+    if differences(read_json(workdir / "config.json"), _planned(run)):
         return False
     if record is None or found["step"] > record["step"]:
         return True
@@ -102,7 +114,10 @@ def has_more(run: Run, record: dict | None, workdir: Path) -> bool:
 
 def write_record(results: Path, run: Run, workdir: Path) -> dict:
     """Records the run that was evaluated in workdir; returns the record."""
+    evaluated = read_results(workdir / "results.json")
     lines = read_metrics(workdir / "metrics.jsonl")
+    # a run that was cut may have trained on since
+    lines = [line for line in lines if line["step"] <= evaluated["step"]]
     steps = [line["step"] for line in lines]
     lasted = [b - a for a, b in zip([0, *steps], steps, strict=False)]
     seconds = sum(n / line["steps_per_second"] for n, line in zip(lasted, lines, strict=True))
@@ -112,7 +127,7 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
     names = [name for name in lines[0] if name != "steps_per_second"] if lines else []
     begun = [line for line in lines if line["step"] > steps[-1] / 10]
     peaks = [name for name in names if name.endswith(("_kl", "_critic_loss"))]
-    record = read_results(workdir / "results.json") | {
+    record = evaluated | {
         "config": read_json(workdir / "config.json"),
         "command": " ".join(["python", *arguments([run])]),
         "training_seconds": round(seconds),

@@ -78,12 +78,13 @@ def _notes(experiment, found):
     for what, reason in found.reasons.items():
         if seeds := found.records[what]:
             of = f"{what[0]}, {paper.shown(what[1])}"
-            lines.append(f"* {of}: only seeds {', '.join(map(str, seeds))}; {reason}")
+            lines.append(f"* {of}: only seeds {', '.join(map(str, seeds))}; others: {reason}")
     for what, by_seed in found.records.items():
-        cut = {s: r for s, r in by_seed.items() if r["step"] < r["config"]["num_steps"]}
+        cut = {s: r for s, r in by_seed.items() if tables.is_cut(r)}
         at = (f"seed {s} at {r['step']:,} of {r['config']['num_steps']:,}" for s, r in cut.items())
         if cut:
-            lines.append(f"* {what[0]}, {paper.shown(what[1])}: cut, {', '.join(at)} steps")
+            of = ", ".join([what[0], paper.shown(what[1]), *(f"{f} {v}" for f, v in what[2])])
+            lines.append(f"* {of}: cut, {', '.join(at)} steps")
     hours = sum(r["training_seconds"] + r["evaluation_seconds"] for r in records) / 3600
     devices = ", ".join(dict.fromkeys(r["device"] for r in records))
     steps = ", ".join(f"{n:,}" for n in dict.fromkeys(r["step"] for r in records))

@@ -31,6 +31,11 @@ class Found(NamedTuple):
         }
 
 
+def is_cut(record: dict) -> bool:
+    """Whether a record is of a run that was cut, and scored where it stopped."""
+    return record["step"] < record["config"]["num_steps"]
+
+
 def mean_std(values) -> str:
     """Values over seeds as a cell."""
     values = [*values]
@@ -155,5 +160,9 @@ def tuning(experiment, found: Found) -> list[str]:
 
 def best(found: Found, method: str, score: str):
     """The (data, method, changes) of a method's best setting; None: not all have ended."""
-    tried = {what: found.values(what, score) for what in found.records if what[1] == method}
+    tried = {
+        what: {} if any(map(is_cut, by_seed.values())) else found.values(what, score)
+        for what, by_seed in found.records.items()
+        if what[1] == method
+    }
     return max(tried, key=lambda what: max(tried[what].values())) if all(tried.values()) else None
