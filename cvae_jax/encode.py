@@ -35,8 +35,8 @@ def save(path: Path, dataset, mean, logvar, names=None) -> None:
             numbers = range(1, mean.shape[1] + 1)
             header = [f"z{j}" for j in numbers] + [f"logvar{j}" for j in numbers]
             writer.writerow([*named, *header, *dataset.factor_names])
-            parts = [mean.tolist(), logvar.tolist(), dataset.factors.tolist()]
-            parts = [[[name] for name in names], *parts] if named else parts
+            first = [[name] for name in names] if named else [[]] * len(mean)
+            parts = (first, mean.tolist(), logvar.tolist(), dataset.factors.tolist())
             for row in zip(*parts, strict=True):
                 writer.writerow([value for part in row for value in part])
 
@@ -48,8 +48,7 @@ def _names(data: str) -> list[str] | None:
         return None
     from cvae_jax.datasets import folder
 
-    top = Path(path).expanduser()
-    return [file.relative_to(top).as_posix() for file in folder.pictures(path)]
+    return folder.names(path)
 
 
 def main(argv) -> None:

@@ -103,7 +103,7 @@ def main(argv) -> None:
     records = {run: record for run, record in records.items() if record}
     reasons, failed = {}, []
     if not args.gather:
-        done = {run: record for run, record in records.items() if runs.has_ended(run, record)}
+        done = {run: record for run, record in records.items() if not runs.is_cut(record)}
         reasons, failed = trainer.train(planned, done, folders, results, args.at_once, args.jobs)
         records |= done
     found = _found(planned, records, reasons)

@@ -43,6 +43,7 @@ pytest_plugins = [
     "damage",
     "report_pages",
     "tiny_dsprites",
+    "tiny_paper",
     "exports",
     "known_codes",
     "short_runs",
@@ -52,6 +53,7 @@ pytest_plugins = [
 TOGETHER = {
     "test_main.py": "runs",
     "test_processes.py": "runs",
+    "test_records.py": "runs",
     "test_reproduce.py": "runs",
     "test_report.py": "runs",
     "test_soak.py": "runs",

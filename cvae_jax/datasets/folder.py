@@ -25,13 +25,21 @@ _SCALE = 20  # pictures, from which many values are a scale
 _READ_AS = "2: turned by EXIF, transparency on white"  # another: copies are made anew
 
 
-def pictures(path: str) -> list[pathlib.Path]:
-    """The files of all pictures under `path`, in the order of their names.
+def names(path: str) -> list[str]:
+    """The pictures under `path` by their paths in it, in the order in which `load` has them.
 
     Raises:
       UserError: there is no such folder, or no picture in it.
     """
     folder = pathlib.Path(path).expanduser()
+    return _names(_pictures(folder), folder)
+
+
+def _names(files, folder):
+    return [f.relative_to(folder).as_posix() for f in files]
+
+
+def _pictures(folder):
     if not folder.is_dir():
         raise UserError(f"config.data.name: there is no folder {folder}")
     files = (f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES)
@@ -51,7 +59,8 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
     Raises:
       UserError: no pictures, one that can't be read, or labels that don't fit them.
     """
-    folder, files = pathlib.Path(path).expanduser(), pictures(path)
+    folder = pathlib.Path(path).expanduser()
+    files = _pictures(folder)
     table = folder / LABELS
     inputs = [*files, table] if table.exists() else files
     for file in inputs:
@@ -147,11 +156,11 @@ def _labels(table, folder, files):
     if len(values) < len(rows):
         (twice, _), *_ = collections.Counter(row[0] for row in rows).most_common(1)
         raise UserError(f"{table} has several rows for {twice}: keep one")
-    names = [f.relative_to(folder).as_posix() for f in files]
-    missing = [name for name in names if name not in values]
+    named = _names(files, folder)
+    missing = [name for name in named if name not in values]
     if missing:
         raise UserError(f"{table} has no row for {missing[0]} ({len(missing)} such pictures)")
-    columns = np.array([values[name] for name in names]).T  # [k, N], text
+    columns = np.array([values[name] for name in named]).T  # [k, N], text
     factors = dict(zip(header[1:], map(_classes, columns), strict=True))
     for name, classes in factors.items():
         count = classes.max() + 1

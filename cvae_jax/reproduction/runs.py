@@ -86,9 +86,9 @@ def read_record(results: Path, run: Run) -> dict | None:
     return record
 
 
-def has_ended(run: Run, record: dict) -> bool:
-    """Whether a record is of all the run's steps; else of one that was cut, and evaluated then."""
-    return record["step"] == config(run).num_steps
+def is_cut(record: dict) -> bool:
+    """Whether a record is of a run that was cut, and scored where it stopped."""
+    return record["step"] < record["config"]["num_steps"]
 
 
 def has_more(run: Run, record: dict | None, workdir: Path) -> bool:

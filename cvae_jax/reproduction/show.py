@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from cvae_jax.reproduction import figures, paper, tables, tuning
+from cvae_jax.reproduction import figures, paper, runs, tables, tuning
 from cvae_jax.reproduction.pairs import pairs
 from cvae_jax.workdir import write_text
 
@@ -80,7 +80,7 @@ def _notes(experiment, found):
             of = f"{what[0]}, {paper.shown(what[1])}"
             lines.append(f"* {of}: only seeds {', '.join(map(str, seeds))}; others: {reason}")
     for what, by_seed in found.records.items():
-        cut = {s: r for s, r in by_seed.items() if tables.is_cut(r)}
+        cut = {s: r for s, r in by_seed.items() if runs.is_cut(r)}
         at = (f"seed {s} at {r['step']:,} of {r['config']['num_steps']:,}" for s, r in cut.items())
         if cut:
             of = ", ".join([what[0], paper.shown(what[1]), *(f"{f} {v}" for f, v in what[2])])

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax.reproduction import paper
+from cvae_jax.reproduction import paper, runs
 
 # Of the kinds whose scores are always the same.
 SCORES = {
@@ -31,11 +31,6 @@ class Found(NamedTuple):
         }
 
 
-def is_cut(record: dict) -> bool:
-    """Whether a record is of a run that was cut, and scored where it stopped."""
-    return record["step"] < record["config"]["num_steps"]
-
-
 def mean_std(values) -> str:
     """Values over seeds as a cell."""
     values = [*values]
@@ -55,6 +50,11 @@ def table(head, rows) -> list[str]:
 def not_run(found, what) -> str:
     """A cell for what has no record."""
     return f"not run: {found.reasons[what]}"
+
+
+def _or_reason(found, what, cells) -> list[str]:
+    """Cells of what has records; of what has none the first says why, and the others are empty."""
+    return cells if found.records[what] else [not_run(found, what), *[""] * (len(cells) - 1)]
 
 
 def seeds_of(found, what) -> str:
@@ -94,10 +94,9 @@ def scores(experiment, found: Found) -> list[str]:
     for data, method in experiment.runs:
         what = (data, method, ())
         row = [data, paper.shown(method)]
-        reason = "" if found.records[what] else not_run(found, what)
-        for i, score in enumerate(experiment.scores):
-            ours = mean_std(found.values(what, score).values())
-            row.append((reason if i == 0 else "") if reason else ours)  # once a row
+        values = [mean_std(found.values(what, s).values()) for s in experiment.scores]
+        for score, ours in zip(experiment.scores, _or_reason(found, what, values), strict=True):
+            row.append(ours)
             if _published(experiment, score):
                 value = paper.FIGURE6.get((data, method), {}).get(score)
                 row.append(str(value) if value else "-")
@@ -123,7 +122,8 @@ def structures(experiment, found: Found) -> list[str]:
             effects = np.concatenate(kind)
             row.append(f"{effects.mean():.3f} ({len(effects)})" if len(effects) else "-")
         if not of_seeds:
-            row = [not_run(found, what), *[""] * (len(shown) + len(moves) - 1)]
+            row += [""] * len(moves)
+        row = _or_reason(found, what, row)
         rows.append([data, paper.shown(method), *row, seeds_of(found, what)])
     return [
         *table(head, rows),
@@ -148,10 +148,8 @@ def tuning(experiment, found: Found) -> list[str]:
     head = ("method", "setting", *experiment.scores, "best")
     rows = []
     for what in sorted(found.records, key=lambda what: what[1]):
-        values = [found.values(what, s) for s in experiment.scores]
-        row = [mean_std(v.values()) for v in values]
-        if not found.records[what]:
-            row = [not_run(found, what), *[""] * (len(row) - 1)]
+        row = [mean_std(found.values(what, s).values()) for s in experiment.scores]
+        row = _or_reason(found, what, row)
         setting = ", ".join(f"{field} {value}" for field, value in what[2])
         mark = "best" if what == best(found, what[1], experiment.scores[0]) else ""
         rows.append([paper.shown(what[1]), setting, *row, mark])
@@ -161,7 +159,7 @@ def tuning(experiment, found: Found) -> list[str]:
 def best(found: Found, method: str, score: str):
     """The (data, method, changes) of a method's best setting; None: not all have ended."""
     tried = {
-        what: {} if any(map(is_cut, by_seed.values())) else found.values(what, score)
+        what: {} if any(map(runs.is_cut, by_seed.values())) else found.values(what, score)
         for what, by_seed in found.records.items()
         if what[1] == method
     }

@@ -101,7 +101,7 @@ def _stop(children):
 def _scored(run, path):
     """Whether that results.json is of the run's last step."""
     results = read_results(path)
-    return results is not None and runs.has_ended(run, results)
+    return results is not None and results["step"] == runs.config(run).num_steps
 
 
 def _seeds_together(todo):
