@@ -12,12 +12,12 @@ import time
 import jax
 
 import cvae_jax
-from cvae_jax import allocator, batches
-from cvae_jax.datasets import pipeline
+from cvae_jax import cli, datasets
+from cvae_jax.devices import batches
 from cvae_jax.errors import UserError
-from cvae_jax.evaluate import Options
-from cvae_jax.scores.registry import METRICS
-from cvae_jax.scores.subject import Subject
+from cvae_jax.evaluation.run import Options
+from cvae_jax.evaluation.subject import Subject
+from cvae_jax.metrics.scores import METRICS
 
 # A classifier that is not kept yet is trained, which is most of its first time.
 NAMES = [name for name in METRICS if name != "inception"]  # whose weights come from elsewhere
@@ -30,7 +30,7 @@ def main():
     args = parser.parse_args()
     model = cvae_jax.load(args.workdir)
     config, devices = model.config, jax.local_devices()
-    dataset = pipeline.load(config.data.name, config.data.size, config.data.dir)
+    dataset = datasets.load(config.data.name, config.data.size, config.data.dir)
     start = time.perf_counter()
     codes = batches.encode_all(model.objective, model.params, dataset, devices)
     seconds = time.perf_counter() - start
@@ -53,6 +53,6 @@ def main():
 
 
 if __name__ == "__main__":
-    allocator.restart_with_tunables()
-    allocator.compute_in_calling_thread()
+    cli.restart_with_tunables()
+    cli.compute_in_calling_thread()
     main()

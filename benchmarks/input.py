@@ -18,9 +18,11 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from cvae_jax import allocator, build, defaults, program
-from cvae_jax.datasets import pipeline, working_copy
+from cvae_jax import cli, datasets
+from cvae_jax.config import build, defaults
+from cvae_jax.datasets import order, working_copy
 from cvae_jax.step import create_train_state, train_step
+from cvae_jax.training import calls
 
 _ROUNDS = 12
 _STEPS = 10
@@ -42,7 +44,7 @@ def celeba_sized(folder, count=20_000):
     factors = np.zeros((count, 0), np.int32)
     for name, array in (("CelebA-sized, in memory", pixels), ("CelebA-sized, mapped", mapped)):
         copy = working_copy.WorkingCopy(array, factors, shape, False, (), "")
-        yield pipeline.as_dataset(name, 64, copy)
+        yield datasets.as_dataset(name, 64, copy)
 
 
 def measure(dataset, batch=64):
@@ -55,7 +57,7 @@ def measure(dataset, batch=64):
 
     images = dataset.images(np.arange(batch))
     states = [create_train_state(jax.random.key(0), objective, optimizers, images)]
-    state, fetch_steps, one, _ = program.make(
+    state, fetch_steps, one, _ = calls.make(
         train_step, config, states, dataset, objective, optimizers
     )
 
@@ -80,7 +82,7 @@ def measure(dataset, batch=64):
         alone = 1e3 * (time.perf_counter() - start) / _STEPS
         if round_ % 2:
             again, state = run([same] * _STEPS, state)
-        coming, state = run(pipeline.prefetch(fetch, range(first, first + _STEPS)), state)
+        coming, state = run(order.prefetch(fetch, range(first, first + _STEPS)), state)
         if not round_ % 2:
             again, state = run([same] * _STEPS, state)
         times.append((alone, coming, again))
@@ -96,7 +98,7 @@ def main():
     print(f"{'data':<28}{'batch':>8}{'step':>9}{'same batch':>12}{'waits':>8}")
     with tempfile.TemporaryDirectory() as folder:
         for dataset in (
-            pipeline.load("dsprites_small", 64, args.data_dir),
+            datasets.load("dsprites_small", 64, args.data_dir),
             *celeba_sized(folder),
         ):
             times = measure(dataset)
@@ -110,6 +112,6 @@ def main():
 
 
 if __name__ == "__main__":
-    allocator.restart_with_tunables()
-    allocator.compute_in_calling_thread()
+    cli.restart_with_tunables()
+    cli.compute_in_calling_thread()
     main()

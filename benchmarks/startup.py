@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from cvae_jax.datasets import pipeline
+from cvae_jax import datasets
 
 
 def run(config, steps, cache):
@@ -51,7 +51,7 @@ def main():
     parser.add_argument("--data", default="dsprites", help="the config's data set, to prepare it")
     parser.add_argument("--steps", type=int, default=200)
     args = parser.parse_args()
-    pipeline.load(args.data)
+    datasets.load(args.data)
     print(f"{'compiled programs':<20}{'first step, s':>15}{'whole run, s':>15}{'at most, GB':>15}")
     with tempfile.TemporaryDirectory() as cache:
         for name in ("none yet", "kept"):

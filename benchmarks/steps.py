@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 from benchmarks import handover, turns
-from cvae_jax import allocator
+from cvae_jax import cli
 
 # objective.name, cascade.structure or "" for no cascade
 METHODS = {
@@ -45,12 +45,12 @@ def random_images(size):
     """A data set of sparse noise."""
     import numpy as np
 
-    from cvae_jax.datasets import pipeline
+    from cvae_jax import datasets
 
     images = np.random.default_rng(0).random((_NUM_IMAGES, size, size, 1), np.float32) > 0.9
     images = (255 * images).astype(np.uint8)
     factors = np.zeros((_NUM_IMAGES, 0), np.int32)
-    return pipeline.Dataset("noise", "noise", size, 1, (), factors, images, lambda rows: rows)
+    return datasets.Dataset("noise", "noise", size, 1, (), factors, images, lambda rows: rows)
 
 
 def device_gb():
@@ -67,8 +67,9 @@ def serve_ours(method, size, batch, num_seeds, steps_per_call, dtype):
     """Our step, as the training loop makes it, on the same images again."""
     import jax
 
-    from cvae_jax import build, defaults, program
+    from cvae_jax.config import build, defaults
     from cvae_jax.step import create_train_state, train_step
+    from cvae_jax.training import calls
 
     config = defaults.get_config()
     config.batch_size, config.num_seeds, config.compute_dtype = batch, num_seeds, dtype
@@ -81,7 +82,7 @@ def serve_ours(method, size, batch, num_seeds, steps_per_call, dtype):
     images = dataset.pixels[:batch]
     create = jax.jit(lambda rng: create_train_state(rng, objective, optimizers, images))
     states = [create(jax.random.key(seed)) for seed in range(num_seeds)]
-    state, fetch, run, _ = program.make(train_step, config, states, dataset, objective, optimizers)
+    state, fetch, run, _ = calls.make(train_step, config, states, dataset, objective, optimizers)
 
     def gflop():
         # As a CPU takes it: GPUs call cuDNN, whose operations XLA does not count.
@@ -121,7 +122,7 @@ def _use_convs(form):
     """
     import jax
 
-    from cvae_jax import conv
+    from cvae_jax.networks import conv
 
     for forms in (conv.CONV, conv.CONV_TRANSPOSE, conv.KERNEL_GRADIENT):
         chosen = forms["cpu" if form == "products" else "default"]
@@ -166,7 +167,7 @@ def contenders(method, args, modes):
         commands[f"torch {mode}"] = command
         if args.torch_device == "cpu":
             commands[f"torch {mode}, our allocator"] = command
-            environments[f"torch {mode}, our allocator"] = {"GLIBC_TUNABLES": allocator.TUNABLES}
+            environments[f"torch {mode}, our allocator"] = {"GLIBC_TUNABLES": cli.TUNABLES}
     return commands, environments
 
 
@@ -223,8 +224,8 @@ def main():
     parser.add_argument("--worker", default="", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        allocator.restart_with_tunables()
-        allocator.compute_in_calling_thread()
+        cli.restart_with_tunables()
+        cli.compute_in_calling_thread()
         if args.convs:
             _use_convs(args.convs)
         if args.worker == "matmul":

@@ -7,7 +7,7 @@ with a download quota.
 
   python -m cvae_jax.main --config=configs/celeba.py
 
-Not yet run to its end. Fields that are not here have the values of cvae_jax/defaults.py.
+Not yet run to its end. Fields that are not here have the values of cvae_jax/config/defaults.py.
 """
 
 from cvae_jax import defaults

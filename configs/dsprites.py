@@ -17,7 +17,7 @@ Variants:
   python -m cvae_jax.main --config=configs/dsprites.py:official
   python -m cvae_jax.main --config=configs/dsprites.py:infogan
 
-Fields that are not here have the values of cvae_jax/defaults.py, which says what each is.
+Fields that are not here have the values of cvae_jax/config/defaults.py, which says what each is.
 """
 
 from cvae_jax import defaults

@@ -5,7 +5,7 @@ trains on a stand-in with the same factors that is rendered here.
 
   python -m cvae_jax.main --config=configs/faces3d.py
 
-Not yet run to its end. Fields that are not here have the values of cvae_jax/defaults.py.
+Not yet run to its end. Fields that are not here have the values of cvae_jax/config/defaults.py.
 """
 
 from cvae_jax import defaults

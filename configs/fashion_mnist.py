@@ -8,7 +8,8 @@ Variants:
   python -m cvae_jax.main --config=configs/fashion_mnist.py
   python -m cvae_jax.main --config=configs/fashion_mnist.py:infogan
 
-Neither has been run to its end. Fields that are not here have the values of cvae_jax/defaults.py.
+Neither has been run to its end. Fields that are not here have the values of
+cvae_jax/config/defaults.py.
 """
 
 from cvae_jax import defaults

@@ -9,7 +9,7 @@ Variants:
 
 The whole grid has not been run to its end; the quick look takes some three minutes and shows
 outline, pose and light, no features yet. Fields that are not here have the values of
-cvae_jax/defaults.py.
+cvae_jax/config/defaults.py.
 """
 
 from cvae_jax import defaults

@@ -16,7 +16,7 @@ Where MNIST can't be downloaded, 5,000 of its digits come inside a package, pip 
 The last one took 6 minutes on two CPU cores. Of 1,000 of its samples a classifier that is right on
 98 % of real digits is at least .9 sure of 90 %; 5 is the rarest digit with 6 % (python -m
 benchmarks.digit_quality). The others have not been run to their end. Fields that are not here have
-the values of cvae_jax/defaults.py.
+the values of cvae_jax/config/defaults.py.
 """
 
 from cvae_jax import defaults

@@ -12,7 +12,7 @@ METHOD  vae, beta_vae, factor_vae, beta_tcvae or infogan, alone or, after a +, w
   python -m cvae_jax.main --config=configs/paper.py:half,dsprites,vae+independent
 
 `python -m cvae_jax.reproduce` runs what a table or figure needs of them: docs/reproduction.md.
-Fields that are not here have the values of cvae_jax/defaults.py.
+Fields that are not here have the values of cvae_jax/config/defaults.py.
 """
 
 from cvae_jax import defaults

@@ -2,7 +2,7 @@
 
   python -m cvae_jax.main --config=configs/smallnorb.py
 
-Not yet run to its end. Fields that are not here have the values of cvae_jax/defaults.py.
+Not yet run to its end. Fields that are not here have the values of cvae_jax/config/defaults.py.
 """
 
 from cvae_jax import defaults

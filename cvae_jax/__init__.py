@@ -20,20 +20,21 @@ _PUBLIC = {
     "edge_reward": "cvae_jax.objectives.edge_reward",
     "factor": "cvae_jax.objectives.factor",
     "infogan": "cvae_jax.objectives.infogan",
-    "load": "cvae_jax.loading",
+    "load": "cvae_jax.runs.loading",
     "train_step": "cvae_jax.step",
     "vae": "cvae_jax.objectives.vae",
 }
-_MODULES = (
-    "build",
-    "dependence",
-    "gan_networks",
-    "metrics",
-    "networks",
-    "parallel",
-    "plots",
-    "structures",
-)
+_MODULES = {
+    "build": "cvae_jax.config.build",
+    "defaults": "cvae_jax.config.defaults",
+    "dependence": "cvae_jax.structures.independence",
+    "gan_networks": "cvae_jax.networks.gan_networks",
+    "metrics": "cvae_jax.metrics",
+    "networks": "cvae_jax.networks",
+    "parallel": "cvae_jax.devices.placement",
+    "plots": "cvae_jax.plots",
+    "structures": "cvae_jax.structures",
+}
 
 __all__ = sorted([*_PUBLIC, *_MODULES])
 
@@ -42,7 +43,7 @@ def __getattr__(name):
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     if name in _MODULES:
-        return importlib.import_module(f"cvae_jax.{name}")
+        return importlib.import_module(_MODULES[name])
     raise AttributeError(f"module 'cvae_jax' has no attribute {name!r}")
 
 

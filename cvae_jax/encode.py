@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvae_jax import command_line, files
+from cvae_jax import cli, files
 from cvae_jax.errors import UserError
 
 
@@ -17,7 +17,7 @@ def save(path: Path, dataset, mean, logvar, names=None) -> None:
     Args:
       path: ends in .npz or .csv; a csv has a row an image, its columns named z1, ..., logvar1, ...
         and as the factors.
-      dataset: see `datasets.pipeline.Dataset`.
+      dataset: see `datasets.Dataset`.
       mean: posterior means [N, d].
       logvar: log variances [N, d].
       names: of pictures: the array picture [N], the csv's first column.
@@ -70,15 +70,16 @@ def main(argv) -> None:
         raise UserError(f"--out {out}: {reason}; name a file to write")
     import jax  # after the arguments: a wrong one is told at once
 
-    from cvae_jax import batches, compilation, loading
-    from cvae_jax.datasets import pipeline
+    from cvae_jax import cli, datasets
+    from cvae_jax.devices import batches
+    from cvae_jax.runs import loading
 
-    compilation.keep_programs()
+    cli.keep_programs()
     model = loading.load(args.workdir)
     data = model.config.data
     name = args.data or data.name
     names = _names(name)
-    dataset = pipeline.load(name, data.size, args.data_dir or data.dir, args.split)
+    dataset = datasets.load(name, data.size, args.data_dir or data.dir, args.split)
     if dataset.channels != model.channels:
         raise UserError(
             f"the model was trained on images of {model.channels} channel(s) and {dataset.source} "
@@ -94,4 +95,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command_line.run(main, sys.argv))
+    sys.exit(cli.run(main, sys.argv))

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cvae_jax import command_line
+from cvae_jax import cli
 from cvae_jax.errors import UserError
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -25,7 +25,7 @@ def programs(model, size: int) -> dict[str, bytes]:
     """The model's encoder and decoder as serialised programs, by file name.
 
     Args:
-      model: see `loading.Model`.
+      model: see `runs.loading.Model`.
       size: of its images, pixels a side.
 
     Each is read by `jax.export.deserialize(content).call`, for any batch size B:
@@ -96,16 +96,15 @@ def export(workdir, out) -> None:
     Raises:
       UserError: the run can't be loaded, `out` is something else, or it can't be written.
     """
-    from cvae_jax import cards, defaults, loading, weights
-    from cvae_jax.workdir import (
+    from cvae_jax.config import defaults
+    from cvae_jax.config.fields import FREE, flat, to_pass_on
+    from cvae_jax.runs import card, loading, weights
+    from cvae_jax.runs.workdir import (
         CONFIG,
-        FREE,
         WEIGHTS,
-        flat,
         is_exported,
         read_json,
         read_results,
-        to_pass_on,
         write_json,
         write_text,
     )
@@ -127,7 +126,7 @@ def export(workdir, out) -> None:
         weights.save(part / WEIGHTS, model.params.model, model.step)
         for name, content in programs(model, info["size"]).items():
             (part / name).write_bytes(content)
-        text = cards.card(out.absolute().name, config, info, model.step, results)
+        text = card.card(out.absolute().name, config, info, model.step, results)
         write_text(part / "card.md", text)
 
 
@@ -152,4 +151,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command_line.run(main, sys.argv))
+    sys.exit(cli.run(main, sys.argv))

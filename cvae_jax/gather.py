@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax import command_line
-from cvae_jax.checks import one_of
+from cvae_jax import cli
+from cvae_jax.config.checks import one_of
+from cvae_jax.config.fields import FREE, flat
 from cvae_jax.errors import UserError
 from cvae_jax.files import replacing
-from cvae_jax.workdir import CONFIG, FREE, flat, is_exported, read_config, read_results
+from cvae_jax.runs.workdir import CONFIG, is_exported, read_config, read_results
 
 log = logging.getLogger("cvae_jax.gather")  # not __main__, which nobody listens to
 
@@ -145,4 +146,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command_line.run(main, sys.argv))
+    sys.exit(cli.run(main, sys.argv))

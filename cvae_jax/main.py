@@ -7,7 +7,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from cvae_jax import allocator, command_line
+from cvae_jax import cli
 
 log = logging.getLogger("cvae_jax.main")  # not __main__, which nobody listens to
 
@@ -16,7 +16,7 @@ config_flags.DEFINE_config_file(
     "config",
     None,
     "A file of configs/, with :VARIANT behind it where it has some. --config.FIELD=VALUE changes a "
-    "field; cvae_jax/defaults.py says what each is.",
+    "field; cvae_jax/config/defaults.py says what each is.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -42,12 +42,14 @@ flags.DEFINE_bool(
 
 def main(argv) -> None:
     """Train as the command line asks."""
-    config, name = command_line.parse(FLAGS, argv, __doc__)
+    config, name = cli.parse(FLAGS, argv, __doc__)
     # after the flags: a wrong one is told at once
-    from cvae_jax import checks, compilation, processes, train
+    from cvae_jax.config import checks
+    from cvae_jax.devices import processes
+    from cvae_jax.training import loop
 
-    compilation.keep_programs()
-    allocator.compute_in_calling_thread()
+    cli.keep_programs()
+    cli.compute_in_calling_thread()
     processes.join(
         FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id, FLAGS.multihost
     )
@@ -55,9 +57,9 @@ def main(argv) -> None:
     with processes.ended_together():
         for field in checks.without_effect(config, given):
             log.warning("config.%s has no effect: see objective.name and cascade.weight", field)
-        train.train_and_evaluate(config, FLAGS.workdir or str(Path("runs") / name))
+        loop.train_and_evaluate(config, FLAGS.workdir or str(Path("runs") / name))
 
 
 if __name__ == "__main__":
-    allocator.restart_with_tunables()
-    sys.exit(command_line.run(main, sys.argv))
+    cli.restart_with_tunables()
+    sys.exit(cli.run(main, sys.argv))

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cvae_jax import command_line, compilation, loading, metrics
-from cvae_jax.codes_in_use import encode_some, nats_of_codes, prior_of
-from cvae_jax.datasets import pipeline
+from cvae_jax import cli, datasets, metrics
 from cvae_jax.errors import UserError
-from cvae_jax.workdir import write_json
+from cvae_jax.evaluation.active_latents import encode_some, nats_of_codes, prior_of
+from cvae_jax.runs import loading
+from cvae_jax.runs.workdir import write_json
 
 log = logging.getLogger("cvae_jax.rank")  # not __main__, which nobody listens to
 
@@ -44,7 +44,7 @@ def rank(workdirs, data_dir="") -> dict:
                 f"{workdir} has data {data.name} of size {data.size}, and {workdirs[0]} "
                 f"{first.data.name} of size {first.data.size}: rank runs on the same data"
             )
-    dataset = pipeline.load(first.data.name, first.data.size, data_dir or first.data.dir)
+    dataset = datasets.load(first.data.name, first.data.size, data_dir or first.data.dir)
     codes, nats = [], []
     for workdir, model in models.items():
         log.info("encoding %d images by %s", min(_IMAGES, dataset.num_images), workdir)
@@ -65,7 +65,7 @@ def main(argv) -> None:
     parser.add_argument("--data_dir", default="", help="where data are kept")
     parser.add_argument("--out", default="", help="a .json file to write")
     args = parser.parse_args(argv[1:])
-    compilation.keep_programs()
+    cli.keep_programs()
     scores = rank(args.workdirs, args.data_dir)
     for workdir, value in scores.items():
         print(f"{value:.3f}  {workdir}")
@@ -75,4 +75,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command_line.run(main, sys.argv))
+    sys.exit(cli.run(main, sys.argv))

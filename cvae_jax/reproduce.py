@@ -10,7 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
-from cvae_jax import command_line
+from cvae_jax import cli
 from cvae_jax.datasets import catalogue
 from cvae_jax.errors import UserError
 from cvae_jax.reproduction import paper, runs, show, trainer, tuning
@@ -114,4 +114,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command_line.run(main, sys.argv))
+    sys.exit(cli.run(main, sys.argv))

@@ -7,24 +7,18 @@ import zipfile
 from pathlib import Path
 
 import chex
-import conftest
+import helpers
 import jax
 import numpy as np
 import pytest
-from damage import refused
-from exports import drawn
+from fixtures.damage import refused
+from fixtures.exports import drawn
 
 import cvae_jax
-from cvae_jax import (
-    build,
-    encode,
-    evaluate,
-    export,
-    gather,
-    loading,
-)
-from cvae_jax.datasets import pipeline
-from cvae_jax.workdir import open_workdir, read_json
+from cvae_jax import datasets, encode, evaluate, export, gather
+from cvae_jax.config import build
+from cvae_jax.runs import loading
+from cvae_jax.runs.workdir import open_workdir, read_json
 
 # What is not of the model: critics and optimizers. What JAX alone is: none of these.
 BLOCKED = ("cvae_jax", "flax", "optax", "orbax", "ml_collections", "tensorflow_datasets")
@@ -87,7 +81,7 @@ def test_programs_are_for_all_platforms(exported):
 @pytest.mark.parametrize("networks", ["", "strided"])
 def test_infogan_in_colour_is_exported_as_well(networks):
     fields = {"objective.name": "infogan", "cascade.weight": 0.0}
-    config = conftest.small_config(**fields, **{"objective.infogan.networks": networks})
+    config = helpers.small_config(**fields, **{"objective.infogan.networks": networks})
     objective = build.objective(config, build.DataInfo(32, 3, 64))
     params = drawn(jax.eval_shape(objective.init, jax.random.key(0), np.zeros((2, 32, 32, 3))))
     model = loading.Model(None, None, config, 3, objective, params, 0)
@@ -103,11 +97,11 @@ def test_an_export_loads_as_its_run_without_the_critic(drawn_run, exported):
     assert model.step == 20
     assert model.params.critic == {}
     assert live.params.critic != {}
-    conftest.assert_trees_equal(model.params.model, live.params.model)
+    helpers.assert_trees_equal(model.params.model, live.params.model)
     images = some_images(5)
-    conftest.assert_trees_equal(model.encode(images), live.encode(images))
+    helpers.assert_trees_equal(model.encode(images), live.encode(images))
     z = np.ones((5, 4), np.float32)
-    conftest.assert_trees_equal(model.decode(z), live.decode(z))
+    helpers.assert_trees_equal(model.decode(z), live.decode(z))
     different = dict(model.config.to_dict()) | {"data": dict(live.config.data)}
     assert different == live.config.to_dict()
     assert model.config.data.dir == ""  # a path of the machine that trained it
@@ -144,7 +138,7 @@ def test_only_an_export_is_replaced(drawn_run, exported, exported_copy, tmp_path
 
 
 def test_an_exports_folder_is_no_place_to_train_in(exported_copy):
-    config = conftest.small_config()
+    config = helpers.small_config()
     refused(lambda: open_workdir(exported_copy, config).__enter__(), "is an exported model")
 
 
@@ -166,8 +160,8 @@ def test_a_model_that_ships_is_loaded_by_name(exported, tmp_path, monkeypatch):
 def test_programs_of_the_package_take_an_export(
     drawn_run, exported, exported_copy, tmp_path, monkeypatch, caplog
 ):
-    dataset = conftest.noise_dataset(64, 8)
-    monkeypatch.setattr(pipeline, "load", lambda *args: dataset)
+    dataset = helpers.noise_dataset(64, 8)
+    monkeypatch.setattr(datasets, "load", lambda *args: dataset)
     codes = []
     for workdir in (drawn_run, exported):
         out = tmp_path / "codes.csv"
@@ -185,5 +179,5 @@ def test_a_run_starts_from_an_exports_weights_with_critics_of_its_own(drawn_run,
     params = cvae_jax.load(drawn_run).params
     own = jax.tree.map(np.zeros_like, params)
     found = loading.params_like(exported, own)
-    conftest.assert_trees_equal(found.model, params.model)
-    conftest.assert_trees_equal(found.critic, own.critic)
+    helpers.assert_trees_equal(found.model, params.model)
+    helpers.assert_trees_equal(found.critic, own.critic)

@@ -7,15 +7,15 @@ import sys
 import time
 from pathlib import Path
 
-import conftest
+import helpers
 import numpy as np
 import pytest
+from fixtures.soak import final_state, saved_step
+from fixtures.whole_runs import command, environment, run_small, small
 from PIL import Image
-from whole_runs import command, environment, run_small, small
 
-from benchmarks.soak import final_state, saved_step
-from cvae_jax import loading
-from cvae_jax.workdir import read_json
+from cvae_jax.runs import loading
+from cvae_jax.runs.workdir import read_json
 
 
 def test_the_whole_job(whole_run):
@@ -48,7 +48,7 @@ def test_the_same_command_again_changes_nothing(whole_run, data_dir):
     before = final_state(workdir)
     done = run_small(workdir, data_dir)
     assert done.returncode == 0, done.stderr
-    conftest.assert_trees_equal(final_state(workdir), before)
+    helpers.assert_trees_equal(final_state(workdir), before)
 
 
 def test_evaluate_prints_its_table(whole_run, data_dir):
@@ -73,9 +73,10 @@ def test_evaluate_prints_its_table(whole_run, data_dir):
 def test_a_field_without_effect_is_told_of_and_changes_no_folder():
     code = """
 import sys
-from cvae_jax import command_line, main, train
+from cvae_jax import cli, main
+from cvae_jax.training import loop as train
 train.train_and_evaluate = lambda config, workdir: print(workdir)
-command_line.run(main.main, sys.argv)
+cli.run(main.main, sys.argv)
 """
     line = ["--config=configs/dsprites.py:quick", "--config.objective.beta_vae.beta=2"]
     done = subprocess.run(
@@ -179,7 +180,7 @@ def test_a_damaged_checkpoint_offers_the_one_before(whole_run, data_dir, tmp_pat
     subprocess.run(remedy.split(), check=True)
     done = run_small(workdir, data_dir)
     assert done.returncode == 0, done.stderr
-    conftest.assert_trees_equal(final_state(workdir), final_state(whole_run[0]))
+    helpers.assert_trees_equal(final_state(workdir), final_state(whole_run[0]))
 
 
 @pytest.mark.slow

@@ -16,65 +16,22 @@ import cvae_jax
 ROOT = Path("cvae_jax")
 README = Path("README.md").read_text()
 
-# module -> modules of ours that it may import
-MAY = {
-    "structures": (),
-    "batches": ("parallel", "processes"),
-    "processes": ("command_line", "errors"),
-    "held_out": ("distributions",),
-    "features": ("batches", "errors", "files", "networks"),
-    "files": (),
-    "codes_in_use": ("batches", "distributions", "metrics"),
-    "dependence": ("structures",),
-    "distributions": (),
-    "parallel": (),
-    "errors": (),
-    "methods": (),
-    "export": ("cards", "command_line", "defaults", "errors", "loading", "weights", "workdir"),
-    "cards": ("build", "datasets.catalogue", "defaults", "methods", "workdir"),
-    "reproduce": ("command_line", "datasets", "errors", "reproduction"),
-    "reproduction": (
-        "reproduction",
-        "command_line",
-        "datasets",
-        "errors",
-        "methods",
-        "plots",
-        "structures",
-        "workdir",
-        "writers",
-    ),
-    "command_line": ("errors",),
-    "main": ("allocator", "checks", "command_line", "compilation", "processes", "train"),
-    "compilation": (),
-    "conv": ("conv_forms",),
-    "conv_forms": (),
-    "scalar_mlp": (),
-    "plots": ("plots",),
-    "tracking": ("errors", "workdir"),
-    "weights": ("errors", "workdir"),
-    "writers": ("errors", "files"),
-    "networks": ("conv", "scalar_mlp"),
-    "gan_networks": ("networks",),
-    "step": ("objectives.base", "objectives.rows"),
-    "objectives": ("objectives", "distributions", "gan_networks", "networks", "structures"),
-    "metrics": ("metrics",),
-    "same_data": ("errors", "workdir"),
-    "datasets": ("datasets", "errors", "command_line", "files", "torch_file"),
-    "torch_file": ("errors",),
-    "report": (
-        "report",
-        "codes_in_use",
-        "command_line",
-        "compilation",
-        "datasets",
-        "defaults",
-        "errors",
-        "loading",
-        "methods",
-        "pictures",
-        "workdir",
-    ),
+# From the ground up: a room may import the rooms of earlier lines alone.
+FLOORS = (
+    ("errors", "signals", "files", "structures", "networks", "metrics", "plots"),
+    ("cli", "devices", "objectives"),
+    ("datasets", "step"),
+    ("config",),
+    ("runs",),
+    ("evaluation",),
+    ("training", "report", "reproduction"),
+    ("main", "evaluate", "encode", "rank", "gather", "export", "reproduce"),
+)
+# Packages that a room never imports, and those that none does.
+NEVER = {
+    "datasets": {"jax", "flax", "optax"},
+    "metrics": {"flax", "optax"},
+    "": {"tensorflow", "torch"},
 }
 
 
@@ -100,19 +57,21 @@ def module_of(path):
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
+def floor_of(room):
+    (floor,) = [i for i, rooms in enumerate(FLOORS) if room in rooms]
+    return floor
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=module_of)
-def test_layers(path):
+def test_imports_run_downwards(path):
     ours, others = imports(path)
-    top = module_of(path).split(".")[0]
+    room = module_of(path).split(".")[0]
+    assert not others & (NEVER.get(room, set()) | NEVER[""])
+    if room == "__init__":  # it imports by name, when a name is first used
+        return
     for name in ours:
-        if top in MAY:
-            allowed = MAY[top]
-            assert any(name == a or name.startswith(a + ".") for a in allowed), (path, name)
-        if name == "train" or name.startswith("train."):
-            assert top == "main"
-    if top == "datasets":
-        assert not others & {"jax", "flax", "optax"}
-    assert not others & {"tensorflow", "torch"}
+        used = name.split(".")[0]
+        assert used == room or floor_of(used) < floor_of(room), (path, name)
 
 
 def test_there_is_one_version():
@@ -142,11 +101,11 @@ assert not any("cvae_jax" in module for module in flags.FLAGS.flags_by_module_di
 def test_a_program_compiled_once_is_read_from_the_users_cache(tmp_path):
     code = """
 import jax
-from cvae_jax import compilation
+from cvae_jax import cli
 found = []
 jax.monitoring.register_event_listener(lambda event, **kwargs: found.append(event))
-compilation._WORTH_SECONDS = 0.0
-compilation.keep_programs()
+cli._WORTH_SECONDS = 0.0
+cli.keep_programs()
 jax.jit(lambda x: x @ x + 1)(jax.numpy.ones((8, 8)))
 print(found.count("/jax/compilation_cache/cache_hits"))
 """

@@ -3,7 +3,7 @@
 import functools
 
 import chex
-import conftest
+import helpers
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +11,8 @@ import optax
 import pytest
 
 import cvae_jax
-from cvae_jax import parallel, step
+from cvae_jax import step
+from cvae_jax.devices import placement
 
 KWARGS = [
     {},
@@ -33,9 +34,9 @@ def compiled(objective, optimizers, num_devices):
             cvae_jax.train_step,
             objective=objective,
             optimizers=optimizers,
-            axis_name=parallel.AXIS,
+            axis_name=placement.AXIS,
         ),
-        axis_name=parallel.AXIS,
+        axis_name=placement.AXIS,
         in_axes=(None, 0),
         out_axes=(None, None),
         donate_argnums=(0,),
@@ -45,19 +46,19 @@ def compiled(objective, optimizers, num_devices):
 
 def run(objective, optimizers, images, devices, steps, start=None):
     """Train; returns the final state and every step's metrics as numpy."""
-    start = start or conftest.create(objective, optimizers, images)
-    state = parallel.replicate(jax.tree.map(jnp.copy, start), devices)  # the step donates it
+    start = start or helpers.create(objective, optimizers, images)
+    state = placement.replicate(jax.tree.map(jnp.copy, start), devices)  # the step donates it
     step = compiled(objective, optimizers, len(devices))
     metrics = []
     for batch in batches(images, steps):
-        state, m = step(state, parallel.shard(batch, devices))
+        state, m = step(state, placement.shard(batch, devices))
         metrics.append(jax.device_get(jax.block_until_ready(m)))
     return state, metrics
 
 
 def assert_replicas_equal(state):
     for leaf in jax.tree.leaves(state):
-        first, *others = (conftest.raw(shard.data) for shard in leaf.addressable_shards)
+        first, *others = (helpers.raw(shard.data) for shard in leaf.addressable_shards)
         for other in others:
             np.testing.assert_array_equal(first, other)
 
@@ -66,8 +67,8 @@ def assert_replicas_equal(state):
     "kwargs", [*(pytest.param(k, marks=pytest.mark.slow) for k in KWARGS[:-1]), KWARGS[-1]]
 )
 def test_device_count_changes_nothing_in_float32(images, optimizers, kwargs):
-    objective = conftest.small_cascade(**kwargs)
-    start = conftest.create(objective, optimizers, images)
+    objective = helpers.small_cascade(**kwargs)
+    start = helpers.create(objective, optimizers, images)
     curves = []
     counts = (1, 4) if kwargs == KWARGS[-1] else (1, 2, 4)
     for n in counts:
@@ -83,8 +84,8 @@ def test_device_count_changes_nothing_in_float32(images, optimizers, kwargs):
 @pytest.mark.slow
 def test_device_count_changes_nothing_in_float64(images, optimizers):
     with jax.enable_x64(True):
-        objective = conftest.small_cascade(structure="1>2 1>3 3>4", critic_input="joint")
-        start = conftest.create(objective, optimizers, images)
+        objective = helpers.small_cascade(structure="1>2 1>3 3>4", critic_input="joint")
+        start = helpers.create(objective, optimizers, images)
         start = jax.tree.map(lambda x: x.astype(jnp.float64) if x.dtype == "float32" else x, start)
         ends = []
         for n in (1, 4):
@@ -99,8 +100,8 @@ def test_device_count_changes_nothing_in_float64(images, optimizers):
 @pytest.mark.slow
 def test_vmap_with_an_axis_stands_in_for_pmap(images, optimizers):
     """vmap with out_axes=None raises where a pmean is forgotten; and the numbers are pmap's."""
-    objective = conftest.small_cascade()
-    state = conftest.create(objective, optimizers, images)
+    objective = helpers.small_cascade()
+    state = helpers.create(objective, optimizers, images)
     step = functools.partial(
         cvae_jax.train_step, objective=objective, optimizers=optimizers, axis_name="batch"
     )
@@ -113,9 +114,9 @@ def test_vmap_with_an_axis_stands_in_for_pmap(images, optimizers):
 
 def test_the_step_moves_each_player_by_its_own_gradient(images):
     """With plain gradient descent the update is minus rate times gradient at the old parameters."""
-    objective = conftest.small_cascade()
+    objective = helpers.small_cascade()
     optimizers = cvae_jax.Players(model=optax.sgd(0.1), critic=optax.sgd(0.2))
-    old = conftest.create(objective, optimizers, images)
+    old = helpers.create(objective, optimizers, images)
     new, _ = jax.jit(
         functools.partial(cvae_jax.train_step, objective=objective, optimizers=optimizers)
     )(old, images)
@@ -139,17 +140,17 @@ def test_the_step_moves_each_player_by_its_own_gradient(images):
 
 
 def test_same_seed_same_run_another_seed_another(images, optimizers):
-    objective = conftest.small_cascade()
+    objective = helpers.small_cascade()
     one = jax.devices()[:1]
-    starts = [conftest.create(objective, optimizers, images, seed) for seed in (0, 0, 1)]
+    starts = [helpers.create(objective, optimizers, images, seed) for seed in (0, 0, 1)]
     a, b, c = (run(objective, optimizers, images, one, 5, start)[0] for start in starts)
-    conftest.assert_trees_equal(a, b)
+    helpers.assert_trees_equal(a, b)
     assert not np.array_equal(jax.tree.leaves(a.params)[-1], jax.tree.leaves(c.params)[-1])
 
 
 def test_one_compilation_serves_all_steps(images, optimizers):
-    objective = conftest.small_cascade()
-    state = conftest.create(objective, optimizers, images)
+    objective = helpers.small_cascade()
+    state = helpers.create(objective, optimizers, images)
     traces = []
 
     def counted(state, images):

@@ -8,8 +8,8 @@ python -m cvae_jax.datasets prepare heads3d --data_dir=data
 import argparse
 import sys
 
-from cvae_jax import command_line
-from cvae_jax.datasets import catalogue, pipeline
+from cvae_jax import cli, datasets
+from cvae_jax.datasets import catalogue
 
 
 def table(root) -> str:
@@ -38,7 +38,7 @@ def main(argv) -> None:
     prepare.add_argument("name")
     prepare.add_argument("--data_dir", default=argparse.SUPPRESS, help="as before the command")
     args = parser.parse_args(argv[1:])
-    root = pipeline.data_root(args.data_dir)
+    root = datasets.data_root(args.data_dir)
     if args.command is None:
         print(table(root))
         print(f"\nkept in {root}")
@@ -51,7 +51,7 @@ def main(argv) -> None:
     else:
         size = 28 if args.name == "mnist_5k" else 64
     for split in splits:
-        dataset = pipeline.load(args.name, size, args.data_dir, split)
+        dataset = datasets.load(args.name, size, args.data_dir, split)
         pairs = zip(dataset.factor_names, dataset.factor_sizes, strict=True)
         classes = ", ".join(f"{name} {size}" for name, size in pairs)
         count = dataset.num_images
@@ -59,4 +59,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command_line.run(main, sys.argv))
+    sys.exit(cli.run(main, sys.argv))

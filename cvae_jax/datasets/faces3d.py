@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from cvae_jax import torch_file
-from cvae_jax.datasets import sources
+from cvae_jax.datasets import sources, torch_file
 from cvae_jax.datasets.image_builder import ImageBuilder
 
 # Basel's licence forbids passing renders on; neither a size nor a digest was ever published.

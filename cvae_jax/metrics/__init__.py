@@ -6,15 +6,15 @@ from cvae_jax.metrics.composition import composition, noise_floor
 from cvae_jax.metrics.dci import Dci, dci
 from cvae_jax.metrics.effects import AncestorShare, ancestor_share, intervention_effects
 from cvae_jax.metrics.factor_score import factor_score
-from cvae_jax.metrics.forbidden import forbidden_dependence
-from cvae_jax.metrics.frechet import (
+from cvae_jax.metrics.fid import (
     Estimate,
     Moments,
     add_moments,
     frechet_distance,
+    inception_score,
     kernel_distance,
 )
-from cvae_jax.metrics.inception_score import inception_score
+from cvae_jax.metrics.forbidden import forbidden_dependence
 from cvae_jax.metrics.irs import irs
 from cvae_jax.metrics.mig import mig, mutual_information
 from cvae_jax.metrics.mig_chen import MigChen, mig_chen

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cvae_jax.metrics.samples import checked, group
+from cvae_jax.metrics.inputs import checked, group
 
 CHUNK = 1_000
 

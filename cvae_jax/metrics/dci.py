@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from cvae_jax.metrics.samples import checked, split
+from cvae_jax.metrics.inputs import checked, split
 
 
 class Dci(NamedTuple):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cvae_jax.metrics.samples import checked, group
+from cvae_jax.metrics.inputs import checked, group
 
 VARIANCE_ROWS = 10_000  # rows behind the global variance
 MIN_STD = 0.05  # a dimension that varies less has collapsed to the prior

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from cvae_jax.metrics.inputs import checked
 from cvae_jax.metrics.mig import binned
-from cvae_jax.metrics.samples import checked
 
 SAMPLES = 10_000
 BINS = 20

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cvae_jax.metrics.samples import checked
+from cvae_jax.metrics.inputs import checked
 
 _ROUNDING = 1e-12  # nats; what a constant label seems to tell
 

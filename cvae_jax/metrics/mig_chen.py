@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cvae_jax.metrics import mixture
+from cvae_jax.metrics.inputs import checked
 from cvae_jax.metrics.mig import entropy
-from cvae_jax.metrics.samples import checked
 
 
 class MigChen(NamedTuple):

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cvae_jax.metrics.inputs import checked, split
 from cvae_jax.metrics.mig import mutual_information
-from cvae_jax.metrics.samples import checked, split
 
 
 class ModularityExplicitness(NamedTuple):

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from cvae_jax.metrics.samples import checked, split
+from cvae_jax.metrics.inputs import checked, split
 
 
 def sap(codes, factors, *, seed, train=10_000, test=5_000):

@@ -3,9 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from cvae_jax import distributions
 from cvae_jax.networks import Critic
-from cvae_jax.objectives import rows
+from cvae_jax.objectives import distributions, rows
 from cvae_jax.objectives.base import Objective
 from cvae_jax.objectives.bayesian_joint import sample_joint
 from cvae_jax.objectives.density_ratio import add_density_ratio

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from cvae_jax import distributions
-from cvae_jax.objectives import rows
+from cvae_jax.objectives import distributions, rows
 
 ESTIMATORS = ("stratified", "weighted")
 

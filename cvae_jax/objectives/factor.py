@@ -2,9 +2,8 @@
 
 import jax
 
-from cvae_jax import distributions
 from cvae_jax.networks import Critic
-from cvae_jax.objectives import rows
+from cvae_jax.objectives import distributions, rows
 from cvae_jax.objectives.base import Objective
 from cvae_jax.objectives.density_ratio import add_density_ratio
 

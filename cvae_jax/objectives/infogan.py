@@ -3,9 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from cvae_jax import distributions
-from cvae_jax.gan_networks import GanNetworks
-from cvae_jax.objectives import rows
+from cvae_jax.networks.gan_networks import GanNetworks
+from cvae_jax.objectives import distributions, rows
 from cvae_jax.objectives.base import Objective, Players, at_step
 from cvae_jax.objectives.density_ratio import classification_loss
 

@@ -10,9 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from cvae_jax import distributions
 from cvae_jax.networks import Networks
-from cvae_jax.objectives import rows
+from cvae_jax.objectives import distributions, rows
 from cvae_jax.objectives.base import Objective, Players, at_step
 from cvae_jax.objectives.decomposition import decompose
 

@@ -12,21 +12,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cvae_jax import command_line, compilation, defaults, loading, methods
-from cvae_jax.codes_in_use import encode_some, prior_of, what_codes_hold
-from cvae_jax.datasets import pipeline
+from cvae_jax import cli, datasets
+from cvae_jax.config import defaults, methods
+from cvae_jax.config.fields import to_pass_on, without_paths
 from cvae_jax.errors import UserError
-from cvae_jax.pictures import CODES
+from cvae_jax.evaluation.active_latents import encode_some, prior_of, what_codes_hold
+from cvae_jax.evaluation.pictures import CODES
 from cvae_jax.report import layers, page, sliders
 from cvae_jax.report.words import PICTURES
-from cvae_jax.workdir import (
+from cvae_jax.runs import loading
+from cvae_jax.runs.workdir import (
     DIVERGED,
     damaged,
     read_config,
     read_json,
     read_results,
-    to_pass_on,
-    without_paths,
     write_text,
 )
 
@@ -66,8 +66,8 @@ def explorer(model, dataset) -> sliders.Explorer | str:
     """What the sliders of a model need, or why it has none.
 
     Args:
-      model: a `loading.Model`.
-      dataset: see `datasets.pipeline.Dataset`.
+      model: a `runs.loading.Model`.
+      dataset: see `datasets.Dataset`.
     """
     config, size = model.config, dataset.size
     gan = config.objective.name == "infogan"
@@ -131,7 +131,7 @@ def _of_one(path: Path, dataset=None, data_dir="") -> Path:
     results, model = read_results(path / "results.json"), loading.load(path)
     config = model.config
     if dataset is None:
-        dataset = pipeline.load(config.data.name, config.data.size, data_dir or config.data.dir)
+        dataset = datasets.load(config.data.name, config.data.size, data_dir or config.data.dir)
     if dataset.channels != model.channels:
         raise UserError(
             f"{path} was trained on images of {model.channels} channel(s) and {dataset.source} has "
@@ -174,7 +174,7 @@ def write(workdir, data_dir="") -> Path:
         raise UserError(
             f"{path} has no scores of all seeds yet: the command that began it goes on to its end"
         )
-    dataset = pipeline.load(config.data.name, config.data.size, data_dir or config.data.dir)
+    dataset = datasets.load(config.data.name, config.data.size, data_dir or config.data.dir)
     seeds, notes = {}, []
     for seed in range(config.seed, config.seed + config.num_seeds):
         folder = f"seed_{seed}"
@@ -199,9 +199,9 @@ def main(argv) -> None:
     parser.add_argument("--workdir", required=True, help="a trained run")
     parser.add_argument("--data_dir", default="", help="where data are kept; default: the run's")
     args = parser.parse_args(argv[1:])
-    compilation.keep_programs()
+    cli.keep_programs()
     print(write(args.workdir, args.data_dir))
 
 
 if __name__ == "__main__":
-    sys.exit(command_line.run(main, sys.argv))
+    sys.exit(cli.run(main, sys.argv))

@@ -8,7 +8,7 @@ from cvae_jax import plots, structures
 from cvae_jax.errors import first_line
 from cvae_jax.reproduction import paper
 from cvae_jax.reproduction.runs import Run
-from cvae_jax.workdir import damaged
+from cvae_jax.runs.workdir import damaged
 
 _MOST_LATENTS = 6  # of each method, in the grid that compares them
 

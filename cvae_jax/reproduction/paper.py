@@ -5,7 +5,7 @@ All numbers are from Lin, Yuan, Peng & Tzeng, CIKM '22 (doi:10.1145/3511808.3557
 
 from typing import NamedTuple
 
-from cvae_jax import methods
+from cvae_jax.config import methods
 
 OURS = "vae+independent"
 OURS_POSTERIOR = f"{OURS}+posterior"  # with codes of the data in the second pass: not the paper's

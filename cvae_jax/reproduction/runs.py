@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 import ml_collections
 
+from cvae_jax.config.fields import differences
 from cvae_jax.errors import UserError
-from cvae_jax.workdir import damaged, differences, read_json, read_results, write_json
-from cvae_jax.writers import read_metrics
+from cvae_jax.runs.metrics_log import read_metrics
+from cvae_jax.runs.workdir import damaged, read_json, read_results, write_json
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cvae_jax.reproduction import figures, paper, runs, tables, tuning
 from cvae_jax.reproduction.pairs import pairs
-from cvae_jax.workdir import write_text
+from cvae_jax.runs.workdir import write_text
 
 _TABLES: dict[str, Callable] = {
     "quality": tables.quality,

@@ -8,11 +8,11 @@ import time
 from collections import deque
 from pathlib import Path
 
-from cvae_jax.command_line import Stopped, stop_requests
-from cvae_jax.datasets import pipeline
+from cvae_jax import datasets
 from cvae_jax.errors import UserError
 from cvae_jax.reproduction import runs
-from cvae_jax.workdir import in_use, read_results
+from cvae_jax.runs.workdir import in_use, read_results
+from cvae_jax.signals import Stopped, stop_requests
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def _missing_data(run) -> str:
     """Why the run's data can't be had, in the words of their builder; "": they are here."""
     config = runs.config(run)
     try:
-        pipeline.load(config.data.name, config.data.size, config.data.dir)
+        datasets.load(config.data.name, config.data.size, config.data.dir)
     except UserError as error:
         return f"needs its data: {error}"
     return ""

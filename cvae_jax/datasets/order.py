@@ -1,0 +1,61 @@
+"""The order in which training visits the examples, and their fetching ahead."""
+
+import concurrent.futures
+import functools
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+
+def batch_indices(
+    seed: int,
+    step: int,
+    batch_size: int,
+    num_examples: int,
+    process: int = 0,
+    num_processes: int = 1,
+) -> np.ndarray:
+    """Examples of one step: positions step * batch_size + i of an endless stream of epochs.
+
+    Each epoch is a permutation of all examples, drawn from (seed, epoch) alone, so that the step
+    is all a resumed run has to know. A batch may straddle epochs; none is dropped.
+
+    Args:
+      seed: non-negative.
+      step: from 0.
+      batch_size: over all devices of all processes.
+      num_examples: size of the data set.
+      process: which of the processes; it gets its own rows of the batch, in the order of processes.
+      num_processes: how many share each batch; they divide batch_size.
+
+    Returns:
+      int64 [batch_size / num_processes], in [0, num_examples).
+    """
+    epoch, offset = divmod(int(step) * batch_size, num_examples)
+    parts, missing = [], batch_size
+    while missing:
+        part = _permutation(seed, epoch, num_examples)[offset : offset + missing]
+        parts.append(part)
+        missing -= len(part)
+        epoch, offset = epoch + 1, 0
+    own = batch_size // num_processes
+    # a copy: the permutations are shared
+    return np.concatenate(parts)[process * own : (process + 1) * own]
+
+
+def prefetch(fetch: Callable, items: Iterable) -> Iterator:
+    """fetch(item) of all items in order, each fetched on a thread while the one before is used."""
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        coming = None
+        for item in items:
+            before, coming = coming, thread.submit(fetch, item)
+            if before:
+                yield before.result()
+        if coming:
+            yield coming.result()
+
+
+@functools.lru_cache(maxsize=128)  # two epochs of up to 64 seeds
+def _permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch])))
+    return rng.permutation(num_examples)  # int64 [N]

@@ -1,0 +1,82 @@
+"""Encoder and decoder run over many rows, in large jitted batches over all local devices."""
+
+import functools
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from cvae_jax.devices import placement, processes
+
+
+def _rows(devices) -> int:
+    """Rows on a device: what keeps a GPU busy; on a CPU, activations that stay in its caches."""
+    return 128 if devices[0].platform == "cpu" else 1024
+
+
+def mapped(function, rows, num_rows: int, devices, *, what: str, batch: int | None = None):
+    """function(rows(index)) over index 0 ... num_rows - 1, batch by batch.
+
+    Args:
+      function: jitted, of arrays with a leading axis; returns a tree of arrays with that axis.
+      rows: index [b] -> a tree of host arrays with b rows.
+      num_rows: n.
+      devices: the rows of a batch are split over them.
+      what: for the progress bar.
+      batch: rows on a device; None: what suits it.
+
+    Returns:
+      The function's tree, numpy arrays of n rows.
+    """
+    m = len(devices)
+    size = min((batch or _rows(devices)) * m, -(-num_rows // m) * m)
+    whole, found = -(-num_rows // size) * size, None
+    for first in tqdm(range(0, num_rows, size), desc=what, unit="batch", disable=None, leave=False):
+        index = np.arange(first, first + size) % num_rows  # the last wraps: one compiled shape
+        split = jax.tree.map(lambda x: placement.split_rows(x, devices), rows(index))
+        part = jax.device_get(function(split))
+        if found is None:
+            found = jax.tree.map(lambda x: np.empty((whole, *x.shape[1:]), x.dtype), part)
+        # Copied: parts that are kept lie between XLA's blocks of memory, which then fit nowhere.
+        for x, y in zip(*map(jax.tree.leaves, (found, part)), strict=True):
+            x[first : first + size] = y
+    return jax.tree.map(lambda x: x[:num_rows], found)
+
+
+def encode_all(objective, params, dataset, devices):
+    """Posterior means and log variances of every image: two arrays [N, d].
+
+    Several processes share the work, and each has the whole in the end.
+    """
+    params = placement.replicate(params, devices)
+    encode = jax.jit(lambda params, images: objective.encode(params, images / 255.0))
+    rows = processes.share(dataset.num_images)
+    own = mapped(
+        functools.partial(encode, params),
+        lambda index: dataset.images(rows[index]),
+        len(rows),
+        devices,
+        what="encoding",
+    )
+    return processes.joined(own, dataset.num_images)
+
+
+def draw_images(objective, params, rng, num_images: int, devices):
+    """A function from indices [b] to those of num_images samples, uint8 [b, H, W, C].
+
+    Every image has a key of its own, so batches and devices change nothing.
+    """
+    prior_rng, rest_rng = jax.random.split(rng)
+    z = np.asarray(objective.prior(prior_rng, num_images))
+    params = placement.replicate(params, devices)
+
+    @jax.jit
+    def decode(params, z, index):
+        keys = jax.vmap(lambda i: jax.random.fold_in(rest_rng, i))(index)
+        return objective.decode(params, z, keys)
+
+    def images(index):
+        split = [placement.split_rows(x, devices) for x in (z[index], index)]
+        return np.rint(np.asarray(decode(params, *split)) * 255).astype(np.uint8)
+
+    return images

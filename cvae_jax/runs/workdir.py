@@ -1,0 +1,200 @@
+"""A run's folder: one run at a time, one config for good, its JSON files."""
+
+import contextlib
+import fcntl
+import json
+from pathlib import Path
+
+import ml_collections
+
+from cvae_jax.config import defaults
+from cvae_jax import files
+from cvae_jax.config.fields import differences
+from cvae_jax.errors import UserError
+from cvae_jax.config.fields import differences
+from cvae_jax.errors import first_line
+
+CONFIG = "config.json"
+DIVERGED = "diverged.json"  # of one of several seeds: why it is left out
+WEIGHTS = "weights.npz"  # of an exported model
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write text whole or not at all; returns the path."""
+    try:
+        with files.replacing(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UserError(f"can't write {path}: {error.strerror}; free space or mend it") from None
+    return path
+
+
+def write_json(path: Path, content) -> None:
+    """Write content as `write_text` does."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path: Path):
+    """The content of a JSON file of a run.
+
+    Raises:
+      UserError: it is not there or can't be read.
+    """
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror}; is it a run's --workdir?") from None
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, error) from None
+
+
+def _text(value) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _number(value) -> float:
+    if type(value) not in (int, float):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
+
+
+def _require_results(found) -> None:
+    """Raises what comes of it if they are not as an evaluation writes them."""
+    if type(found["step"]) is not int:
+        raise TypeError(f"step {found['step']!r} is no whole number")
+    for score in found["scores"].values():
+        for number in (score["value"], score["samples"], score.get("std", 0.0)):
+            _number(number)
+        _text(score["definition"])
+    for text in (found["data"]["name"], found["data"]["source"], found["device"]):
+        _text(text)
+    for version in found["versions"].values():
+        _text(version)
+    for diverged in found.get("diverged", {}).values():
+        _text(diverged["reason"])
+
+
+def read_results(path: Path) -> dict | None:
+    """The content of a results.json, of one run or of several seeds; None: there is none.
+
+    Raises:
+      UserError: it is not as an evaluation writes it.
+    """
+    if not path.exists():
+        return None
+    found = read_json(path)
+    try:
+        _require_results(found)
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise damaged(path, f"{type(error).__name__}: {first_line(error)}") from None
+    return found
+
+
+def damaged(path: Path, problem) -> UserError:
+    """What to raise for a file of a run that is not as a run writes it."""
+    remedy = "restore it from a copy"
+    if path.name == "results.json":  # which an evaluation can make again
+        remedy = "remove it, and name all metrics that it had, or train on, which makes it"
+    return UserError(f"{path} is damaged ({problem}): {remedy}")
+
+
+def read_config(workdir) -> ml_collections.ConfigDict:
+    """A run's config; fields that there were not yet when it began have their defaults.
+
+    Raises:
+      UserError: it is not there or can't be read.
+    """
+    config, path = defaults.get_config(), Path(workdir) / CONFIG
+    content = read_json(path)
+    try:
+        with config.ignore_type():
+            config.update(content)
+    except Exception as error:  # what ml_collections makes of a list, or of text for a group
+        raise damaged(path, f"no config: {error}") from None
+    return config
+
+
+def _saved(path) -> list[Path]:
+    """The folders of a run, or of its seeds, that hold a checkpoint."""
+    lists = [path.glob(f"{seed}checkpoints/*/sha256.json") for seed in ("", "seed_*/")]
+    return sorted({file.parents[2] for files in lists for file in files})
+
+
+def _begun(path, config) -> bool:
+    """Whether a folder holds a run of this config; one that holds something else is refused."""
+    if is_exported(path):
+        raise UserError(
+            f"--workdir {path} is an exported model: choose another one, with "
+            f"--config.init_from={path} to start from its weights"
+        )
+    saved = _saved(path)
+    for name in (CONFIG, "data.json") if path in saved else ():
+        if not (path / name).exists():
+            raise UserError(
+                f"{path} holds checkpoints and no {name}: put it back, or choose another --workdir"
+            )
+    # A start that came no further than its data, misspelt for instance, has nothing to keep.
+    begun = any(any(path.glob(name)) for name in ("data.json", "seed_*/data.json"))
+    if not begun or not (path / CONFIG).exists():
+        return False
+    changes = differences(read_config(path).to_dict(), config)
+    if changes:
+        start = f", with --config.init_from={saved[0]} to start from its weights" if saved else ""
+        raise UserError(
+            f"{path} holds a run of another config ({changes}); choose another --workdir{start}"
+        )
+    return True
+
+
+def is_exported(path: Path) -> bool:
+    """Whether a folder is an exported model's, not a run's."""
+    return (path / WEIGHTS).exists()
+
+
+def in_use(workdir) -> bool:
+    """Whether a run is at work in a folder."""
+    try:
+        with (Path(workdir) / ".lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def open_workdir(workdir, config):
+    """Hold a run's folder while its run lasts; made, with its config.json, where it is not there.
+
+    Args:
+      workdir: the folder.
+      config: a ConfigDict; what config.json must say.
+
+    Yields:
+      The folder as a Path.
+
+    Raises:
+      UserError: it can't be written, is in use by another run, is an exported model, lacks a part
+        of its run, or holds a run of another config, the differences named.
+    """
+    path = Path(workdir)
+    config = json.loads(config.to_json_best_effort())
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / ".lock").open("w")
+    except OSError as error:
+        raise UserError(
+            f"can't write --workdir {path}: {error.strerror}; choose another one"
+        ) from None
+    with lock:
+        try:
+            # The kernel frees it when the process ends, however it ends.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"another run is at work in {path}; choose another --workdir") from None
+        if not _begun(path, config):
+            write_json(path / CONFIG, config)
+        yield path

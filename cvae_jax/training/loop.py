@@ -1,0 +1,242 @@
+"""The loop: build, restore, step, watch, log, save, evaluate."""
+
+import contextlib
+import functools
+import logging
+import signal
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from cvae_jax import datasets
+from cvae_jax.config import build, checks
+from cvae_jax.datasets import order
+from cvae_jax.devices import processes
+from cvae_jax.errors import UserError
+from cvae_jax.evaluation import run as evaluate
+from cvae_jax.runs import checkpoints, data_record, loading, tracker
+from cvae_jax.runs.metrics_log import MetricsWriter, scalars
+from cvae_jax.runs.workdir import write_json
+from cvae_jax.signals import Stopped, stop_requests
+from cvae_jax.step import create_train_state, train_step
+from cvae_jax.training import calls, monitor, seeds
+
+log = logging.getLogger(__name__)
+
+_BAR = {"dynamic_ncols": True, "smoothing": 0.05, "mininterval": 0.5}
+_ASK_EVERY = 10  # steps after which several processes ask each other whether to stop
+_TELL_EVERY = 20  # seconds between lines of progress where there is no terminal for a bar
+
+
+def train_and_evaluate(config, workdir):
+    """Train as the config says, resuming from workdir's last checkpoint; evaluate and draw.
+
+    Args:
+      config: a ConfigDict, see configs/.
+      workdir: the run's folder.
+
+    Returns:
+      The final TrainState, replicated over the local devices; of several seeds a list of them.
+
+    Raises:
+      UserError: the config, data, folder or checkpoint can't be used, or a loss is not finite (of
+        several seeds: those of all).
+      Stopped: SIGINT or SIGTERM; the state is saved.
+    """
+    processes.require_same("config", data_record.digest(str(config).encode()))
+    checks.check(config, len(processes.devices()), processes.count())
+    with seeds.open_runs(workdir, config) as runs:
+        with processes.together():
+            dataset = datasets.load(config.data.name, config.data.size, config.data.dir)
+        processes.require_same("data set", data_record.fingerprint(dataset))
+        info = build.DataInfo(dataset.size, dataset.channels, dataset.num_images)
+        if not 2 <= config.batch_size <= dataset.num_images:
+            raise UserError(
+                f"config.batch_size is {config.batch_size} and {config.data.name} has "
+                f"{dataset.num_images:,} images: set it from 2 to their number"
+            )
+        objective = build.objective(config, info)
+        optimizers = build.optimizers(config)
+        example = dataset.images(np.arange(config.batch_size))
+        # jitted: initialisation op by op compiles a hundred small programs
+        create = jax.jit(lambda rng: create_train_state(rng, objective, optimizers, example))
+        states = [create(jax.random.key(run.config.seed)) for run in runs]
+        start = 0
+        with processes.together():
+            if processes.first():
+                states, start = _begin(config, runs, states, dataset)
+        if processes.count() > 1:
+            states, start = processes.from_first((states, np.int32(start)))
+            start = int(start)
+        if start:
+            log.info("resumed from the checkpoint of step %d in %s", start, workdir)
+        states = _train(config, runs, states, start, dataset, objective, optimizers)
+        results = _evaluate(runs, states, config.num_steps, objective, dataset)
+        if len(runs) == 1:
+            return states[0]
+        together = seeds.gather(runs, results)
+        write_json(Path(workdir) / "results.json", together)
+        log.info("all seeds: %s", evaluate.table(together))
+    return states
+
+
+def _begin(config, runs, states, dataset):
+    """The states that training starts with, and their step; what the folders lack is written."""
+    for run in runs:
+        data_record.require_same(run.workdir, dataset)
+    states, start = seeds.restore(runs, states)
+    if config.init_from and not start:
+        params = loading.params_like(config.init_from, states[0].params)
+        states = [state._replace(params=params) for state in states]
+    for run in runs:  # last: a folder with data.json holds a run
+        data_record.keep(run.workdir, dataset)
+    return states, start
+
+
+def _evaluate(runs, states, step, objective, dataset):
+    """Results of the runs that have not diverged."""
+    results = []
+    with processes.together():  # the others wait here for the first
+        for run, state in zip(runs, states, strict=True):
+            if len(runs) > 1:
+                log.info("seed %d", run.config.seed)
+            if run.diverged:
+                continue
+            with processes.together():
+                found = evaluate.results_of(run.workdir, step) if processes.first() else None
+            if found:
+                log.info("scored and drawn before:\n%s", evaluate.table(found))
+            if not processes.any_of(found is not None):
+                found = evaluate.evaluate_run(
+                    run.config, run.workdir, step, objective, state.params, dataset
+                )
+            tracker.log_scores(run.board, found)
+            results.append(found)
+    return results
+
+
+def _sound(runs, check):
+    """check(i) of every run that has not diverged, by its place; marks those that it refuses.
+
+    Raises:
+      UserError: it refuses the only run, or the last one.
+    """
+    found, reason = {}, None
+    for i, run in enumerate(runs):
+        if run.diverged:
+            continue
+        try:
+            found[i] = check(i)
+        except UserError as error:
+            reason = error
+            if len(runs) > 1:
+                run.diverge(str(error))
+                log.warning("seed %d is left out from here on: %s", run.config.seed, error)
+    if not found:
+        raise reason
+    return found
+
+
+def _means(fetched, done, i):
+    """Of run i's metrics over the window that ends with step done."""
+    window = jax.tree.map(lambda *x: np.concatenate(x), *(metrics[i] for metrics in fetched))
+    return monitor.summarise(done, window)
+
+
+def _report(runs, writers, by_run, done, rate):
+    """Write each run's means where they are kept; returns their means over runs."""
+    with processes.together():
+        for i, means in by_run.items():
+            means["steps_per_second"] = rate
+            if i in writers:
+                writers[i].write(done, means)
+                tracker.log_metrics(runs[i].board, done, scalars(means))
+    return jax.tree.map(lambda *x: np.mean(x, axis=0), *by_run.values())
+
+
+def _warn_of_lost_critics(runs, by_run, done, before) -> set:
+    """(place of the run, critic) of all that have lost; those that had not before are told."""
+    lost = {
+        (i, name): sentence
+        for i, means in by_run.items()
+        for name, sentence in monitor.lost_critics(means).items()
+    }
+    for i, name in sorted(set(lost) - before):
+        seed = f"seed {runs[i].config.seed}: " if len(runs) > 1 else ""
+        log.warning("step %d: %s%s", done, seed, lost[i, name])
+    return set(lost)
+
+
+def _save(runs, states, step):
+    """Save what is finite; a critic's gradient is in no metric, so parameters are looked at."""
+
+    def finite(i):
+        leaves = jax.tree_util.tree_leaves_with_path(states[i].params)
+        names = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+        monitor.refuse_not_finite(step, names)
+
+    with processes.together():
+        for i in _sound(runs, finite) if processes.first() else ():
+            checkpoints.save(runs[i].manager, states[i])
+
+
+def _train(config, runs, states, start, dataset, objective, optimizers):
+    """From step start to config.num_steps; returns the final states, saved."""
+    platform = jax.local_devices()[0].platform
+    planned = calls.calls(start, config.num_steps, calls.steps_per_call(config, platform))
+    state, fetch, run, unstack = calls.make(
+        train_step, config, states, dataset, objective, optimizers
+    )
+    writers, hidden = {}, True
+    with processes.together():
+        if processes.first():
+            writers = {
+                i: MetricsWriter(r.workdir, start) for i, r in enumerate(runs) if not r.diverged
+            }
+            hidden = None  # a bar where there is a terminal
+    bar = tqdm(total=config.num_steps, initial=start, unit="step", disable=hidden, **_BAR)
+    window, window_start, counted = [], time.perf_counter(), start
+    told, lost = 0.0, set()
+    batches = order.prefetch(lambda call: (*call, fetch(*call)), planned)
+    with contextlib.ExitStack() as stack, bar, stop_requests() as requests:
+        for closed in (batches, *writers.values()):
+            stack.enter_context(contextlib.closing(closed))
+        for first, count, images in batches:
+            state, metrics = run(state, images, first)
+            if platform == "cpu":
+                # Queued steps on several virtual CPU devices deadlock.
+                jax.block_until_ready(state)
+            window.append(metrics)
+            bar.update(count)
+            done = first + count
+            last = done == config.num_steps
+            # Processes are asked now and then, as the question is a message to all.
+            stop = bool(requests)
+            if processes.count() > 1:
+                stop = done % _ASK_EVERY < count and processes.any_of(stop)
+            scored = config.eval.every and done % config.eval.every == 0 and not last
+            save = last or stop or scored or done % config.checkpoint_every == 0
+            if save or done % config.log_every == 0:
+                # Before a save: what is not finite must not become the last checkpoint.
+                fetched = [unstack(metrics) for metrics in jax.device_get(window)]
+                by_run = _sound(runs, functools.partial(_means, fetched, done))
+                now = time.perf_counter()
+                rate = (done - counted) / (now - window_start)
+                means = _report(runs, writers, by_run, done, rate)
+                bar.set_postfix_str(monitor.terms(means), refresh=False)
+                if bar.disable and (last or now - told > _TELL_EVERY):
+                    log.info("%s", monitor.progress(done, config.num_steps, means))
+                    told = now
+                lost = _warn_of_lost_critics(runs, by_run, done, lost)
+                window, window_start, counted = [], now, done
+            if save:
+                _save(runs, unstack(state), done)
+            if stop:
+                raise Stopped(requests[0] if requests else signal.SIGTERM)
+            if scored:
+                _evaluate(runs, unstack(state), done, objective, dataset)
+                window_start = time.perf_counter()
+    return unstack(state)

@@ -1,0 +1,119 @@
+"""What each method's penalty says of codes that are turned against the factors, in nats an image.
+
+Two uniform factors f of variance 1 make images x = diag(1 / v)^1/2 f; the likelihood's noise is 1.
+The decoder W is linear, W = U L R, and turned by R against the factors; U and L are the best that
+there are for it, and so is the encoder: with M = W' W + 1 its posterior mean is M^-1 W' x, and its
+diagonal variances are S = diag(1 / M_jj). Not turned, code j is factor j and knows it up to a
+variance v_j = exp(-2 nats_j). The second pass makes z_hat = M^-1 W' W z + noise of S.
+
+  ELBO                     what it loses beside codes that are not turned
+  TC, first pass           FactorVAE's and beta-TCVAE's penalty: of the codes of the data
+  TC, codes of the prior   the cascade's, structure independent; z_hat is Gaussian: closed form
+  TC, codes of the data    the same with cascade.source=posterior
+
+  python -m tests.closed_forms.rotation
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.optimize
+
+from cvae_jax.metrics import mixture
+
+_GRID = 150  # values of each factor
+_NATS = ((3.0, 3.0), (3.5, 3.0), (2.0, 1.5), (2.0, 0.3))
+_DEGREES = (15, 45)
+
+
+class Model(NamedTuple):
+    """A linear autoencoder of two factors."""
+
+    loss: float  # -ELBO up to a constant, nats
+    decoder: np.ndarray  # W, codes to images [2, 2]
+    first: np.ndarray  # factors to the mean of codes [2, 2]
+    again: np.ndarray  # z to the mean of z_hat [2, 2]
+    variances: np.ndarray  # of the posteriors [2]
+
+
+class Penalties(NamedTuple):
+    """Nats an image."""
+
+    elbo: float
+    first_pass: float
+    codes_of_prior: float
+    codes_of_data: float
+
+
+def _turn(angle):
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def _model(v, decoder) -> Model:
+    precision = decoder.T @ decoder + np.eye(2)
+    encoder = np.linalg.solve(precision, decoder.T)
+    missed = np.trace(np.diag(1 / v) @ np.linalg.inv(decoder @ decoder.T + np.eye(2)))
+    loss = 0.5 * (missed + np.log(np.diag(precision)).sum())
+    factors = encoder * np.sqrt(1 / v)
+    return Model(loss, decoder, factors, encoder @ decoder, 1 / np.diag(precision))
+
+
+def turned(nats, degrees: float) -> Model:
+    """The best model whose codes are turned by so many degrees."""
+    v = np.exp(-2 * np.asarray(nats))
+
+    def decoder(params):
+        scales = np.exp(0.5 * params[:2])  # L^2 is exp(params)
+        return _turn(params[2]) @ np.diag(scales) @ _turn(np.radians(degrees))
+
+    start = [*np.log(1 / v - 1), 0.0]
+    best = scipy.optimize.minimize(lambda p: _model(v, decoder(p)).loss, start, tol=1e-10)
+    return _model(v, decoder(best.x))
+
+
+def penalties(nats, degrees: float) -> Penalties:
+    """What each says of the best model of codes so turned.
+
+    Args:
+      nats: that each code says of its factor when not turned, [2].
+      degrees: of the turn.
+    """
+    model = turned(nats, degrees)
+    values = np.sqrt(3) * (2 * np.arange(_GRID) + 1 - _GRID) / _GRID  # variance 1
+    factors = np.stack(np.meshgrid(values, values), axis=-1).reshape(-1, 2)
+    mean, noise = factors @ model.first.T, np.diag(model.variances)  # [_GRID^2, 2]
+    again = model.again
+    prior = again @ again.T + noise
+    return Penalties(
+        elbo=model.loss - turned(nats, 0).loss,
+        first_pass=total_correlation(mean, noise),
+        codes_of_prior=0.5 * (np.log(np.diag(prior)).sum() - np.linalg.slogdet(prior)[1]),
+        codes_of_data=total_correlation(mean @ again.T, again @ noise @ again.T + noise),
+    )
+
+
+def total_correlation(mean, covariance) -> float:
+    """Of the mixture of N(mean_i, covariance), nats; means [n, d], covariance [d, d]."""
+    root = np.linalg.cholesky(covariance)
+    z = mean + np.random.default_rng(0).normal(size=mean.shape) @ root.T
+    white, white_mean = (np.linalg.solve(root, x.T).T for x in (z, mean))
+    joint = mixture.log_joint(white, white_mean, np.zeros_like(mean))
+    logvar = np.broadcast_to(np.log(np.diag(covariance)), mean.shape)
+    product = mixture.log_marginals(z, mean, logvar).sum(axis=1)
+    return float(np.mean(joint - np.log(np.diag(root)).sum() - product))
+
+
+def main() -> None:
+    """Print the table."""
+    columns = ("ELBO", "TC, first pass", "TC, codes of the prior", "TC, codes of the data")
+    print("| nats of the codes | turned by | " + " | ".join(columns) + " |")
+    print("|---|---|" + "---|" * len(columns))
+    for nats in _NATS:
+        for degrees in _DEGREES:
+            values = [value if abs(value) > 1e-7 else 0 for value in penalties(nats, degrees)]
+            cells = " | ".join(f"{value:.2g}" for value in values)
+            print(f"| {nats[0]} and {nats[1]} | {degrees} degrees | {cells} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+import helpers
+import jax
+import pytest
+
+from cvae_jax.config import build, checks
+from cvae_jax.errors import UserError
+
+
+def test_a_good_config_passes():
+    checks.check(helpers.small_config(), 4)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "devices", "message"),
+    [
+        ({"batch_size": 18}, 4, "batch_size 18 is not divisible by 4 devices; .* 16 and 20"),
+        ({"batch_size": 3}, 4, "batch_size 3 is not divisible by 4 devices; .* are 4$"),
+        ({"cascade.prior_batch_size": 18}, 4, "prior_batch_size 18 is not divisible"),
+        ({"cascade.prior_batch_size": 8}, 1, "prior_batch_size 8 is under batch_size 16"),
+        ({"seed": 2**32 - 1, "num_seeds": 2}, 1, "seed 4294967295 makes the last seed 4294967296"),
+        ({"batch_size": 2}, 1, "needs 4 rows and gets 2"),
+        (
+            {
+                "batch_size": 6,
+                "objective.name": "factor_vae",
+                "objective.factor_vae.second_batch": True,
+                "cascade.source": "posterior",
+            },
+            1,
+            "needs 4 rows and gets 3",
+        ),
+        ({"cascade.structure": "towr"}, 1, "cascade.structure: unknown structure 'towr'"),
+        ({"cascade.structure": "1>2 2>1"}, 1, "cycle: 1>2>1"),
+        ({"cascade.critic_input": "zhat"}, 1, "critic_input 'zhat'; did you mean 'z_hat'"),
+        ({"cascade.source": "postrior"}, 1, "did you mean 'posterior'"),
+        (
+            {"cascade.source": "posterior", "objective.name": "infogan"},
+            1,
+            "infogan encodes no data",
+        ),
+        (
+            {"cascade.source": "posterior", "cascade.prior_batch_size": 32},
+            1,
+            "prior_batch_size is 32; it adds codes of the prior",
+        ),
+        ({"objective.likelihood": "bernouli"}, 1, "did you mean 'bernoulli'"),
+        ({"objective.name": "vea"}, 1, "did you mean 'vae'"),
+        ({"num_steps": 0}, 1, "num_steps is 0; it must be above 0"),
+        ({"cascade.weight": -1.0}, 1, "cascade.weight is -1.0; it must be 0 or more"),
+        ({"objective.name": "beta_tcvea"}, 1, "did you mean 'beta_tcvae'"),
+        ({"objective.beta_tcvae.estimator": "weigted"}, 1, "did you mean 'weighted'"),
+        ({"objective.infogan.loss": "hinge"}, 1, "cross_entropy, least_squares"),
+        ({"objective.factor_vae.weight": -1.0}, 1, "factor_vae.weight is -1.0"),
+        (
+            {
+                "objective.name": "factor_vae",
+                "objective.factor_vae.second_batch": True,
+                "batch_size": 12,
+            },
+            4,
+            "batch_size 12 is odd on each of 4 devices",
+        ),
+        ({"cascade.edge_reward": 1.0}, 1, "edge_reward is 1.0; it rewards edges between"),
+        ({"optim.model.b1": 1.0}, 1, r"optim.model.b1 is 1.0; it must be in \[0, 1\)"),
+        ({"optim.model.learning_rate": float("nan")}, 1, "learning_rate is nan"),
+    ],
+)
+def test_what_cannot_run_is_refused(overrides, devices, message):
+    with pytest.raises(UserError, match=message):
+        checks.check(helpers.small_config(**overrides), devices)
+
+
+def test_a_missing_field_is_named():
+    config = helpers.small_config()
+    with config.unlocked():
+        del config.cascade.weight
+    with pytest.raises(UserError, match=r"no field cascade\.weight"):
+        checks.check(config, 1)
+
+
+def test_sizes_that_the_networks_cannot_take():
+    with pytest.raises(UserError, match="size 28 is not a power of two"):
+        build.objective(helpers.small_config(), build.DataInfo(28, 1, 100))
+
+
+def test_edge_reward_is_off_until_asked_for():
+    info = build.DataInfo(16, 1, 100)
+    images = jax.numpy.zeros((4, 16, 16, 1))
+    for weight, scorers in ((0.0, False), (2.0, True)):
+        overrides = {"cascade.edge_reward": weight, "cascade.structure": "1>2"}
+        config = helpers.small_config(**overrides)
+        checks.check(config, 1)
+        init = build.objective(config, info).init
+        assert ("edges" in jax.eval_shape(init, jax.random.key(0), images).model) == scorers
+
+
+def test_each_player_has_its_own_adam():
+    """The first Adam update is rate * sign(gradient): rates show in the parameters."""
+    config = helpers.small_config(
+        **{"optim.model.learning_rate": 0.01, "optim.cascade.learning_rate": 0.03}
+    )
+    optimizers = build.optimizers(config)
+    params = {"cascade": {"w": jax.numpy.ones(3)}}
+    grads = {"cascade": {"w": jax.numpy.array([1.0, -2.0, 0.5])}}
+    updates, _ = optimizers.critic.update(grads, optimizers.critic.init(params), params)
+    assert updates["cascade"]["w"].tolist() == pytest.approx([-0.03, 0.03, -0.03], rel=1e-4)
+    updates, _ = optimizers.model.update(params, optimizers.model.init(params), params)
+    assert updates["cascade"]["w"].tolist() == pytest.approx([-0.01] * 3, rel=1e-4)
+
+
+def test_weight_zero_builds_the_base_alone():
+    config = helpers.small_config(**{"cascade.weight": 0.0})
+    objective = build.objective(config, build.DataInfo(16, 1, 100))
+    params = jax.jit(objective.init)(jax.random.key(0), jax.numpy.zeros((2, 16, 16, 1)))
+    assert params.critic == {}
+    optimizers = build.optimizers(config)
+    optimizers.critic.init(params.critic)
+
+
+def test_rates_fall_to_zero_at_the_end():
+    """Adam's first steps are as long as the rate: 4 steps whole, then 3/4, 2/4, 1/4."""
+    config = helpers.small_config(**{"num_steps": 8, "optim.decay_from": 0.5})
+    adam = build.optimizers(config).model
+    params = jax.numpy.ones(1)
+    state, taken = adam.init(params), []
+    for _ in range(9):
+        updates, state = adam.update(jax.numpy.ones(1), state, params)
+        taken.append(-float(updates[0]) / config.optim.model.learning_rate)
+    assert taken == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0], rel=1e-3, abs=1e-6)
+    with pytest.raises(UserError, match=r"decay_from is 1\.5; it must be from 0 to 1"):
+        checks.check(helpers.small_config(**{"optim.decay_from": 1.5}), 1)
+
+
+def test_fields_of_another_method_are_without_effect():
+    names = ["objective.beta_vae.beta", "cascade.weight", "cascade.source", "seed"]
+    vae = helpers.small_config()
+    assert checks.without_effect(vae, names) == ["objective.beta_vae.beta"]
+    off = helpers.small_config(**{"objective.name": "beta_vae", "cascade.weight": 0.0})
+    assert checks.without_effect(off, names) == ["cascade.source"]
+    scored = ["cascade.structure", "cascade.critic_input"]
+    assert checks.without_effect(off, scored) == []
+    del off.cascade
+    with pytest.raises(UserError, match=r"the config has no field cascade\.weight"):
+        checks.without_effect(off, [])

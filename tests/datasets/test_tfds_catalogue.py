@@ -1,0 +1,51 @@
+"""A data set of tensorflow-datasets' catalogue, prepared as array_record."""
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from cvae_jax import datasets
+from cvae_jax.errors import UserError
+
+
+class OwnCatalogueEntry(tfds.core.GeneratorBasedBuilder):
+    """As one's own tfds builder would be: an image, a label, other features."""
+
+    VERSION = tfds.core.Version("1.2.0")
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Tensor(shape=(40, 20, 3), dtype=np.uint8, encoding="zlib"),
+            "label": tfds.features.Scalar(dtype=np.int64),
+            "weight": tfds.features.Scalar(dtype=np.float32),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(features),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager):
+        del dl_manager
+        return {"train": self._generate_examples(5)}
+
+    def _generate_examples(self, count):
+        for i in range(count):
+            image = np.full((40, 20, 3), 10 * i, np.uint8)
+            yield i, {"image": image, "label": i % 2, "weight": 0.5}
+
+
+def test_tfds_catalogue(tmp_path):
+    with pytest.raises(UserError, match=r"tfds build own_catalogue_entry .*array_record"):
+        datasets.load("tfds:own_catalogue_entry", 16, str(tmp_path))
+    OwnCatalogueEntry(data_dir=tmp_path).download_and_prepare(file_format="array_record")
+    dataset = datasets.load("tfds:own_catalogue_entry", 16, str(tmp_path))
+    assert dataset.source == "own_catalogue_entry/1.2.0, 5 train images"
+    assert dataset.factor_names == ("label",)
+    np.testing.assert_array_equal(dataset.factors[:, 0], [0, 1, 0, 1, 0])
+    images = dataset.images(np.array([4, 1]))
+    assert images.shape == (2, 16, 16, 3)
+    assert (images[0] == 40).all()
+    assert (images[1] == 10).all()
+    with pytest.raises(UserError, match="tfds:no_such_thing"):
+        datasets.load("tfds:no_such_thing", 16, str(tmp_path))

@@ -1,0 +1,97 @@
+"""Data sets' files that are cut short, missing or of other sizes or labels: nothing is prepared."""
+
+import numpy as np
+import pytest
+from fixtures.published_files import (
+    load,
+    manual,
+    torch_bytes,
+    write_celeba,
+    write_chairs,
+    write_idx,
+    write_norb,
+    write_shapes,
+)
+
+from cvae_jax.datasets import faces3d, smallnorb, sources
+from cvae_jax.errors import UserError
+
+
+def broken(name, root):
+    """A truncated file of each data set, as text of the path that must be named."""
+    if name in ("mnist", "fashion_mnist"):
+        write_idx(root, name)
+        path = manual(root, name, "train-images-idx3-ubyte.gz")
+    elif name == "celeba":
+        path, _ = write_celeba(root)
+    elif name == "chairs3d":
+        path = write_chairs(root)
+    elif name == "shapes3d":
+        path, _ = write_shapes(root)
+    elif name == "smallnorb":
+        write_norb(root)
+        path = manual(root, "smallnorb", f"{smallnorb._STEMS['train']}-dat.mat.gz")
+    else:
+        path = manual(root, "faces3d", faces3d.FILE.name)
+        path.write_bytes(torch_bytes(np.zeros((4, 64, 64), np.uint8), True))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    return path
+
+
+FROM_FILES = ["mnist", "fashion_mnist", "celeba", "chairs3d", "shapes3d", "smallnorb", "faces3d"]
+
+
+@pytest.mark.parametrize("name", FROM_FILES)
+def test_truncated(tmp_path, name):
+    path = broken(name, tmp_path)
+    with pytest.raises(UserError) as caught:
+        load(name, tmp_path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "put a good one in its place and run the same command again" in message
+    assert "\n" not in message
+    assert not list(tmp_path.glob("*/*/*.*.*/"))
+    assert not list(tmp_path.rglob("incomplete*"))
+
+
+@pytest.mark.parametrize("name", FROM_FILES)
+def test_missing(tmp_path, monkeypatch, name):
+    def no_network(url, part):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(sources, "download", no_network)
+    with pytest.raises(UserError) as caught:
+        load(name, tmp_path)
+    message = str(caught.value)
+    assert "is missing" in message
+    assert f"{tmp_path}/downloads/manual/{name}/" in message
+    assert "https://" in message or "http://" in message
+    assert "run the same command again" in message
+    assert "\n" not in message
+    assert not list(tmp_path.glob("*/*/*.*.*/"))
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("mnist", lambda r: write_idx(r, "mnist", shape=(32, 32)), r"images are \(32, 32\)"),
+        ("celeba", lambda r: write_celeba(r, size=(64, 64)), "is 64x64, not 178x218"),
+        ("chairs3d", lambda r: write_chairs(r, side=500), "is 500x500, not 600x600"),
+        ("mnist", lambda r: write_idx(r, "mnist", labels=np.arange(5, 40, dtype=np.uint8)), "10"),
+        ("smallnorb", lambda r: write_norb(r, lighting=6), "'lighting': 6"),
+        ("chairs3d", lambda r: write_chairs(r, elevations=(20, 45)), "elevation 45, none of"),
+        (
+            "shapes3d",
+            lambda r: write_shapes(r, labels=np.tile(np.arange(8.0)[:, None], 6)),
+            "'shape': 4",
+        ),
+    ],
+)
+def test_wrong_size_or_label(tmp_path, name, write, message):
+    write(tmp_path)
+    with pytest.raises(UserError, match=message) as caught:
+        load(name, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.glob("*/*/*.*.*/"))
+    assert not list(tmp_path.rglob("incomplete*"))

@@ -1,0 +1,300 @@
+import logging
+import shutil
+import threading
+import time
+from types import SimpleNamespace
+
+import helpers
+import jax
+import numpy as np
+import pytest
+
+from cvae_jax import datasets, evaluate, files, rank
+from cvae_jax.config import build
+from cvae_jax.devices import batches
+from cvae_jax.errors import UserError
+from cvae_jax.evaluation import active_latents, classifier_features, registry, subject
+from cvae_jax.evaluation import images as images_scores
+from cvae_jax.runs.workdir import read_config, read_json, write_json
+from cvae_jax.training.loop import train_and_evaluate
+
+
+@pytest.fixture
+def dataset():
+    rng = np.random.default_rng(0)
+    images = ((rng.random((37, 16, 16, 1)) > 0.7) * 255).astype(np.uint8)
+    factors = np.stack([np.arange(37) % 4, np.arange(37) // 19], axis=1).astype(np.int32)
+    return helpers.in_memory(images, factors, ("a", "b"), binary=True)
+
+
+def test_intersection_over_union_by_hand():
+    images, reconstructions = np.zeros((4, 1, 4, 1)), np.zeros((4, 1, 4, 1))
+    images[0, 0, :2] = 1  # 2 pixels, both found and one more: 2 / 3
+    reconstructions[0, 0, :3] = 0.9
+    images[1, 0, :2] = 1  # none found: 0
+    reconstructions[1, 0, 2:] = 0.6
+    images[2, 0, 0] = 1  # .5 is not above .5: 0
+    reconstructions[2, 0, 0] = 0.5
+    # the last one is empty on both sides: nothing is wrong, 1
+    found = images_scores.intersection_over_union(images, reconstructions)
+    assert found == pytest.approx((2 / 3 + 0 + 0 + 1) / 4)
+
+
+@pytest.mark.parametrize("num_devices", [1, 2, 4])
+def test_codes_of_all_images_in_order(dataset, monkeypatch, num_devices):
+    monkeypatch.setattr(batches.mapped, "__kwdefaults__", {"batch": 8})
+    objective = helpers.small_cascade(size=16)
+    images = dataset.images(np.arange(37)) / 255.0
+    params = jax.jit(objective.init)(jax.random.key(0), images[:16].astype(np.float32))
+    devices = jax.devices()[:num_devices]
+    mean, logvar = batches.encode_all(objective, params, dataset, devices)
+    expected_mean, expected_logvar = objective.encode(params, images.astype(np.float32))
+    np.testing.assert_allclose(mean, expected_mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(logvar, expected_logvar, rtol=1e-4, atol=1e-5)
+
+
+def test_scores_are_the_objectives_own_terms(dataset):
+    config = helpers.small_config()
+    objective = build.objective(config, build.DataInfo(16, 1, 37))
+    params = jax.jit(objective.init)(jax.random.key(0), np.zeros((16, 16, 16, 1), np.float32))
+    terms, count = images_scores.bound(config, objective, params, dataset, jax.random.key(1))
+    assert count == 32  # two batches of 16 out of 37
+    assert terms["elbo"] == pytest.approx(-terms["recon"] - terms["kl"], rel=1e-5)
+    assert 100 < terms["recon"] < 256  # at the start about 256 log 2 = 177 nats
+    assert terms["kl_per_dim"].shape == (4,)
+
+
+CHEAP = "mig,reconstruction,terms"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of a few steps on noise in place of a data set, whole and as without a classifier."""
+    folder = tmp_path_factory.mktemp("runs")
+    dataset = helpers.noise_dataset(256, 8)
+
+    def load(name, size, data_dir, split="train"):
+        if split != "train":
+            raise UserError(f"{name} has no split {split!r}")
+        return dataset
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "load", load)
+        patch.setattr(classifier_features, "STEPS", 2)
+        names = f"{CHEAP},classifier"
+        config = helpers.small_config(**{"num_steps": 3, "eval.metrics": names})
+        config.data.dir = str(folder / "data")
+        train_and_evaluate(config, folder / "whole")
+        few = shutil.copytree(folder / "whole", folder / "few")
+        results = read_json(few / "results.json")
+        kept = {k: v for k, v in results["scores"].items() if "classifier" not in k}
+        write_json(few / "results.json", results | {"scores": kept})
+        config.eval.metrics = CHEAP
+        write_json(few / "config.json", config.to_dict())
+        yield folder
+
+
+def test_a_config_may_ask_for_scores_that_are_seldom_made(trained):
+    scores = read_json(trained / "whole" / "results.json")["scores"]
+    assert scores["is_classifier"]["samples"] == 256
+
+
+def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
+    monkeypatch.setattr(classifier_features, "STEPS", 2)
+    monkeypatch.setattr(subject, "_REPEATS", 2)
+    workdir = trained / "few"
+    before = read_json(workdir / "results.json")
+    arguments = ["evaluate", f"--workdir={workdir}", "--metrics=all", "--num_samples=100"]
+    with caplog.at_level(logging.INFO):
+        evaluate.main([*arguments, "--inception=nowhere.pth"])
+    after = read_json(workdir / "results.json")
+    assert after["pictures"] == before["pictures"]
+    assert after["structure"] == before["structure"]
+    assert {name for name in before["scores"]} <= set(after["scores"])
+    assert after["scores"]["recon"] == before["scores"]["recon"]
+    assert "estimate from batches" in after["scores"]["tc"]["definition"]
+    assert after["evaluation_seconds"] > before["evaluation_seconds"]  # both were spent
+    new = set(after["scores"]) - set(before["scores"])
+    assert new == {
+        "mig_chen", "factor_score", "beta_vae_score", "sap", "modularity", "explicitness", "irs",
+        "dci_disentanglement", "dci_completeness", "dci_informativeness",
+        "codes_total_correlation", "codes_wasserstein_correlation", "codes_wasserstein_normalised",
+        "codes_mutual_information", "aggregate_mi", "aggregate_tc", "active_dimensions",
+        "fid_classifier", "kid_classifier", "is_classifier",
+    }  # fmt: skip
+    for name in new:
+        entry = after["scores"][name]
+        assert np.isfinite(entry["value"]), name
+        assert entry["definition"], name
+        assert entry["samples"] > 0, name
+        assert entry["seed"] == 0, name
+        assert name in caplog.text
+    assert all("std" in after["scores"][n] for n in ("mig_chen", "is_classifier"))
+    assert "std" not in after["scores"]["kid_classifier"]  # of 100 images
+    assert "inception left out: there is no file nowhere.pth" in caplog.text
+    assert "held_out left out: dsprites_small has no split" in caplog.text
+
+
+def test_scores_that_another_evaluation_adds_meanwhile_stay(trained, tmp_path, monkeypatch):
+    workdir = shutil.copytree(trained / "few", tmp_path / "run")
+    path, make = workdir / "results.json", registry.make
+    results = read_json(path)
+    del results["scores"]["mig"]
+    write_json(path, results)
+
+    def other(begun):
+        with files.locked(workdir / ".results.lock"):
+            begun.set()
+            results = read_json(path)
+            time.sleep(2)  # ours is waiting by now
+            results["scores"]["dci_completeness"] = theirs
+            write_json(path, results)
+
+    def beside(subject, names):
+        found, begun = make(subject, names), threading.Event()
+        threading.Thread(target=other, args=(begun,)).start()
+        begun.wait()
+        return found
+
+    theirs = {"value": 0.5, "definition": "by another", "samples": 256, "seed": 0}
+    monkeypatch.setattr(registry, "make", beside)
+    evaluate.main(["evaluate", f"--workdir={workdir}", "--metrics=mig"])
+    scores = read_json(path)["scores"]
+    assert scores["dci_completeness"] == theirs
+    assert "mig" in scores
+
+
+def test_scores_of_another_step_do_not_join(trained, monkeypatch):
+    test_split = helpers.noise_dataset(40, 8)
+    load = datasets.load
+    monkeypatch.setattr(datasets, "load", lambda *a: test_split if a[3:] == ("test",) else load(*a))
+    workdir = trained / "whole"
+    results = read_json(workdir / "results.json")
+    write_json(workdir / "results.json", results | {"step": 2})
+    evaluate.main(["evaluate", f"--workdir={workdir}", "--metrics=mig,held_out"])
+    found = read_json(workdir / "results.json")
+    assert found["step"] == 3
+    assert found["scores"]["mig"] == results["scores"]["mig"]
+    others = found | {"data": found["data"] | {"source": "published"}}
+    write_json(workdir / "results.json", others)
+    with pytest.raises(
+        UserError, match="has scores of tiny, published, and there are tiny, noise now"
+    ):
+        evaluate.main(["evaluate", f"--workdir={workdir}", "--metrics=mig"])
+    assert "recon" not in found["scores"]
+    elbo, likelihood = (found["scores"][f"test_{name}"] for name in ("elbo", "log_likelihood"))
+    assert elbo["samples"] == 40
+    assert -64 < elbo["value"] <= likelihood["value"] < -25  # about 64 log 2 nats at the start
+
+
+def test_scores_of_other_data_do_not_join(trained, tmp_path, monkeypatch, caplog):
+    """Labels and pictures may change where the source's one line stays."""
+    workdir = shutil.copytree(trained / "few", tmp_path / "run")
+    load, request = datasets.load, ["evaluate", f"--workdir={workdir}"]
+    dataset, results = load("tiny", 8, ""), read_json(workdir / "results.json")
+    stale = {"old": results["scores"]["mig"]}
+    write_json(workdir / "results.json", results | {"scores": stale})
+    for change, words in (
+        ({"factors": dataset.factors[::-1]}, "other labels"),
+        ({"pixels": 255 - dataset.pixels}, "other pixels"),
+        ({"factor_names": ("a", "c")}, r"factor names \['a', 'b'\] -> \['a', 'c'\]"),
+    ):
+        other = dataset._replace(**change)
+        monkeypatch.setattr(datasets, "load", lambda *args, other=other: other)
+        with pytest.raises(
+            UserError, match=f"of tiny, noise, and there are tiny, noise with {words} now"
+        ):
+            evaluate.main([*request, "--metrics=sap"])
+    evaluate.main(request)
+    assert f"are others than {workdir} began with: factor names" in caplog.text
+    scores = read_json(workdir / "results.json")["scores"]
+    assert {"mig", "squared_error"} < set(scores)
+    assert "old" not in scores
+    evaluate.main([*request, "--metrics=sap"])  # of the same changed data
+    assert set(read_json(workdir / "results.json")["scores"]) == {*scores, "sap"}
+    monkeypatch.setattr(datasets, "load", load)
+    with pytest.raises(UserError, match=r"of tiny, noise with factor names \['a', 'b'\] ->"):
+        evaluate.main([*request, "--metrics=sap"])
+
+
+def test_a_factor_of_one_value_is_left_out_of_the_scores(caplog):
+    dataset = helpers.noise_dataset(16, 8)
+    same = dataset._replace(factors=dataset.factors * [1, 0])
+    found = subject.varying(same)
+    assert (found.factor_names, found.factors.shape) == (("a",), (16, 1))
+    assert "all images have one value of b: no score of it" in caplog.text
+    assert subject.varying(dataset) is dataset
+
+
+def test_pictures_that_fail_leave_the_scores(trained, tmp_path):
+    workdir = shutil.copytree(trained / "few", tmp_path / "run")
+    (workdir / "results.json").unlink()
+    shutil.rmtree(workdir / "plots")
+    (workdir / "plots").write_text("a file in their place")
+    with pytest.raises(UserError, match=r"can.t write pictures to .*run/plots"):
+        evaluate.main(["evaluate", f"--workdir={workdir}"])
+    found = read_json(workdir / "results.json")
+    assert "mig" in found["scores"]
+    assert "pictures" not in found
+
+
+def test_scores_of_few_images_have_no_spread_over_draws_that_are_the_same(trained):
+    scores = read_json(trained / "few" / "results.json")["scores"]
+    assert "std" not in scores["mig"]
+    assert "draws" not in scores["mig"]["definition"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--metrics=migg"], r"unknown metric 'migg'; did you mean 'mig'\?"),
+        (["--num_samples=99"], "--num_samples is 99: it must be at least 100"),
+    ],
+)
+def test_wrong_requests_are_refused(trained, arguments, message):
+    with pytest.raises(UserError, match=message):
+        evaluate.main(["evaluate", f"--workdir={trained / 'few'}", *arguments])
+
+
+def test_a_score_that_is_no_number_is_left_out(monkeypatch, caplog):
+    def two(of):
+        return {
+            "good": subject.entry(1.0, "one", 1, 0),
+            "none": subject.entry(np.nan, "nothing", 1, 0),
+        }
+
+    monkeypatch.setitem(registry.METRICS, "two", registry.METRICS["unsupervised"])
+    monkeypatch.setitem(registry.FUNCTIONS, "two", two)
+    made = SimpleNamespace(dataset=SimpleNamespace(factor_names=()))
+    assert [*registry.make(made, ["two"])] == ["good"]
+    assert "none left out: it is nan" in caplog.text
+
+
+def test_runs_are_ranked(trained, capsys, tmp_path, monkeypatch):
+    """Of three recognisers of InfoGAN, which know nothing of three codes, one is turned."""
+    rng = np.random.default_rng(0)
+    u = rng.uniform(-1, 1, (2_000, 2)).astype(np.float32)
+    turned = u @ np.array([[1, 1], [-1, 1]], np.float32) / np.sqrt(2)
+    known = {"seed0": u, "turned": turned, "seed1": u[:, ::-1]}
+    config = read_config(trained / "few")
+    config.objective.name = "infogan"
+
+    def encoded(name, params, some, devices):
+        mean = np.hstack([known[name], 0.02 * rng.normal(size=(2_000, 3))])
+        logvar = np.log([0.01, 0.01, 1 / 3, 1 / 3, 1 / 3])  # a code of no use has the prior's own
+        return mean, np.broadcast_to(logvar, mean.shape)
+
+    models = {name: SimpleNamespace(config=config, objective=name, params=None) for name in known}
+    monkeypatch.setattr(rank.loading, "load", models.get)
+    monkeypatch.setattr(rank.loading, "folder", lambda name: tmp_path / name)
+    monkeypatch.setattr(active_latents.batches, "encode_all", encoded)
+    rank.main(["rank", *known, f"--out={tmp_path / 'udr.json'}"])
+    found = read_json(tmp_path / "udr.json")["scores"]
+    assert [*found][2] == "turned"
+    assert capsys.readouterr().out.splitlines()[2].endswith("  turned")
+    # r = corr(u_1, u_1 + u_2), .69 by ranks: each of 4 maxima gives r^2 / 2r, their mean is .34.
+    assert found["turned"] == pytest.approx(0.34, abs=0.02)
+    assert found["seed0"] == pytest.approx((1 + found["turned"]) / 2, abs=0.03)
+    assert found["seed1"] == pytest.approx(found["seed0"], abs=0.01)
+    with pytest.raises(UserError, match="two folders or more"):
+        rank.main(["rank", "seed0", "./seed0/"])

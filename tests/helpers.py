@@ -1,0 +1,181 @@
+"""What the tests share: XLA's settings, small configs, data of noise, comparisons."""
+
+import contextlib
+import functools
+import importlib.util
+import os
+import signal
+import tempfile
+
+# Before jax starts: four virtual devices, and a thread pool large enough that their collectives
+# cannot wait for each other. Compilation is most of the suite's time: less optimisation halves it.
+LESS_OPTIMISATION = "--xla_backend_optimization_level=0"
+if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers inherit all this
+    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + (
+        f" --xla_force_host_platform_device_count=4 {LESS_OPTIMISATION}"
+    )
+    os.environ["NPROC"] = "16"
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    # Many tests compile the same programs; workers and processes started by tests share the folder.
+    compiled = tempfile.TemporaryDirectory(prefix="cvae_jax_compiled_")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
+
+import chex
+import jax
+import ml_collections
+import numpy as np
+import pytest
+from PIL import Image
+
+import cvae_jax
+from cvae_jax import datasets, networks
+from cvae_jax.datasets import order
+
+# compiler_options of what runs for long: there optimisation is worth its time
+FULL = {"xla_backend_optimization_level": 3}
+
+
+def small_cascade(structure="1>3 2>3", weight=2.0, *, size=8, latents=4, **kwargs):
+    """A cascade VAE on small images that compiles in seconds."""
+    return cvae_jax.cascade(
+        cvae_jax.vae(networks.burgess(size, 1, latents)),
+        cvae_jax.structures.parse(structure, latents),
+        weight,
+        **{"critic": networks.Critic(2, 32), **kwargs},
+    )
+
+
+def create(objective, optimizers, images, seed=0):
+    """The initial state; jitted, as eager initialisation compiles a hundred small programs."""
+    init = functools.partial(
+        cvae_jax.create_train_state, objective=objective, optimizers=optimizers
+    )
+    return jax.jit(init)(jax.random.key(seed), images=images)
+
+
+def read_config(path, variant="") -> ml_collections.ConfigDict:
+    """What a config file gives, as on the command line."""
+    spec = importlib.util.spec_from_file_location("config_file", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config(variant)
+
+
+SMALL = {
+    "batch_size": 16,
+    "num_steps": 20,
+    "log_every": 5,
+    "checkpoint_every": 10,
+    "data.size": 8,
+    "objective.latents": 4,
+    "cascade.critic_layers": 2,
+    "cascade.critic_width": 32,
+    "eval.num_images": 100,
+    "eval.metrics": "mig,factor_score,reconstruction,terms",
+}
+
+
+def small_config(**overrides) -> ml_collections.ConfigDict:
+    """configs/dsprites.py:quick, cut down to seconds; overrides by dotted names."""
+    config = read_config("configs/dsprites.py", "quick")
+    config.update_from_flattened_dict(SMALL | overrides)
+    return config
+
+
+def noise_dataset(count, size):
+    """Binary noise with two factors of four values, in place of a data set: count images."""
+    rng = np.random.default_rng(0)
+    images = ((rng.random((count, size, size, 1)) > 0.7) * 255).astype(np.uint8)
+    index = np.arange(count)
+    factors = np.stack([index % 4, index // (count // 4)], axis=1).astype(np.int32)
+    return in_memory(images, factors, ("a", "b"), binary=True)
+
+
+def in_memory(images, factors, names, **facts):
+    """A data set of arrays."""
+    _, size, _, channels = images.shape
+    return datasets.Dataset(
+        "tiny", "noise", size, channels, names, factors, images, lambda rows: rows, **facts
+    )
+
+
+def all_images(dataset):
+    """Its images, uint8 [n, size, size, channels], in their order."""
+    return dataset.images(np.arange(dataset.num_images))
+
+
+def write_pictures(folder, dataset):
+    """A folder: data set of a grey one: a file an image, and their labels in factors.csv."""
+    folder.mkdir()
+    lines = ["file," + ",".join(dataset.factor_names)]
+    images = all_images(dataset)
+    for i, (pixels, factors) in enumerate(zip(images, dataset.factors, strict=True)):
+        Image.fromarray(pixels[..., 0]).save(folder / f"{i:03}.png")
+        lines.append(f"{i:03}.png," + ",".join(map(str, factors)))
+    (folder / "factors.csv").write_text("\n".join(lines) + "\n")
+
+
+THREE = ("b.png", "a.jpg", "sub/c.PNG")
+
+
+def write_three_pictures(folder, mode="L", size=(20, 16)):
+    """Three pictures of one shade each, 60, 120 and 180, in the order of THREE."""
+    for shade, name in zip((60, 120, 180), THREE, strict=True):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        color = shade if mode == "L" else (shade, 0, 0)
+        Image.new(mode, size, color).save(path, "png")
+    return folder
+
+
+@contextlib.contextmanager
+def terminated_at(monkeypatch, step):
+    """This process gets a SIGTERM when training takes that step's batch."""
+
+    def stop(fetch, calls, real=order.prefetch):
+        for first, count, batches in real(fetch, calls):
+            if first <= step < first + count:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield first, count, batches
+
+    with monkeypatch.context() as patch:
+        patch.setattr(order, "prefetch", stop)
+        yield
+
+
+def assert_devices_share(loss, model, images, devices):
+    """loss(model, images, axis_name=None) and its gradient: means over devices are those of one.
+
+    The devices are a vmap's, which stands in for pmap.
+    """
+    one, gradient = jax.jit(jax.value_and_grad(loss))(model, images)
+    split = jax.vmap(
+        jax.value_and_grad(functools.partial(loss, axis_name="devices")),
+        in_axes=(None, 0),
+        axis_name="devices",
+    )
+    shards = images.reshape(devices, -1, *images.shape[1:])
+    losses, gradients = jax.jit(split)(model, shards)
+    assert np.mean(losses) == pytest.approx(float(one), rel=1e-5)
+    means = jax.tree.map(lambda x: np.mean(x, axis=0), gradients)
+    chex.assert_trees_all_close(gradient, means, rtol=1e-3, atol=1e-4)
+
+
+def assert_trees_equal(a, b):
+    """Bit for bit."""
+    chex.assert_trees_all_equal(jax.tree.map(raw, a), jax.tree.map(raw, b))
+
+
+def assert_same_training(a, b):
+    """States as far as they are the same in another order of sums."""
+    # rounding decides the sign of Adam's first updates where a gradient is nearly 0
+    a, b = jax.tree.map(raw, a), jax.tree.map(raw, b)
+    chex.assert_trees_all_close(a, b, rtol=1e-4, atol=2e-4)
+
+
+def raw(leaf):
+    """A leaf as numpy; a typed key as its data."""
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.asarray(leaf)

@@ -1,0 +1,166 @@
+"""The report of a run, and what is said where there is none yet."""
+
+import json
+import re
+import shutil
+
+import helpers
+import numpy as np
+import pytest
+from fixtures.damage import JSON, cases, refused
+from fixtures.report_pages import RESULTS, SCORE, parsed
+
+from cvae_jax import datasets
+from cvae_jax.errors import UserError
+from cvae_jax.report import __main__ as report
+from cvae_jax.report import page
+from cvae_jax.runs import loading
+from cvae_jax.runs.workdir import read_json, read_results, write_json
+
+
+@pytest.fixture
+def run(whole_run, tmp_path):
+    """A copy of a run that is trained and evaluated."""
+    return shutil.copytree(whole_run[0], tmp_path / "run")
+
+
+def test_report_of_a_run(run, data_dir, capsys):
+    report.main(["report", f"--workdir={run}", f"--data_dir={data_dir}"])
+    assert capsys.readouterr().out == f"{run / 'report.html'}\n"
+    text = (run / "report.html").read_text()
+    assert len(text) < 6_000_000
+    parser = parsed(text)
+    for name in read_json(run / "results.json")["scores"]:
+        assert name in parser.text
+    images = [attrs["alt"] for tag, attrs in parser.tags if tag == "img"]
+    assert len([alt for alt in images if "of the data" in alt]) == 8
+    assert {"Reconstructions", "Samples", "Traversals", "Training"} < set(images)
+    assert "num_steps" in parser.text
+    # it can be sent to others: nothing of the machine
+    assert str(data_dir) not in text
+    assert "folder:pictures" in parser.text
+    assert "data.dir" not in parser.text
+    model = json.loads(re.search(r'id="model">(.*?)</script>', text)[1])
+    assert len(model["starts"][0]) == 4
+    # the codes of the images shown are what the run's model says of them
+    loaded = loading.load(run)
+    rows = np.random.default_rng(loaded.config.seed).permutation(256)[:8]
+    dataset = datasets.load(loaded.config.data.name, loaded.config.data.size, str(data_dir))
+    mean, _ = loaded.encode(dataset.images(rows))
+    np.testing.assert_allclose(model["starts"], mean, atol=2e-3)
+
+
+def test_several_seeds_have_a_report_each(run, data_dir, tmp_path):
+    both = tmp_path / "both"
+    one = read_json(run / "config.json")
+    for seed in (0, 1):
+        shutil.copytree(run, both / f"seed_{seed}")
+    write_json(both / "config.json", one | {"num_seeds": 3})
+    with pytest.raises(UserError, match="no scores of all seeds yet"):
+        report.write(both, data_dir)
+    results = read_json(run / "results.json")
+    write_json(both / "results.json", results | {"diverged": {"1": {"reason": "step 9: <recon>"}}})
+    write_json(both / "seed_1/diverged.json", {"reason": "step 9: <recon>"})
+    by_name = {name: results[name] for name in results if name != "pictures"}
+    (both / "seed_2").mkdir()
+    write_json(both / "seed_2/results.json", by_name)  # of metrics that were named
+    path = report.write(both, str(data_dir))
+    parser = parsed(path.read_text())
+    links = [attrs["href"] for tag, attrs in parser.tags if tag == "a"]
+    assert links == ["seed_0/report.html", "seed_1/report.html"]
+    assert all('id="weights"' in (both / link).read_text() for link in links)
+    assert "Seed 2 has no scores and pictures" in parser.text
+    assert "Seed 1 diverged and is in no mean: step 9: <recon>" in parser.text
+    assert "seed 1, which diverged" in parser.text
+    assert "seed 0, which diverged" not in parser.text
+    texts = [parsed((both / link).read_text()).text for link in links]
+    assert ["This seed diverged" in text for text in texts] == [False, True]
+    assert "both/seed_0" in parsed((both / links[0]).read_text()).text
+    assert 'id="weights"' not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda run: (run / "results.json").unlink(), "cvae_jax.evaluate --workdir="),
+        (lambda run: shutil.rmtree(run / "checkpoints"), "no checkpoint yet"),
+        (lambda run: (run / "config.json").unlink(), "is it a run's --workdir"),
+        (lambda run: (run / "results.json").write_text("{"), "is damaged"),
+        (
+            lambda run: write_json(
+                run / "results.json", read_json(run / "results.json") | {"scores": {"mig": 3}}
+            ),
+            "is damaged",
+        ),
+        (
+            lambda run: write_json(run / "results.json", {"step": 3, "scores": {}}),
+            "is damaged",
+        ),
+        (
+            lambda run: write_json(run / "results.json", RESULTS),
+            "cvae_jax.evaluate --workdir=",
+        ),
+    ],
+    ids=["no_results", "no_checkpoint", "no_run", "half", "a_score", "no_data", "no_pictures"],
+)
+def test_runs_without_a_report_are_told_what_makes_one(run, change, message):
+    change(run)
+    with pytest.raises(UserError, match=message) as caught:
+        report.write(run)
+    assert "\n" not in str(caught.value)
+    assert str(run) in str(caught.value)
+    assert not (run / "report.html").exists()
+
+
+def test_data_that_are_no_longer_the_runs(run):
+    colours = np.zeros((9, 16, 16, 3), np.uint8)
+    dataset = helpers.in_memory(colours, np.zeros((9, 0), np.int32), ())
+    refused(lambda: report._of_one(run, dataset), run, "1 channel", "has 3")
+
+
+@cases("content", JSON)
+def test_damaged_results(tmp_path, content):
+    path = tmp_path / "results.json"
+    path.write_bytes(content)
+    refused(lambda: read_results(path), path, "damaged")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scores": {"mig": SCORE | {"value": "much"}}},
+        {"scores": {"mig": SCORE | {"value": 10**400}}},
+        {"scores": {"mig": SCORE | {"samples": None}}},
+        {"scores": {"mig": SCORE | {"definition": 3}}},
+        {"data": {"name": "a"}},
+        {"data": None},
+        {"versions": []},
+        {"device": 1},
+    ],
+    ids=str,
+)
+def test_results_with_a_wrong_part(tmp_path, change):
+    path = tmp_path / "results.json"
+    write_json(path, RESULTS)
+    assert page.page(made_of(read_results(path)))
+    write_json(path, RESULTS | change)
+    refused(lambda: read_results(path), path, "damaged")
+
+
+def made_of(results):
+    return page.Report("run", "", results, {}, "No sliders.", {}, {})
+
+
+def test_scores_of_another_step_are_told_of(run, data_dir):
+    results = read_json(run / "results.json")
+    write_json(run / "results.json", results | {"step": 7})
+    text = parsed(report.write(run, str(data_dir)).read_text()).text
+    assert "of step 7, the sliders of step 60" in text
+
+
+@pytest.mark.parametrize("name", ["dsprites_cascade", "cvae_jax/models/dsprites_cascade"])
+def test_a_model_without_its_run_has_no_page(name):
+    with pytest.raises(
+        UserError, match=r"is a model without its run: .* its card says the command"
+    ):
+        report.write(name)

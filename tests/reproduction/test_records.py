@@ -1,0 +1,135 @@
+"""What is kept of the paper's runs: records of those that ended, grew or were cut."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fixtures.tiny_paper import failing
+from PIL import Image
+
+import cvae_jax
+from cvae_jax import reproduce
+from cvae_jax.errors import UserError
+from cvae_jax.reproduction import runs
+from cvae_jax.runs.workdir import read_config, read_json, write_json
+
+
+def test_what_has_ended_is_kept_and_gathered(whole_run, tiny, tmp_path, monkeypatch, caplog):
+    """With the tests' whole run in place of one of the paper's."""
+    whole, _ = whole_run
+    runs.CONFIG.write_text(
+        "import json\nfrom cvae_jax.runs.workdir import read_config\n\n"
+        f"def get_config(variant):\n    return read_config({str(whole)!r})\n"
+    )
+    copy = "import shutil, sys; shutil.copytree(*sys.argv[1:], dirs_exist_ok=True)"
+    monkeypatch.setattr(
+        runs,
+        "program",
+        lambda words: [sys.executable, "-c", copy, str(whole), words[-1].partition("=")[2]],
+    )
+    argv = ["reproduce", "--figure=9", "--scale=half", "--seeds=1", *tiny]
+    with caplog.at_level("INFO", "cvae_jax"):
+        reproduce.main([*argv, "--gather"])
+        assert "not run: needs the command above" in caplog.text
+        reproduce.main(argv)
+    folder = tmp_path / "results" / "half"
+    record = json.loads((folder / "dsprites" / "vae+tower" / "seed_0.json").read_text())
+    results = json.loads((whole / "results.json").read_text())
+    assert record["scores"] == results["scores"]
+    assert record["versions"]["cvae_jax"] == cvae_jax.__version__
+    lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in lines]
+    assert record["curves"]["step"] == steps
+    assert record["curves"]["recon"] == pytest.approx([x["recon"] for x in lines], rel=1e-4)
+    late = [x["cascade_kl"] for x in lines if x["step"] > steps[-1] / 10]
+    assert record["largest"]["cascade_kl"] == pytest.approx(max(late), rel=1e-4)
+    each = zip(np.diff([0, *steps]), lines, strict=True)
+    seconds = sum(count / line["steps_per_second"] for count, line in each)
+    assert record["training_seconds"] == pytest.approx(seconds, abs=0.51)
+    text = (folder / "figure9.md").read_text()
+    assert f"{results['scores']['mig']['value']:.3f}" in text
+    for name in ("traversals", "effects"):
+        with Image.open(folder / f"figure9_dsprites_vae_tower_{name}.png") as image:
+            assert np.asarray(image.convert("L")).std() > 5
+
+    # What has ended is not trained again, even if its own folder is gone.
+    monkeypatch.setattr(runs, "program", None)
+    reproduce.main(argv)
+    # A config that says otherwise by now does not pass for what was run.
+    other = runs.CONFIG.read_text().replace("return ", "config = ")
+    runs.CONFIG.write_text(f"{other}    config.batch_size = 8\n    return config\n")
+    with pytest.raises(UserError, match=r"another config \(batch_size 16 -> 8\)"):
+        reproduce.main(argv)
+
+
+def test_scores_that_are_made_later_are_taken_over(whole_run, tiny, tmp_path, monkeypatch):
+    whole, _ = whole_run
+    run = runs.Run("half", "dsprites", "vae+tower", 0)
+    monkeypatch.setattr(runs, "config", lambda run: read_config(whole))
+    workdir, results = tmp_path / "runs" / run.key, tmp_path / "results"
+    shutil.copytree(whole, workdir)
+    runs.write_record(results, run, workdir)
+    found = read_json(workdir / "results.json")
+    found["scores"]["is"] = found["scores"]["mig"] | {"value": 1.5}
+    write_json(workdir / "results.json", found)
+    reproduce.main(["reproduce", "--figure=9", "--scale=half", "--seeds=1", "--gather", *tiny])
+    assert runs.read_record(results, run)["scores"]["is"]["value"] == 1.5
+
+
+def test_a_run_that_was_cut_is_shown_and_not_done(whole_run, tiny, tmp_path, monkeypatch):
+    """Evaluated where it stopped, it says so in the table; the command still trains it."""
+    whole, _ = whole_run
+    config = read_config(whole)
+    steps = config.num_steps
+    config.num_steps = 2 * steps
+    monkeypatch.setattr(runs, "config", lambda run: config)
+    run = runs.Run("half", "dsprites", "vae+tower", 0)
+    workdir, results = tmp_path / "runs" / run.key, tmp_path / "results"
+    shutil.copytree(whole, workdir)
+    write_json(workdir / "config.json", config.to_dict())
+    argv = ["reproduce", "--figure=9", "--scale=half", "--seeds=1", *tiny]
+
+    def evaluated(recorded, **changes):
+        write_json(workdir / "results.json", read_json(whole / "results.json") | changes)
+        later = json.loads(lines[-1]) | {"step": 2 * steps}  # it has trained on since
+        (workdir / "metrics.jsonl").write_text("\n".join([*lines, json.dumps(later), ""]))
+        reproduce.main([*argv, "--gather"])
+        record = runs.read_record(results, run)
+        assert record["curves"]["step"][-1] == record["step"] == recorded
+        return (results / "half/figure9.md").read_text()
+
+    lines = (whole / "metrics.jsonl").read_text().splitlines()
+    text = evaluated(steps)
+    assert f"cut, seed 0 at {steps:,} of {2 * steps:,} steps" in text
+    assert f"{read_json(whole / 'results.json')['scores']['mig']['value']:.3f}" in text
+    failing(monkeypatch, "raise SystemExit(3)")
+    with pytest.raises(UserError, match="1 of 1 runs failed: it ended with code 3"):
+        reproduce.main(argv)
+    text = (results / "half/figure9.md").read_text()
+    assert "only seeds 0; others: it ended with code 3" in text
+    assert "cut, seed 0" in text
+
+    evaluated(steps, step=2 * steps, data={"name": "x", "source": "y", "size": 8, "changed": "z"})
+    pictures = workdir / "plots" / "traversals.npz"
+    pictures.rename(workdir / "moved")  # copied without them
+    evaluated(steps, step=2 * steps)
+    (workdir / "moved").rename(pictures)
+    assert "cut" not in evaluated(2 * steps, step=2 * steps)  # to its end
+
+
+def test_cells_without_runs_say_what_they_need(tiny, tmp_path):
+    """Files of others' data sets, and where it is told where they go; of rendered ones nothing."""
+    reproduce.main(["reproduce", "--table=1", "--gather", *tiny])
+    text = (tmp_path / "results" / "quick" / "table1.md").read_text()
+    rows = [line.split(" | ") for line in text.splitlines() if "not run" in line]
+    cells = {name.removeprefix("| "): reason for name, _, reason, *_ in rows}
+    first, then = "not run: needs ", "the command above"
+    assert cells["dsprites"] == cells["heads3d"] == first + then
+    by_hand = "celeba (img_align_celeba.zip by hand; docs/data.md says what goes where) and "
+    assert cells["celeba"] == first + by_hand + then
+    files = Path("docs/data.md").read_text()
+    for name in cells:
+        assert f"`{name}" in files

@@ -1,0 +1,166 @@
+"""The paper's runs: what is started, side by side, cut and resumed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from fixtures.tiny_paper import failing
+
+from cvae_jax import reproduce, signals
+from cvae_jax.errors import UserError
+from cvae_jax.reproduction import runs
+from cvae_jax.runs.workdir import in_use, open_workdir, read_config
+
+
+def test_seeds_at_once(whole_run, tiny, tmp_path, monkeypatch):
+    """The command has all the seeds; each gets its record, or is told to have diverged."""
+    whole, _ = whole_run
+    monkeypatch.setattr(runs, "config", lambda run: read_config(whole))
+    started = []
+
+    def program(arguments):
+        started.append(arguments)
+        copy = "import shutil, sys; [shutil.copytree(sys.argv[1], x) for x in sys.argv[2:]]"
+        folder = arguments[-1].partition("=")[2]
+        return [sys.executable, "-c", copy, str(whole), f"{folder}/seed_0", f"{folder}/seed_2"]
+
+    monkeypatch.setattr(runs, "program", program)
+    with pytest.raises(UserError, match=r"1 of 3 runs failed: it diverged, see .*seed_1"):
+        reproduce.main(["reproduce", "--figure=9", "--seeds=3", "--at_once", *tiny])
+    ((*_, seed, num_seeds, workdir),) = started
+    assert (seed, num_seeds) == ("--config.seed=0", "--config.num_seeds=3")
+    assert workdir.endswith("runs/quick/dsprites/vae+tower")
+    results = tmp_path / "results" / "quick" / "dsprites" / "vae+tower"
+    assert sorted(path.name for path in results.glob("*.json")) == ["seed_0.json", "seed_2.json"]
+
+
+def test_a_run_that_fails_is_named_and_the_others_go_on(tiny, tmp_path, monkeypatch):
+    failing(monkeypatch, "raise SystemExit(3)")
+    with pytest.raises(UserError, match=r"2 of 2 runs failed: it ended with code 3; why, says:.*"):
+        reproduce.main(["reproduce", "--figure=9", "--seeds=2", *tiny])
+    text = (tmp_path / "results" / "quick" / "figure9.md").read_text()
+    assert "not run: it ended with code 3" in text
+
+
+def test_jobs_are_side_by_side_and_say_where_to_look(tiny, tmp_path, monkeypatch):
+    """Each program ends once both have begun, and not before."""
+    code = f"""
+import pathlib, sys, time
+here = pathlib.Path({str(tmp_path)!r})
+mine = here / f"begun {{time.monotonic_ns()}}"
+mine.touch()
+deadline = time.monotonic() + 60
+while len(list(here.glob("begun *"))) < 2:
+    if time.monotonic() > deadline:
+        sys.exit(4)
+    time.sleep(0.05)
+print("not enough memory")
+sys.exit(3)
+"""
+    failing(monkeypatch, code)
+    with pytest.raises(
+        UserError, match=r"2 of 2 runs failed: .* code 3; why, says: (.*log)"
+    ) as told:
+        reproduce.main(["reproduce", "--figure=9", "--seeds=2", "--jobs=2", *tiny])
+    log = Path(str(told.value).partition("says: ")[2])
+    assert log.read_text() == "not enough memory\n"
+    folder = tmp_path / "runs/quick/dsprites/vae+tower"
+    assert log in (folder / "seed_0.log", folder / "seed_1.log")  # whichever ended first
+
+
+def test_what_is_at_work_is_not_started_again(tiny, tmp_path):
+    run = runs.Run("quick", "dsprites", "vae+tower", 0)
+    workdir = tmp_path / "runs" / run.key
+    with open_workdir(workdir, runs.config(run)):
+        code = f"from cvae_jax.runs.workdir import in_use; print(in_use({str(workdir)!r}))"
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        assert told.stdout == b"True\n"
+        with pytest.raises(UserError, match=r"a run is at work in .*stop it, or wait"):
+            reproduce.main(["reproduce", "--figure=9", "--seeds=1", *tiny])
+    assert not in_use(workdir)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_signal_ends_the_run_before_it_ends_us(tiny, tmp_path, monkeypatch, count):
+    """Once: the run is asked to save and waited for. Twice: it is ended."""
+    pid, noted = tmp_path / "pid", tmp_path / "noted"
+    code = f"""
+import os, pathlib, signal, time
+def first(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    pathlib.Path({str(noted)!r}).touch()
+if {count} == 2:  # as a run does: the first is noted, the second acts
+    signal.signal(signal.SIGTERM, first)
+pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))
+time.sleep(60)
+"""
+    failing(monkeypatch, code)
+
+    def send():
+        while not pid.exists() or not pid.read_text():
+            time.sleep(0.05)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+        if count == 2:
+            while not noted.exists():
+                time.sleep(0.05)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    expected = {1: signals.Stopped, 2: KeyboardInterrupt}[count]
+    # A shell's background job, as this suite may be one, ignores it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(expected):
+            reproduce.main(["reproduce", "--figure=9", "--seeds=1", *tiny])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    sender.join()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_data_that_are_not_there_are_named(tiny, tmp_path, caplog):
+    text = runs.CONFIG.read_text()
+    runs.CONFIG.write_text(
+        text.replace("return config", 'config.data.update(name="faces3d", size=64); return config')
+    )
+    reproduce.main(["reproduce", "--figure=9", "--seeds=1", *tiny])
+    text = (tmp_path / "results" / "quick" / "figure9.md").read_text()
+    assert "not run: needs its data: " in text
+    assert "faces3d" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["--seeds=1"], ["--seeds=2", "--at_once"]])
+def test_a_reproduction_that_is_cut_goes_on(tiny, tmp_path, options):
+    """A signal reaches the run, which saves; the same command resumes it, then makes the rest."""
+    code = (
+        "import sys; from pathlib import Path; from cvae_jax import cli, reproduce;"
+        "from cvae_jax.reproduction import runs; runs.CONFIG = Path(sys.argv.pop(1));"
+        "sys.exit(cli.run(reproduce.main, sys.argv))"
+    )
+    argv = [sys.executable, "-c", code, str(runs.CONFIG), "--figure=9", *options, *tiny]
+    workdir = tmp_path / "runs" / "quick" / "dsprites" / "vae+tower" / "seed_0"
+    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    start = time.monotonic()
+    while not (workdir / "metrics.jsonl").exists() or not (workdir / "metrics.jsonl").read_text():
+        assert process.poll() is None
+        assert time.monotonic() - start < 120
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, told
+    assert (workdir / "checkpoints").is_dir()
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "resumed from the checkpoint" in done.stderr
+    record = json.loads((tmp_path / "results/quick/dsprites/vae+tower/seed_0.json").read_text())
+    assert record["step"] == 3000

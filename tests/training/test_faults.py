@@ -1,0 +1,166 @@
+"""A disk that is full or read-only, a clock that jumps: caused for real; nothing is lost."""
+
+import os
+import subprocess
+import time
+
+import helpers
+import jax
+import numpy as np
+import pytest
+import test_train
+
+from cvae_jax import cli, datasets, signals
+from cvae_jax.datasets import order
+from cvae_jax.errors import UserError
+from cvae_jax.objectives.base import Players
+from cvae_jax.runs import checkpoints, metrics_log
+from cvae_jax.training import loop
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 3 MB."""
+    if os.geteuid():
+        pytest.skip("mounting a small file system needs root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"mounting a small file system is refused: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_at_checkpoint_time(small_disk):
+    (small_disk / "filler").write_bytes(bytes(2_300_000))
+    with checkpoints.open_checkpoints(small_disk) as manager:
+        checkpoints.save(manager, test_train.small_state(1))
+        big = test_train.small_state(2)._replace(
+            params=Players({"w": jax.random.normal(jax.random.key(0), (800, 800))}, {})
+        )
+        with pytest.raises(UserError, match=r"can't write .* step 2 .* step 1 is intact: free"):
+            checkpoints.save(manager, big)
+    (small_disk / "filler").unlink()
+    with checkpoints.open_checkpoints(small_disk) as manager:
+        helpers.assert_trees_equal(
+            checkpoints.restore(manager, test_train.small_state()), test_train.small_state(1)
+        )
+
+
+def test_a_read_only_disk(small_disk):
+    with checkpoints.open_checkpoints(small_disk) as manager:
+        checkpoints.save(manager, test_train.small_state(1))
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+        with pytest.raises(UserError, match=r"can't write .* step 2 .* step 1 is intact"):
+            checkpoints.save(manager, test_train.small_state(2))
+        helpers.assert_trees_equal(
+            checkpoints.restore(manager, test_train.small_state()), test_train.small_state(1)
+        )
+    with pytest.raises(UserError, match=r"can't write --workdir .*: Read-only file system"):
+        loop.train_and_evaluate(helpers.small_config(num_steps=1), small_disk)
+
+
+def remount(folder, options):
+    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
+
+
+def bind_read_only(folder):
+    """A folder becomes read-only, though files beside it are open."""
+    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
+    remount(folder, "bind,ro")
+
+
+def fill(folder):
+    """Leave not a byte."""
+    with (folder / "filler").open("wb", buffering=0) as file:
+        while True:
+            try:
+                file.write(bytes(4096))
+            except OSError:
+                return
+
+
+# the same tiny data, and no evaluation
+tiny_data = test_train.tiny_data
+CONFIG = helpers.small_config(**{"cascade.weight": 0.0})  # compiles in half the time
+
+
+@pytest.fixture(scope="module")
+def left_alone(tmp_path_factory):
+    """The final state of a run that nothing happened to."""
+    with pytest.MonkeyPatch.context() as patch:
+        dataset = helpers.noise_dataset(256, 8)
+        patch.setattr(datasets, "load", lambda name, size, data_dir: dataset)
+        patch.setattr(loop.evaluate, "evaluate_run", lambda *args: {})
+        return loop.train_and_evaluate(CONFIG, tmp_path_factory.mktemp("runs") / "alone")
+
+
+@pytest.mark.parametrize("refusal", ["full", "read-only"])
+def test_a_disk_that_refuses_while_a_run_trains(small_disk, left_alone, monkeypatch, refusal):
+    """After step 12; once it is mended the same command ends as the run that was left alone."""
+    remount(small_disk, "size=60m")
+    saved = small_disk / "run/checkpoints"
+
+    def prefetch(fetch, calls, real=order.prefetch):
+        for first, *rest in real(fetch, calls):
+            if first == 12:
+                fill(small_disk) if refusal == "full" else bind_read_only(saved)
+            yield first, *rest
+
+    with monkeypatch.context() as patch:
+        patch.setattr(order, "prefetch", prefetch)
+        reason = {"full": "No space left on device", "read-only": "Read-only file system"}
+        with pytest.raises(UserError, match=f"can't write .*{reason[refusal]}.* run the same com"):
+            loop.train_and_evaluate(CONFIG, small_disk / "run")
+    if refusal == "full":
+        (small_disk / "filler").unlink()
+    else:
+        subprocess.run(["umount", str(saved)], check=True)
+    resumed = loop.train_and_evaluate(CONFIG, small_disk / "run")
+    helpers.assert_trees_equal(resumed, left_alone)
+    steps = [x["step"] for x in metrics_log.read_metrics(small_disk / "run/metrics.jsonl")]
+    assert steps == [5, 10, 15, 20]
+
+
+def test_a_disk_that_refuses_elsewhere_is_told_in_one_line(small_disk, capsys):
+    remount(small_disk, "ro")
+    program = lambda argv: (small_disk / "picture.png").write_bytes(b"")
+    assert cli.run(program, []) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        f"error: Read-only file system: {small_disk / 'picture.png'}; free space or mend it, then "
+        "run the same again\n"
+    )
+    with pytest.raises(FileNotFoundError):  # a mistake of ours is not the disk's
+        cli.run(lambda argv: (small_disk / "nowhere/x").read_bytes(), [])
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("file/x", "Not a directory"), ("folder", "Is a directory"), (300 * "x", "File name too")],
+    ids=["under_a_file", "a_folder", "too_long"],
+)
+def test_a_path_that_can_not_be_is_told_in_one_line(tmp_path, capsys, place, reason):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    program = lambda argv: (tmp_path / place).write_bytes(b"")
+    assert cli.run(program, []) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {reason}")
+    assert said.endswith(f"{tmp_path / place}; name another one, or move what is there\n")
+
+
+def test_a_clock_that_jumps(tmp_path, left_alone, monkeypatch):
+    """Ten years forth and back with every look at it, and checkpoints from the future."""
+    rng, real = np.random.default_rng(0), time.time
+    ten_years = 3.15e8
+    monkeypatch.setattr(time, "time", lambda: real() + rng.uniform(-ten_years, ten_years))
+    with helpers.terminated_at(monkeypatch, 13), pytest.raises(signals.Stopped):
+        loop.train_and_evaluate(CONFIG, tmp_path)
+    for path in [tmp_path, *tmp_path.rglob("*")]:
+        moment = real() + (ten_years if "10" in path.parts else -ten_years)
+        os.utime(path, (moment, moment))  # the older checkpoint looks like the newer one
+    resumed = loop.train_and_evaluate(CONFIG, tmp_path)
+    helpers.assert_trees_equal(resumed, left_alone)
