@@ -31,6 +31,7 @@ MAPS = {
     "z_hat a permutation of z": np.eye(3)[[1, 2, 0]],
     "two of z turned by 45 degrees": np.array([[_TURN, -_TURN, 0], [_TURN, _TURN, 0], [0, 0, 1]]),
     "z_hat_3 = (z_1 + z_2) / root of 2": np.array([[1, 0, 0], [0, 1, 0], [_TURN, _TURN, 0]]),
+    "z_3 moves all of z_hat": np.array([[1, 0, 0.7], [0, 1, 0.7], [0, 0, 1]]),
 }
 COLLAPSE = "z_hat noise of variance 1"
 
@@ -70,9 +71,9 @@ def given(structure, roots_from_z: bool):
     return inverse @ np.diag(variances) @ inverse.T
 
 
-def readings(name: str, preset: str) -> dict[str, float]:
-    """What A, B, C and D say of a map by name under a preset, nats."""
-    q, structure = covariance(name), structures.preset(preset, 3)
+def readings(name: str, text: str) -> dict[str, float]:
+    """What A, B, C and D say of a map by name under a preset or a structure's text, nats."""
+    q, structure = covariance(name), structures.from_config(text, 3)
     d = structure.latents
     return {
         "A": linear_gaussian.kl(q, structure.marginal()),
@@ -91,10 +92,10 @@ def _shown(value: float) -> str:
 def main() -> None:
     """Print the table."""
     print("| structure | latents | A | B | C | D |\n|---|---|---|---|---|---|")
-    for preset in ("independent", "compose2"):
+    for structure in ("independent", "compose2", "3>1 3>2"):
         for name in (*MAPS, COLLAPSE):
-            cells = " | ".join(map(_shown, readings(name, preset).values()))
-            print(f"| `{preset}` | {name} | {cells} |")
+            cells = " | ".join(map(_shown, readings(name, structure).values()))
+            print(f"| `{structure}` | {name} | {cells} |")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,16 @@ def test_an_honest_composition_is_punished_by_the_joint_critic():
     assert found == pytest.approx(0.5 * np.log(given_copies / S**2), abs=1e-9)
 
 
+def test_the_edges_of_a_common_cause_run_from_it():
+    """Two latents that z_3 moves have a correlation of r; an edge from 3 to each explains it."""
+    name = "z_3 moves all of z_hat"
+    r = 0.49 / (1.49 + S**2)
+    against = readings.readings(name, "compose2")["A"]
+    assert against == pytest.approx(-0.5 * np.log(1 - r**2), abs=1e-9)
+    # What is left is the noise of z_hat_3, through which its children see z_3.
+    assert readings.readings(name, "3>1 3>2")["A"] < 1e-4
+
+
 def test_given_conditionals_are_what_their_draws_say():
     rng = np.random.default_rng(0)
     z = rng.normal(size=(100_000, 3))
