@@ -103,7 +103,7 @@ def test_a_config_may_ask_for_scores_that_are_seldom_made(trained):
 
 def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
     monkeypatch.setattr(classifier_features, "STEPS", 2)
-    monkeypatch.setattr(subject, "_REPEATS", 2)
+    monkeypatch.setattr(subject, "REPEATS", 2)
     workdir = trained / "few"
     before = read_json(workdir / "results.json")
     arguments = ["evaluate", f"--workdir={workdir}", "--metrics=all", "--num_samples=100"]
