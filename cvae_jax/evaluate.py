@@ -10,7 +10,8 @@ from pathlib import Path
 from cvae_jax import cli, datasets
 from cvae_jax.config import checks
 from cvae_jax.errors import UserError
-from cvae_jax.evaluation.run import Options, evaluate_run
+from cvae_jax.evaluation.run import evaluate_run
+from cvae_jax.evaluation.subject import Options
 from cvae_jax.metrics import scores
 from cvae_jax.runs import loading
 
@@ -47,16 +48,8 @@ def main(argv) -> None:
     if args.data_dir:
         config.data.dir = args.data_dir
     dataset = datasets.load(config.data.name, config.data.size, config.data.dir)
-    evaluate_run(
-        config,
-        Path(args.workdir),
-        model.step,
-        model.objective,
-        model.params,
-        dataset,
-        names,
-        Options(args.num_samples, args.inception),
-    )
+    options = Options(args.num_samples, args.inception)
+    evaluate_run(model, Path(args.workdir), dataset, names, options)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def programs(model, size: int) -> dict[str, bytes]:
     """The model's encoder and decoder as serialised programs, by file name.
 
     Args:
-      model: see `runs.loading.Model`.
+      model: see `runs.model.Model`.
       size: of its images, pixels a side.
 
     Each is read by `jax.export.deserialize(content).call`, for any batch size B:

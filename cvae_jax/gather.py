@@ -17,11 +17,12 @@ from cvae_jax.config.checks import one_of
 from cvae_jax.config.fields import FREE, flat
 from cvae_jax.errors import UserError
 from cvae_jax.files import replacing
+from cvae_jax.metrics.scores import SCORES
 from cvae_jax.runs.workdir import CONFIG, is_exported, read_config, read_results
 
 log = logging.getLogger("cvae_jax.gather")  # not __main__, which nobody listens to
 
-SCORES = ("mig", "mig_chen", "factor_score", "sap", "iou", "elbo", "cascade_kl")
+SHOWN = ("mig", "mig_chen", "factor_score", "sap", "iou", "elbo", "cascade_kl")
 _NOT_THE_METHOD = (*FREE, "seed", "num_seeds")
 
 
@@ -103,15 +104,18 @@ def table(rows: list[Row], scores) -> str:
 
 
 def write_csv(path, rows: list[Row]) -> None:
-    """Every score of every row: fields, score, number of seeds, mean, std, values, definition."""
+    """Writes every score of every row: the fields, its values, and what they mean."""
     fields = [*dict.fromkeys(name for row in rows for name in row.fields)]
-    lines = [[*fields, "score", "seeds", "mean", "std", "values", "definition"]]
+    head = ("score", "seeds", "mean", "std", "values", "better", "range", "definition")
+    lines = [[*fields, *head]]
     for row in rows:
         of = [row.fields.get(field, "") for field in fields]
         for name, values in row.values.items():
             std = np.std(values, ddof=1) if len(values) > 1 else ""
             shown = " ".join(map(str, values))
-            what = (name, len(values), np.mean(values), std, shown, row.definitions[name])
+            known = SCORES.get(name)
+            words = (known.better, known.range) if known else ("", "")
+            what = (name, len(values), np.mean(values), std, shown, *words, row.definitions[name])
             lines.append([*of, *what])
     try:
         with replacing(Path(path), "w", newline="") as file:
@@ -126,7 +130,7 @@ def main(argv) -> None:
         prog="python -m cvae_jax.gather", description=__doc__.splitlines()[0]
     )
     parser.add_argument("folders", nargs="+", help="runs, or folders of runs")
-    parser.add_argument("--scores", default=",".join(SCORES), help="names with commas")
+    parser.add_argument("--scores", default=",".join(SHOWN), help="names with commas")
     parser.add_argument("--out", default="", help="a CSV file with every score")
     args = parser.parse_args(argv[1:])
     for folder in args.folders:

@@ -13,7 +13,7 @@ import numpy as np
 
 from cvae_jax import cli, datasets, metrics
 from cvae_jax.errors import UserError
-from cvae_jax.evaluation.active_latents import encode_some, nats_of_codes, prior_of
+from cvae_jax.evaluation.active_latents import encode_some, nats_of_latents, prior_of
 from cvae_jax.runs import loading
 from cvae_jax.runs.workdir import write_json
 
@@ -50,7 +50,7 @@ def rank(workdirs, data_dir="") -> dict:
         log.info("encoding %d images by %s", min(_IMAGES, dataset.num_images), workdir)
         _, mean, logvar = encode_some(model, dataset, 0, _IMAGES)
         codes.append(mean)
-        nats.append(nats_of_codes(mean, logvar, prior_of(model.config)))
+        nats.append(nats_of_latents(mean, logvar, prior_of(model.config)))
     scores = metrics.udr(codes, nats)
     order = np.argsort(-scores, kind="stable")
     return {str(list(models)[i]): float(scores[i]) for i in order}

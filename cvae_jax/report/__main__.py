@@ -16,8 +16,8 @@ from cvae_jax import cli, datasets
 from cvae_jax.config import defaults, methods
 from cvae_jax.config.fields import to_pass_on, without_paths
 from cvae_jax.errors import UserError
-from cvae_jax.evaluation.active_latents import encode_some, prior_of, what_codes_hold
-from cvae_jax.evaluation.pictures import CODES
+from cvae_jax.evaluation.active_latents import encode_some, prior_of, what_latents_hold
+from cvae_jax.evaluation.pictures import LABELLED
 from cvae_jax.report import layers, page, sliders
 from cvae_jax.report.words import PICTURES
 from cvae_jax.runs import loading
@@ -66,7 +66,7 @@ def explorer(model, dataset) -> sliders.Explorer | str:
     """What the sliders of a model need, or why it has none.
 
     Args:
-      model: a `runs.loading.Model`.
+      model: a `runs.model.Model`.
       dataset: see `datasets.Dataset`.
     """
     config, size = model.config, dataset.size
@@ -80,9 +80,9 @@ def explorer(model, dataset) -> sliders.Explorer | str:
             f"than the {_MOST_WEIGHTS / 1e6:.1f} million that fit into a page."
         )
     # The images, and their order, that the run's pictures have.
-    some, mean, logvar = encode_some(model, dataset, config.seed, CODES)
+    some, mean, logvar = encode_some(model, dataset, config.seed, LABELLED)
     prior = prior_of(config)
-    nats, holds = what_codes_hold(mean, logvar, some.factors, some.factor_names, prior)
+    nats, holds = what_latents_hold(mean, logvar, some.factors, some.factor_names, prior)
     codes = mean[:_STARTS].round(3)
     images = some.images(np.arange(len(codes)))
     farthest = max(config.eval.traversal_range, 0.0 if gan else _NORMAL, np.abs(codes).max())

@@ -17,8 +17,10 @@ from cvae_jax.datasets import order
 from cvae_jax.devices import processes
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import run as evaluate
+from cvae_jax.evaluation.results import results_of, table
 from cvae_jax.runs import checkpoints, data_record, loading, tracker
 from cvae_jax.runs.metrics_log import MetricsWriter, scalars
+from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import write_json
 from cvae_jax.signals import Stopped, stop_requests
 from cvae_jax.step import create_train_state, train_step
@@ -79,7 +81,7 @@ def train_and_evaluate(config, workdir):
             return states[0]
         together = seeds.gather(runs, results)
         write_json(Path(workdir) / "results.json", together)
-        log.info("all seeds: %s", evaluate.table(together))
+        log.info("all seeds: %s", table(together))
     return states
 
 
@@ -106,13 +108,12 @@ def _evaluate(runs, states, step, objective, dataset):
             if run.diverged:
                 continue
             with processes.together():
-                found = evaluate.results_of(run.workdir, step) if processes.first() else None
+                found = results_of(run.workdir, step) if processes.first() else None
             if found:
-                log.info("scored and drawn before:\n%s", evaluate.table(found))
+                log.info("scored and drawn before:\n%s", table(found))
             if not processes.any_of(found is not None):
-                found = evaluate.evaluate_run(
-                    run.config, run.workdir, step, objective, state.params, dataset
-                )
+                model = Model(run.config, objective, state.params, step, dataset.channels)
+                found = evaluate.evaluate_run(model, run.workdir, dataset)
             tracker.log_scores(run.board, found)
             results.append(found)
     return results

@@ -15,6 +15,7 @@ from cvae_jax.devices import batches
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import active_latents, classifier_features, registry, subject
 from cvae_jax.evaluation import images as images_scores
+from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import read_config, read_json, write_json
 from cvae_jax.training.loop import train_and_evaluate
 
@@ -57,7 +58,8 @@ def test_scores_are_the_objectives_own_terms(dataset):
     config = helpers.small_config()
     objective = build.objective(config, build.DataInfo(16, 1, 37))
     params = jax.jit(objective.init)(jax.random.key(0), np.zeros((16, 16, 16, 1), np.float32))
-    terms, count = images_scores.bound(config, objective, params, dataset, jax.random.key(1))
+    model = Model(config, objective, params, 0, 1)
+    terms, count = images_scores.mean_terms(model, dataset, jax.random.key(1))
     assert count == 32  # two batches of 16 out of 37
     assert terms["elbo"] == pytest.approx(-terms["recon"] - terms["kl"], rel=1e-5)
     assert 100 < terms["recon"] < 256  # at the start about 256 log 2 = 177 nats
@@ -101,7 +103,7 @@ def test_a_config_may_ask_for_scores_that_are_seldom_made(trained):
 
 def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
     monkeypatch.setattr(classifier_features, "STEPS", 2)
-    monkeypatch.setattr(subject, "_REPEATS", 2)
+    monkeypatch.setattr(subject, "REPEATS", 2)
     workdir = trained / "few"
     before = read_json(workdir / "results.json")
     arguments = ["evaluate", f"--workdir={workdir}", "--metrics=all", "--num_samples=100"]
@@ -206,7 +208,7 @@ def test_scores_of_other_data_do_not_join(trained, tmp_path, monkeypatch, caplog
         ):
             evaluate.main([*request, "--metrics=sap"])
     evaluate.main(request)
-    assert f"are others than {workdir} began with: factor names" in caplog.text
+    assert f"the data differ from those {workdir} was trained on: factor names" in caplog.text
     scores = read_json(workdir / "results.json")["scores"]
     assert {"mig", "squared_error"} < set(scores)
     assert "old" not in scores
@@ -215,15 +217,6 @@ def test_scores_of_other_data_do_not_join(trained, tmp_path, monkeypatch, caplog
     monkeypatch.setattr(datasets, "load", load)
     with pytest.raises(UserError, match=r"of tiny, noise with factor names \['a', 'b'\] ->"):
         evaluate.main([*request, "--metrics=sap"])
-
-
-def test_a_factor_of_one_value_is_left_out_of_the_scores(caplog):
-    dataset = helpers.noise_dataset(16, 8)
-    same = dataset._replace(factors=dataset.factors * [1, 0])
-    found = subject.varying(same)
-    assert (found.factor_names, found.factors.shape) == (("a",), (16, 1))
-    assert "all images have one value of b: no score of it" in caplog.text
-    assert subject.varying(dataset) is dataset
 
 
 def test_pictures_that_fail_leave_the_scores(trained, tmp_path):
@@ -259,8 +252,8 @@ def test_wrong_requests_are_refused(trained, arguments, message):
 def test_a_score_that_is_no_number_is_left_out(monkeypatch, caplog):
     def two(of):
         return {
-            "good": subject.entry(1.0, "one", 1, 0),
-            "none": subject.entry(np.nan, "nothing", 1, 0),
+            **subject.entry("good", 1.0, 1, 0),
+            **subject.entry("none", np.nan, 1, 0),
         }
 
     monkeypatch.setitem(registry.METRICS, "two", registry.METRICS["unsupervised"])

@@ -220,7 +220,7 @@ def test_a_factor_of_one_value_is_left_out_of_the_inception_score():
         network = lambda x: (x, [p[: len(x)] for p in probabilities])
         draw = lambda index: images[index]
         devices = jax.devices()[:1]
-        return sample_quality.sample_quality(
+        return sample_quality.distances(
             network, draw, draw, 1_000, devices, kind="classifier", seed=0
         )["is"]
 
@@ -236,7 +236,7 @@ def test_better_samples_have_better_scores(striped, trained):
 
     def quality(fake):
         devices = jax.devices()[:2]
-        return sample_quality.sample_quality(
+        return sample_quality.distances(
             network, striped.images, fake, 300, devices, kind="classifier", seed=0
         )
 

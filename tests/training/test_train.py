@@ -278,7 +278,8 @@ def test_progress_is_logged_once_a_critic_loses(tmp_path, caplog, monkeypatch):
 def test_scores_that_are_there_are_not_made_again(tmp_path, monkeypatch, caplog):
     made = []
 
-    def score(config, workdir, step, *args):
+    def score(model, workdir, *args):
+        step = model.step
         entry = {"value": 0.5, "definition": "MIG", "samples": 7}
         data = {"name": "noise", "source": "noise"}
         results = {"step": step, "data": data, "scores": {"mig": entry}}
