@@ -13,7 +13,9 @@ from cvae_jax import datasets
 from cvae_jax.config import build
 from cvae_jax.evaluation import classifier_features
 from cvae_jax.evaluation.run import evaluate_run
+from cvae_jax.evaluation.subject import Subject
 from cvae_jax.runs import checkpoints, data_record
+from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import open_workdir
 
 TRACE = "/jax/core/compile/jaxpr_trace_duration"
@@ -80,3 +82,23 @@ def test_a_second_seed_is_loaded_and_evaluated_by_the_programs_of_the_first(tmp_
     values = [result["scores"]["recon"]["value"] for result in results]
     assert values[0] != values[1]  # its own parameters, not those of the first
     assert results[1]["scores"]["fid_classifier"]["value"] > 0
+
+
+def test_a_model_prints_as_a_short_paragraph(tmp_path, data):
+    text = str(cvae_jax.load(saved_run(tmp_path, 3, data)))
+    assert len(text) < 400
+    assert "\n" not in text
+    for fact in ("4 latents", "20 steps", "seed 3", "dsprites"):
+        assert fact in text
+
+
+def test_keys_of_the_evaluation_are_none_of_the_training():
+    model = Model(helpers.small_config(seed=5), None, None, 0, 1)
+    subject = Subject(model, None, None, None)
+    own = [subject.key(name) for name in ("terms", "structure", "held_out", "samples", "pictures")]
+    seed = jax.random.key(5)
+    training = [seed, *jax.random.split(seed)]
+    training += [jax.random.fold_in(key, step) for key in training for step in range(50)]
+    drawn = {tuple(jax.random.key_data(key).tolist()) for key in own}
+    assert len(drawn) == len(own)
+    assert not drawn & {tuple(jax.random.key_data(key).tolist()) for key in training}
