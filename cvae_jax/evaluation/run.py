@@ -3,6 +3,7 @@
 import importlib.metadata
 import logging
 import platform
+import shlex
 import time
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import jax
 import numpy as np
 
 from cvae_jax import __version__, files
+from cvae_jax.cli import RESULTS
 from cvae_jax.config import build
 from cvae_jax.devices import batches, processes
 from cvae_jax.errors import UserError
@@ -21,6 +23,7 @@ from cvae_jax.runs import data_record
 from cvae_jax.runs.workdir import is_exported, read_results, write_json
 
 log = logging.getLogger(__name__)
+shown = logging.getLogger(RESULTS)
 
 _VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 
@@ -172,7 +175,7 @@ def evaluate_run(
         )
         found |= _structure_entries(structure, len(few), config.seed)
         results["structure"] = structure
-    log.info("%s", table(results | {"scores": found}))
+    shown.info("%s", table(results | {"scores": found}))
     written = _write(workdir, names, results, found, start)
     if names is not None:
         return written
@@ -186,7 +189,7 @@ def evaluate_run(
     results["pictures"] = [str(path.relative_to(workdir)) for path in paths]
     log.info("pictures: %s", "  ".join(str(path) for path in paths))
     if not is_exported(workdir):
-        log.info("a page with sliders: python -m cvae_jax.report --workdir=%s", workdir)
+        log.info("a page with sliders: %s", shlex.join(["cvae", "report", str(workdir)]))
     return _write(workdir, names, results, found, start)
 
 
@@ -194,7 +197,7 @@ def table(results: dict) -> str:
     """Results as lines of text: name, value, spread where it is known, definition."""
     lines = [f"step {results['step']}, {results['data']['source']}"]
     for name, score in results["scores"].items():
-        spread = f"+- {score['std']:.4f}" if "std" in score else ""
+        spread = f"± {score['std']:.4f}" if "std" in score else ""
         lines.append(
             f"  {name:<30}{score['value']:>10.4f} {spread:<9}  {score['definition']} "
             f"({score['samples']:,} images)"
