@@ -37,8 +37,9 @@ class Clock:
         """Counts the steps of a call that has just ended."""
         if self.began is None:
             self.began = time.perf_counter()
-            self.bar.initial = self.bar.n = self.bar.last_print_n = self.bar.initial + steps
-            self.bar.unpause()
+            if not self.bar.disable:  # else it has nothing of this
+                self.bar.initial = self.bar.n = self.bar.last_print_n = self.bar.initial + steps
+                self.bar.unpause()
         else:
             self.steps += steps
             self.bar.update(steps)
