@@ -53,7 +53,8 @@ def folder(name) -> Path:
     Raises:
       UserError: there is neither; it names the models that ship.
     """
-    path, names = Path(name), sorted(p.name for p in MODELS.glob("*") if is_exported(p))
+    path = Path(name).expanduser()
+    names = sorted(p.name for p in MODELS.glob("*") if is_exported(p))
     if path.exists():
         return path
     if str(name) in names:

@@ -43,7 +43,7 @@ def read_json(path: Path):
     try:
         return json.loads(path.read_text())
     except OSError as error:
-        raise UserError(f"can't read {path}: {error.strerror}; is it a run's --workdir?") from None
+        raise UserError(f"can't read {path}: {error.strerror}; is it a run's folder?") from None
     except (ValueError, RecursionError) as error:
         raise damaged(path, error) from None
 

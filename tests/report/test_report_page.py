@@ -5,6 +5,7 @@ import re
 import helpers
 import jax
 import numpy as np
+from cvae_jax.runs.model import Model
 from fixtures.report_pages import SCORE, parsed
 
 from cvae_jax import plots
@@ -13,7 +14,6 @@ from cvae_jax.networks import gan_networks
 from cvae_jax.objectives.infogan import infogan
 from cvae_jax.report import __main__ as report
 from cvae_jax.report import page, sliders, words
-from cvae_jax.runs.model import Model
 
 
 def test_page_is_well_formed_and_escapes(random_report):
