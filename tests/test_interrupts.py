@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM at any moment end a program in one line; none is lost, nothing is a traceback."""
+"""SIGINT and SIGTERM at any moment end a program in one line: none is lost."""
 
 import os
 import random
