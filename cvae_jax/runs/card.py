@@ -5,12 +5,9 @@ import shlex
 import jax
 
 from cvae_jax import __version__
-from cvae_jax.config import build
-from cvae_jax.config import defaults
-from cvae_jax.config import methods
+from cvae_jax.config import build, defaults, methods
+from cvae_jax.config.fields import FREE, flat
 from cvae_jax.datasets import catalogue
-from cvae_jax.config.fields import FREE
-from cvae_jax.config.fields import flat
 from cvae_jax.metrics.scores import counted
 
 _OWN = "the package's own"  # licence of data that are rendered here

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import ml_collections
 
-from cvae_jax.config import defaults
 from cvae_jax import files
+from cvae_jax.config import defaults
 from cvae_jax.config.fields import differences
-from cvae_jax.errors import UserError
-from cvae_jax.config.fields import differences
-from cvae_jax.errors import first_line
+from cvae_jax.errors import UserError, first_line
 
 CONFIG = "config.json"
 DIVERGED = "diverged.json"  # of one of several seeds: why it is left out
