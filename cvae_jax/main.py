@@ -42,6 +42,9 @@ flags.DEFINE_bool(
 
 def main(argv) -> None:
     """Train as the command line asks."""
+    from cvae_jax.config import fields
+
+    fields.refuse_retired(argv[1:])
     config, name = cli.parse(FLAGS, argv, __doc__)
     # after the flags: a wrong one is told at once
     from cvae_jax.config import checks

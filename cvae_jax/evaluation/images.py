@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from cvae_jax import datasets
-from cvae_jax.config import build
+from cvae_jax.config import build, methods
 from cvae_jax.devices import batches
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import classifier_features, sample_quality
@@ -61,7 +61,7 @@ def terms(subject):
     rng = jax.random.fold_in(jax.random.key(subject.seed), 1)
     means, samples = bound(subject.config, subject.objective, subject.params, subject.dataset, rng)
     definition = "nats an image, mean over training images"
-    if subject.config.objective.name == "infogan":
+    if not methods.method_of(subject.config).likelihood:
         texts = {
             "mi": "nats, bound on I(code; generated image), of generated images",
             "generator_loss": "loss of generated images, with the noise of the end of training",
@@ -81,8 +81,9 @@ def terms(subject):
 def held_out(subject):
     """Likelihoods of the test split."""
     config = subject.config
-    if config.objective.name == "infogan":
-        raise UserError("InfoGAN has no likelihood")
+    method = methods.method_of(config)
+    if not method.likelihood:
+        raise UserError(f"{method.name} has no likelihood")
     test = datasets.load(config.data.name, config.data.size, config.data.dir, "test")
     # At random: of MNIST, for instance, the first half is easier.
     rows = np.random.default_rng(subject.seed).permutation(test.num_images)[:_HELD_OUT_IMAGES]

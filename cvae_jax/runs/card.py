@@ -5,12 +5,9 @@ import shlex
 import jax
 
 from cvae_jax import __version__
-from cvae_jax.config import build
-from cvae_jax.config import defaults
-from cvae_jax.config import methods
+from cvae_jax.config import build, defaults, methods
+from cvae_jax.config.fields import FREE, flat
 from cvae_jax.datasets import catalogue
-from cvae_jax.config.fields import FREE
-from cvae_jax.config.fields import flat
 
 _OWN = "the package's own"  # licence of data that are rendered here
 
@@ -67,7 +64,8 @@ def _scores(results: dict | None, step: int) -> list[str]:
 def _limits(config, entry) -> list[str]:
     size, latents = config.data.size, config.objective.latents
     # A Gaussian's KL to U(-1, 1) is infinite; see codes_in_use.nats_of_codes.
-    measure = "an information" if config.objective.name == "infogan" else "a KL"
+    uniform = methods.method_of(config).prior == "uniform"
+    measure = "an information" if uniform else "a KL"
     lines = [
         f"It knows one data set at {size}x{size} pixels, and images like those alone. What it "
         "makes of others, also if they look alike, means nothing.",
@@ -80,7 +78,7 @@ def _limits(config, entry) -> list[str]:
     if "binary" in entry.images:
         grey = "" if size == 64 else f" (at {size}x{size} means of pixels, so grey at edges)"
         lines.insert(1, f"Images are black and white{grey}.")
-    if config.objective.name == "infogan":
+    if not methods.method_of(config).likelihood:
         lines.append("decode fixes the generator's noise and its category: one image for each z.")
     else:
         lines.append(
@@ -111,9 +109,9 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
       results: the content of results.json; None: there is none.
     """
     entry = _entry(config.data.name)
-    method = config.objective.name
-    own = config.objective.get(method)
-    fields = ", ".join(f"{k} {v}" for k, v in own.items() if v != "") if own else ""
+    method = methods.method_of(config)
+    own = methods.fields_of(config)
+    fields = ", ".join(f"{k} {v}" for k, v in own.items() if v != "")
     likelihood = f"{config.objective.likelihood}, pixel weight {config.objective.pixel_weight}"
     cascade, structure = "none", "none"
     if config.cascade.weight:
@@ -127,9 +125,8 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
     kind = {1: "grey", 3: "colour"}[info["channels"]]
     shape = f"{config.data.size}, {config.data.size}, {info['channels']}"
     facts = {
-        "method": f"{methods.NAMES[method]} ({methods.PAPERS[method]})"
-        + (fields and f"; {fields}"),
-        **({} if method == "infogan" else {"likelihood": likelihood}),
+        "method": f"{method.name} ({method.paper})" + (fields and f"; {fields}"),
+        **({"likelihood": likelihood} if method.likelihood else {}),
         "cascade": cascade,
         "structure": structure,
         "latents": config.objective.latents,

@@ -15,8 +15,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from cvae_jax.errors import UserError
-from cvae_jax.errors import first_line
+from cvae_jax.errors import UserError, first_line
 from cvae_jax.step import TrainState
 
 _KEPT = 3

@@ -7,22 +7,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from cvae_jax.config import build
-from cvae_jax.runs import checkpoints
-from cvae_jax.config import checks
-from cvae_jax.runs import weights
-from cvae_jax.errors import UserError
-from cvae_jax.errors import did_you_mean
-from cvae_jax.objectives.base import Objective
-from cvae_jax.objectives.base import Players
-from cvae_jax.step import as_float
-from cvae_jax.step import create_train_state
-from cvae_jax.runs.workdir import CONFIG
-from cvae_jax.runs.workdir import WEIGHTS
-from cvae_jax.runs.workdir import damaged
-from cvae_jax.runs.workdir import is_exported
-from cvae_jax.runs.workdir import read_config
-from cvae_jax.runs.workdir import read_json
+from cvae_jax.config import build, checks
+from cvae_jax.errors import UserError, did_you_mean
+from cvae_jax.objectives.base import Objective, Players
+from cvae_jax.runs import checkpoints, weights
+from cvae_jax.runs.workdir import CONFIG, WEIGHTS, damaged, is_exported, read_config, read_json
+from cvae_jax.step import as_float, create_train_state
 
 _TOLERANCE = 1e-3  # that resizing may have left an image beyond [0, 1]
 MODELS = Path(__file__).parents[1] / "models"  # those that ship, NAME/ as `export` writes it
@@ -42,8 +32,9 @@ class Model(NamedTuple):
 
 def _data_info(path, size):
     """What data.json says of images that have `size` pixels a side."""
-    try:  # "data" is for training to go on with the same
-        info = build.DataInfo(**{k: v for k, v in read_json(path).items() if k != "data"})
+    try:  # the others are for a run that resumes, see data_record
+        found = {k: v for k, v in read_json(path).items() if k not in ("data", "version")}
+        info = build.DataInfo(**found)
     except (TypeError, AttributeError) as error:
         raise damaged(path, str(error).removeprefix("DataInfo.__new__() ")) from None
     for name, value in info._asdict().items():

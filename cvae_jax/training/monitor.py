@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from cvae_jax.config import methods
 from cvae_jax.errors import UserError
 
 # A classifier that knows nothing has a loss of log 2; one worse than that by a tenth of a nat has
@@ -39,8 +40,7 @@ def summarise(last_step: int, window: dict) -> dict:
 
 def lost_critics(metrics: dict) -> dict[str, str]:
     """A sentence for each critic that does worse than guessing, by its name."""
-    weight = {"factor": "objective.factor_vae"}  # the cascade's has the critic's name
-    found = {}
+    weights, found = methods.critic_weights(), {}
     for key, loss in metrics.items():
         name = key.removesuffix("_critic_loss")
         if name == key or f"{name}_kl" not in metrics:  # InfoGAN's discriminator estimates no KL
@@ -49,7 +49,7 @@ def lost_critics(metrics: dict) -> dict[str, str]:
             found[name] = (
                 f"critic {name!r} has lost: its loss is {loss:.2f} nats, guessing has 0.69, and "
                 f"its KL estimate of {metrics[f'{name}_kl']:.1f} nats means nothing; lower "
-                f"{weight.get(name, name)}.weight or raise optim.{name}.learning_rate"
+                f"{weights[name]} or raise optim.{name}.learning_rate"
             )
     return found
 
