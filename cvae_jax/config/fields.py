@@ -6,7 +6,7 @@ from pathlib import Path
 from cvae_jax.config import defaults
 from cvae_jax.errors import UserError
 
-# Where the data lie, how steps are handed to the device, who is told: matters of the machine.
+# Where data lie, how steps are handed to the device, where metrics are logged: the machine's.
 FREE = ("data.dir", "steps_per_call", "wandb")
 
 # Fields that configs had: the value that is meant now, and what to do for another one.
@@ -18,7 +18,7 @@ RETIRED = {
 
 
 def flat(config, prefix=""):
-    """(dotted name, value) of every field of a config."""
+    """Yields (dotted name, value) of every field of a config."""
     for key, value in config.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")
@@ -56,13 +56,13 @@ def refuse_retired(arguments: list[str]) -> None:
 
 
 def without_paths(name: str) -> str:
-    """A data set's name; of folder:PATH the last part of the path alone is kept."""
+    """Returns a data set's name; of folder:PATH the last part of the path alone is kept."""
     kind, colon, path = name.partition(":")
     return f"{kind}:{Path(path).absolute().name}" if colon and kind == "folder" else name
 
 
 def to_pass_on(config) -> dict:
-    """A config's fields by their dotted names without what only one's own machine knows.
+    """Returns a config's fields by their dotted names without what only one's own machine knows.
 
     FREE is left out; of folder: data and of init_from the last part of the path remains.
     """
@@ -74,7 +74,7 @@ def to_pass_on(config) -> dict:
 
 
 def differences(old, new) -> str:
-    """How config new differs from config old, in words; "": in nothing that makes another run.
+    """Returns how config new differs from old, in words; "": in nothing that makes another run.
 
     Args:
       old: a nested dict; fields that it lacks have their defaults.

@@ -21,15 +21,17 @@ from cvae_jax.networks.layers import (
 
 
 class GanNetworks(NamedTuple):
-    """Networks of a GAN with codes; a recogniser has a body of its own, not the discriminator's."""
+    """Networks of a GAN with latents; its recogniser shares nothing with the discriminator."""
 
-    generator: nn.Module  # inputs [B, codes + categories + noise] -> images in [0, 1], [B, H, W, C]
+    generator: (
+        nn.Module
+    )  # inputs [B, latents + categories + noise] -> images in [0, 1], [B, H, W, C]
     recogniser: nn.Module  # images -> [B, outputs]
     discriminator: nn.Module  # packs of images [B, H, W, packed * C] -> logits [B, 1]
 
 
 def _normal(x):
-    """Each sample's features to mean 0 and variance 1: group normalisation with one group."""
+    """Normalises each sample's features to mean 0, variance 1: GroupNorm with one group."""
     return nn.GroupNorm(num_groups=1, use_bias=False, use_scale=False)(x)
 
 
@@ -160,7 +162,7 @@ def infogan_networks(
     Args:
       size: side of the square images in pixels, a multiple of 16, or 28 with the original's.
       channels: of the images.
-      latents: d, the number of continuous codes.
+      latents: d, the number of continuous latents.
       categories: of the categorical code; 0: none.
       dtype: that the layers compute in; None: that of parameters and inputs.
       networks: "": the original's for 28x28, else the least-squares ones, which the authors have

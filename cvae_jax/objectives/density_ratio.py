@@ -1,6 +1,6 @@
 """KL(q || p) from samples by a critic, the density-ratio trick: the paper's Eq. 6.
 
-A classifier D told to separate samples of q (label 1) from samples of p (label 0) has, at its
+A classifier D trained to separate samples of q (label 1) from samples of p (label 0) has, at its
 optimum, the logit log q(v) - log p(v); so KL(q || p) = E_q[logit].
 """
 
@@ -25,7 +25,7 @@ def base_key(rng, name: str):
 
 
 def classification_loss(q_logits, p_logits):
-    """The critic's loss and accuracy, with equal weight on q (label 1) and p (label 0).
+    """Returns the critic's loss and accuracy, with equal weight on q (label 1) and p (label 0).
 
     Args:
       q_logits: [n] of samples of q.
@@ -33,7 +33,7 @@ def classification_loss(q_logits, p_logits):
 
     Returns:
       (loss, accuracy): cross entropy in nats, log 2 for a critic that knows nothing; the share
-      of samples told right, .5 for such a critic.
+      of samples classified correctly, 0.5 for such a critic.
     """
     # softplus(-l) = -log sigmoid(l), without the rounding of sigmoid to 0 or 1
     loss = 0.5 * (jnp.mean(jax.nn.softplus(-q_logits)) + jnp.mean(jax.nn.softplus(p_logits)))
@@ -51,7 +51,7 @@ def add_density_ratio(
     q_rows: Callable,
     p_rows: Callable,
 ) -> Objective:
-    """Add weight * KL(q || p) to the model's loss, and the critic that estimates it.
+    """Adds weight * KL(q || p) to the model's loss, and the critic that estimates it.
 
     Args:
       base: the objective to wrap; its keys are folded with a name of their own (`base_key`).

@@ -17,7 +17,7 @@ _SCORER = Critic(layers=2, width=64)
 
 
 def information_bound(scores, rows_of):
-    """InfoNCE (van den Oord et al. 2018, arXiv:1807.03748): a lower bound of I(x; y) in nats.
+    """Computes InfoNCE, a lower bound of I(x; y), in nats (van den Oord et al. 2018, 1807.03748).
 
         log B + mean_i ( f(x_i, y_i) - log sum_k exp f(x_i, y_k) )
 
@@ -33,10 +33,10 @@ def information_bound(scores, rows_of):
 
 
 def edge_reward(objective: Objective, structure: Structure, weight: float) -> Objective:
-    """Add -weight * (lower bound of sum_j I(z_hat_j ; Pa_j)) to the loss of a cascade, in nats.
+    """Adds -weight * (lower bound of sum_j I(z_hat_j ; Pa_j)) to the loss of a cascade, in nats.
 
     The function f of each node is a small network of its own under params.model: it maximises the
-    same bound as encoder and decoder do, so there is no game. The bound is at most log B a node.
+    same bound as encoder and decoder do, so no player opposes it. It is at most log B per node.
 
     Args:
       objective: a `cascade`; its samples hold z_hat.

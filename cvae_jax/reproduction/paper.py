@@ -147,7 +147,7 @@ def shown(method: str) -> str:
     name = methods.METHODS[base].name
     if not structure:
         return name
-    name = "cascade VAE" if base == "vae" else f"{name} + cascade"
+    name = "cascade VAE" if OURS.startswith(f"{base}+") else f"{name} + cascade"
     if structure != "independent":
         name += f", {structure}"
     return f"{name}, codes of the data" if source else name

@@ -9,19 +9,20 @@ import pytest
 
 from cvae_jax import step
 from cvae_jax.config import build
+from cvae_jax.config.methods import METHODS
 
 
 def objective_and_optimizers(**fields):
-    config = helpers.small_config(**{"cascade.weight": 0.0, **fields})
+    config = helpers.small_config(**{"cascade.weight": 0.0, "data.size": 16, **fields})
     info = build.DataInfo(config.data.size, 1, 512)
     return build.objective(config, info), build.optimizers(config), config.data.size
 
 
 CASES = {
-    **{f"{name}": {"objective.name": name} for name in build.METHODS},
+    **{f"{name}": {"objective.name": name} for name in METHODS},
     **{
         f"{name} with the cascade": {"objective.name": name, "cascade.weight": 2.0}
-        for name in build.METHODS
+        for name in METHODS
     },
     **{
         f"{structure}, {critic_input}": {

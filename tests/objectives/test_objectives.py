@@ -145,7 +145,7 @@ def test_errors():
         helpers.small_cascade(critic_input="zhat")
     with pytest.raises(ValueError, match="source 'data' is not one of prior, posterior"):
         helpers.small_cascade(source="data")
-    with pytest.raises(ValueError, match="prior_batch_size adds codes of the prior"):
+    with pytest.raises(ValueError, match="prior_batch_size adds prior latents"):
         helpers.small_cascade(source="posterior", prior_batch_size=32)
     structure = structures.preset("independent", 4)
     z = jnp.zeros((3, 4))
