@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import optax
 
 from cvae_jax import networks, structures
-from cvae_jax.config import methods
+from cvae_jax.config import methods, own_networks
 from cvae_jax.config.once import once_per_method
 from cvae_jax.errors import UserError
 from cvae_jax.networks import gan_networks
@@ -52,8 +52,8 @@ def _critic(config, fields):
     return networks.Critic(fields.critic_layers, fields.critic_width, _dtype(config))
 
 
-def _base(config, info: DataInfo) -> Objective:
-    """The method without the cascade; see METHODS."""
+def _base(config, info: DataInfo, own=None) -> Objective:
+    """The method without the cascade; see METHODS. own: networks in place of the built-in ones."""
     name, latents = config.objective.name, config.objective.latents
     fields = config.objective[name] if name != "vae" else None
     if name == "infogan":
@@ -74,7 +74,7 @@ def _base(config, info: DataInfo) -> Objective:
             packed=fields.packed,
             image_noise=noise,
         )
-    nets = networks.burgess(info.size, info.channels, latents, _dtype(config))
+    nets = own or networks.burgess(info.size, info.channels, latents, _dtype(config))
     shared = {
         "likelihood": config.objective.likelihood,
         "pixel_weight": config.objective.pixel_weight,
@@ -107,14 +107,21 @@ def _base(config, info: DataInfo) -> Objective:
 
 
 @once_per_method
-def objective(config, data_info: DataInfo) -> Objective:
-    """The method that the config names, with its cascade unless cascade.weight is 0.
+def objective(config, data_info: DataInfo, own: networks.Networks | None = None) -> Objective:
+    """Returns the method that the config names, with its cascade unless cascade.weight is 0.
+
+    Args:
+      config: of the run.
+      data_info: what the method must know of its data.
+      own: encoder and decoder of one's own; None: those that config.networks names, or else the
+        built-in ones.
 
     Raises:
       UserError: images of a size that the networks can't take.
     """
+    own = own_networks.of(config, data_info, own)
     try:
-        base = _base(config, data_info)
+        base = _base(config, data_info, own)
     except ValueError as error:
         raise UserError(f"config.data.size: {error}") from None
     if not config.cascade.weight:
@@ -135,10 +142,15 @@ def objective(config, data_info: DataInfo) -> Objective:
 
 
 @once_per_method
-def optimizers(config) -> Players:
-    """Adam for the model, and for each critic an Adam with rate and betas of its own."""
+def optimizers(config, names: tuple[str, ...] | None = None) -> Players:
+    """Returns Adam for the model, and for each critic an Adam with its own rate and betas.
+
+    Args:
+      config: of the run.
+      names: of the critics; None: those of the config's method.
+    """
     critic = optax.partition(
-        {name: _adam(config, name) for name in critics(config)},
+        {name: _adam(config, name) for name in (critics(config) if names is None else names)},
         lambda params: {name: name for name in params},
     )
     return Players(model=_adam(config, "model"), critic=critic)

@@ -5,12 +5,9 @@ import shlex
 import jax
 
 from cvae_jax import __version__
-from cvae_jax.config import build
-from cvae_jax.config import defaults
-from cvae_jax.config import methods
+from cvae_jax.config import build, defaults, methods
+from cvae_jax.config.fields import FREE, flat
 from cvae_jax.datasets import catalogue
-from cvae_jax.config.fields import FREE
-from cvae_jax.config.fields import flat
 from cvae_jax.metrics.scores import counted
 
 _OWN = "the package's own"  # licence of data that are rendered here
@@ -86,6 +83,11 @@ def _limits(config, entry) -> list[str]:
     else:
         lines.append(
             "decode gives each pixel's mean, no sample: blurred where the model is unsure."
+        )
+    if config.networks:
+        lines.append(
+            f"Its networks are not cvae_jax's: to load it, {config.networks.partition(':')[0]} "
+            "must be importable; the programs need nothing of it."
         )
     if config.init_from:
         lines.append("It began from another run's weights, which the command needs as well.")
