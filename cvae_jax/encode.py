@@ -1,4 +1,4 @@
-"""Codes of images: `python -m cvae_jax.encode --workdir=runs/dsprites --data=folder:PATH`."""
+"""Latents of images: `python -m cvae_jax.encode --workdir=runs/dsprites --data=folder:PATH`."""
 
 import argparse
 import csv
@@ -12,11 +12,11 @@ from cvae_jax.errors import UserError
 
 
 def save(path: Path, dataset, mean, logvar, names=None) -> None:
-    """Write codes and labels: arrays mean, logvar [N, d], factors [N, k] in an .npz, or a .csv.
+    """Writes latents and labels: arrays mean, logvar [N, d], factors [N, k] in an .npz, or a .csv.
 
     Args:
-      path: ends in .npz or .csv; a csv has a row an image, its columns named z1, ..., logvar1, ...
-        and as the factors.
+      path: ends in .npz or .csv; a csv has one row per image, its columns named z1, ..., logvar1,
+        ... and as the factors.
       dataset: see `datasets.Dataset`.
       mean: posterior means [N, d].
       logvar: log variances [N, d].
@@ -42,7 +42,7 @@ def save(path: Path, dataset, mean, logvar, names=None) -> None:
 
 
 def _names(data: str) -> list[str] | None:
-    """The paths in their folder of the pictures that data are of; None: data are no folder's."""
+    """Returns the paths of the pictures of folder:PATH, in that folder; None: other data."""
     kind, _, path = data.partition(":")
     if kind != "folder":
         return None
@@ -68,7 +68,7 @@ def main(argv) -> None:
     if out.is_dir() or not out.parent.is_dir():
         reason = "is a folder" if out.is_dir() else f"there is no folder {out.parent}"
         raise UserError(f"--out {out}: {reason}; name a file to write")
-    import jax  # after the arguments: a wrong one is told at once
+    import jax  # after the arguments: a wrong one is refused at once
 
     from cvae_jax import cli, datasets
     from cvae_jax.devices import batches
@@ -91,7 +91,7 @@ def main(argv) -> None:
         raise UserError(f"{name} changed while it was encoded: run the same again")
     count, latents = codes[0].shape
     save(out, dataset, *codes, names)
-    print(f"{count:,} images, {latents} codes each: {out}")
+    print(f"{count:,} images, {latents} latents each: {out}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Which of several runs to trust, without labels: `python -m cvae_jax.rank runs/a runs/b runs/c`.
 
 Runs of one method and data set with different seeds, or of a sweep. Each is scored by how alike its
-codes are to those of the others (`metrics.udr`), best first.
+latents are to those of the others (`metrics.udr`), best first.
 """
 
 import argparse
@@ -17,13 +17,13 @@ from cvae_jax.evaluation.active_latents import encode_some, nats_of_latents, pri
 from cvae_jax.runs import loading
 from cvae_jax.runs.workdir import write_json
 
-log = logging.getLogger("cvae_jax.rank")  # not __main__, which nobody listens to
+log = logging.getLogger("cvae_jax.rank")  # not __main__, which has no handler
 
 _IMAGES = 10_000
 
 
 def rank(workdirs, data_dir="") -> dict:
-    """The UDR of each run by its folder, best first.
+    """Returns the UDR of each run by its folder, best first.
 
     Args:
       workdirs: folders of two runs or more on the same data.

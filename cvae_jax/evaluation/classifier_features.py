@@ -69,12 +69,6 @@ def _init(module, images):
     return module.init(jax.random.key(_SEED), images)
 
 
-@functools.cache
-def _shapes(module, shape):
-    """Shapes of its parameters, for images of `shape`."""
-    return jax.eval_shape(module.init, jax.random.key(0), jax.ShapeDtypeStruct(shape, jnp.float32))
-
-
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _step(module, steps, params, opt_state, images, labels):
     def loss(params):
@@ -109,7 +103,7 @@ def _kept(path, module, dataset) -> Trained | None:
     """Returns the classifier kept at path; None: there is none, or it is damaged."""
     if not path.exists():
         return None
-    shapes = _shapes(module, dataset.images(np.arange(1)).shape)
+    shapes = _init.eval_shape(module, dataset.images(np.arange(1)) / 255.0)
     template = {"params": shapes, "accuracy": dict.fromkeys(dataset.factor_names, 0.0)}
     try:
         content = path.read_bytes()

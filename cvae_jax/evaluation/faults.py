@@ -4,7 +4,8 @@ import logging
 
 import numpy as np
 
-from cvae_jax.evaluation.subject import FEW
+from cvae_jax.evaluation.subject import FEW, REPEATS
+from cvae_jax.metrics.inputs import split
 from cvae_jax.metrics.mig import binned
 
 log = logging.getLogger(__name__)
@@ -14,11 +15,15 @@ _CROWDED = 0.99  # of the rows in one bin
 _SAME = 1 - 1e-12  # correlation of latents that are copies
 
 
-def scorable_factors(dataset):
+def scorable_factors(dataset, seed: int):
     """Returns the data set without factors that no score is defined for, each named in a warning.
 
-    That is a factor of one value, and one that is a number rather than a class: more than half of
-    the images have a value that no other image has.
+    That is a factor of one value, also within the rows that a score draws, and one that is a number
+    rather than a class: more than half of the images have a value that no other image has.
+
+    Args:
+      dataset: see `datasets.Dataset`.
+      seed: of the draws of rows, see `Subject.seed`.
     """
     kept = []
     for i, name in enumerate(dataset.factor_names):
@@ -27,6 +32,8 @@ def scorable_factors(dataset):
             fault = "all images have one value of it"
         elif 2 * np.sum(counts == 1) > dataset.num_images:
             fault = "most images have a value of it that no other image has"
+        elif not _varies_in_every_draw(dataset.factors[:, i : i + 1], seed):
+            fault = f"all images but {dataset.num_images - counts.max():,} have one value of it"
         else:
             kept.append(i)
             continue
@@ -35,6 +42,15 @@ def scorable_factors(dataset):
         return dataset
     names = tuple(dataset.factor_names[i] for i in kept)
     return dataset._replace(factor_names=names, factors=dataset.factors[:, kept])
+
+
+def _varies_in_every_draw(factor, seed):
+    """Whether all rows that a repeated score fits on, and all that it tests on, vary; [n, 1]."""
+    for draw in range(REPEATS):
+        (_, fit), (_, test) = split(factor, factor, 10_000, 5_000, seed + draw)
+        if (fit == fit[0]).all() or (test == test[0]).all():
+            return False
+    return True
 
 
 def copies(mean) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ def _of_few(subject, name, function, detail=""):
 
 
 def _of_seed(metric, subject):
-    """metric(codes, factors, seed=...) as a function of the seed."""
+    """metric(latents, factors, seed=...) as a function of the seed."""
     return lambda seed: metric(subject.mean, subject.dataset.factors, seed=seed)
 
 

@@ -29,7 +29,7 @@ def subject_of(model, dataset, options=None) -> Subject:
       options: an `Options`; None: its defaults.
     """
     mean, logvar = batches.encode_all(model.objective, model.params, dataset, jax.local_devices())
-    scorable = faults.scorable_factors(dataset)
+    scorable = faults.scorable_factors(dataset, model.config.seed)
     return Subject(model, scorable, mean, logvar, options or Options())
 
 

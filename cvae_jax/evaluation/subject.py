@@ -11,7 +11,7 @@ from cvae_jax.objectives.density_ratio import named_key
 from cvae_jax.runs.model import Model
 
 FEW = 10_000  # rows of the metrics that disentanglement_lib takes from 10,000 samples
-_REPEATS = 5  # of metrics that draw rows and take a second
+REPEATS = 5  # of metrics that draw rows and take a second
 
 
 class Options(NamedTuple):
@@ -80,12 +80,12 @@ def entry(name: str, value, samples: int, seed: int, *, std=None, detail: str = 
 
 def repeated(subject, name, function, samples, detail="") -> dict:
     """Mean and spread over repeats that draw other rows: function(seed) -> float."""
-    values = [function(subject.seed + i) for i in range(_REPEATS)]
+    values = [function(subject.seed + i) for i in range(REPEATS)]
     return entry(
         name,
         np.mean(values),
         min(samples, len(subject.mean)),
         subject.seed,
         std=np.std(values),
-        detail=f"{detail}; mean and std over {_REPEATS} draws",
+        detail=f"{detail}; mean and std over {REPEATS} draws",
     )

@@ -45,7 +45,7 @@ def _row(name, content) -> str:
     score = SCORES[name]
     bar = _bar(content["value"]) if score.range.endswith(" to 1") else ""
     better = f" {score.better.capitalize()} is better." if score.better else ""
-    label = f"{html.escape(score.label)}<br>{markup.code(name)}"
+    label = f"{html.escape(score.label)} <small>{markup.code(name)}</small>"
     return (
         f'<tr><th scope="row">{label}</th><td class="value">{_value(content)}{bar}</td>'
         f"<td>{html.escape(score.sentence + better)} Range: {html.escape(score.range)}.</td></tr>"

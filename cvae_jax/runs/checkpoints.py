@@ -4,6 +4,7 @@ A checkpoint counts once its list is there; the list is the last thing that a sa
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -15,8 +16,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from cvae_jax.errors import UserError
-from cvae_jax.errors import first_line
+from cvae_jax.errors import UserError, first_line
 from cvae_jax.step import TrainState
 
 _KEPT = 3
@@ -57,9 +57,14 @@ def _stored(leaf):
     return jax.random.key_data(leaf) if _is_key(leaf) else leaf
 
 
+@functools.cache
+def _key_data(shape, dtype):
+    return jax.eval_shape(jax.random.key_data, jax.ShapeDtypeStruct(shape, dtype))
+
+
 def _empty(like):
-    shape = jax.eval_shape(_stored, like)
-    return np.empty(shape.shape, shape.dtype)
+    stored = _key_data(like.shape, like.dtype) if _is_key(like) else like
+    return np.empty(stored.shape, stored.dtype)
 
 
 def _require_same_form(array, like):

@@ -23,7 +23,7 @@ def write_text(path: Path, text: str) -> Path:
         with files.replacing(path, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise UserError(f"can't write {path}: {error.strerror}; free space or mend it") from None
+        raise UserError(f"can't write {path}: {error.strerror}; free space or fix it") from None
     return path
 
 
@@ -231,7 +231,7 @@ def _leave_nothing(path, made) -> None:
       path: the run's folder.
       made: the folders that were made for it, the innermost first.
     """
-    with contextlib.suppress(OSError):  # what went wrong before is what is to be told
+    with contextlib.suppress(OSError):  # the error that ended the start is the one to report
         for name in (CONFIG, ".lock"):
             (path / name).unlink(missing_ok=True)
         for folder in (path / "checkpoints", *made):

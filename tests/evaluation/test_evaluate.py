@@ -34,7 +34,7 @@ def test_intersection_over_union_by_hand():
     reconstructions[0, 0, :3] = 0.9
     images[1, 0, :2] = 1  # none found: 0
     reconstructions[1, 0, 2:] = 0.6
-    images[2, 0, 0] = 1  # .5 is not above .5: 0
+    images[2, 0, 0] = 1  # 0.5 is not above 0.5: 0
     reconstructions[2, 0, 0] = 0.5
     # the last one is empty on both sides: nothing is wrong, 1
     found = images_scores.intersection_over_union(images, reconstructions)
@@ -42,7 +42,7 @@ def test_intersection_over_union_by_hand():
 
 
 @pytest.mark.parametrize("num_devices", [1, 2, 4])
-def test_codes_of_all_images_in_order(dataset, monkeypatch, num_devices):
+def test_latents_of_all_images_in_order(dataset, monkeypatch, num_devices):
     monkeypatch.setattr(batches.mapped, "__kwdefaults__", {"batch": 8})
     objective = helpers.small_cascade(size=16)
     images = dataset.images(np.arange(37)) / 255.0
@@ -96,14 +96,14 @@ def trained(tmp_path_factory):
         yield folder
 
 
-def test_a_config_may_ask_for_scores_that_are_seldom_made(trained):
+def test_a_config_may_ask_for_scores_that_are_seldom_computed(trained):
     scores = read_json(trained / "whole" / "results.json")["scores"]
     assert scores["is_classifier"]["samples"] == 256
 
 
 def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
     monkeypatch.setattr(classifier_features, "STEPS", 2)
-    monkeypatch.setattr(subject, "_REPEATS", 2)
+    monkeypatch.setattr(subject, "REPEATS", 2)
     workdir = trained / "few"
     before = read_json(workdir / "results.json")
     arguments = ["evaluate", f"--workdir={workdir}", "--metrics=all", "--num_samples=100"]
@@ -264,7 +264,7 @@ def test_a_score_that_is_no_number_is_left_out(monkeypatch, caplog):
 
 
 def test_runs_are_ranked(trained, capsys, tmp_path, monkeypatch):
-    """Of three recognisers of InfoGAN, which know nothing of three codes, one is turned."""
+    """Of three recognisers of InfoGAN, which know nothing of three latents, one is turned."""
     rng = np.random.default_rng(0)
     u = rng.uniform(-1, 1, (2_000, 2)).astype(np.float32)
     turned = u @ np.array([[1, 1], [-1, 1]], np.float32) / np.sqrt(2)
@@ -274,7 +274,7 @@ def test_runs_are_ranked(trained, capsys, tmp_path, monkeypatch):
 
     def encoded(name, params, some, devices):
         mean = np.hstack([known[name], 0.02 * rng.normal(size=(2_000, 3))])
-        logvar = np.log([0.01, 0.01, 1 / 3, 1 / 3, 1 / 3])  # a code of no use has the prior's own
+        logvar = np.log([0.01, 0.01, 1 / 3, 1 / 3, 1 / 3])  # an unused latent has the prior's own
         return mean, np.broadcast_to(logvar, mean.shape)
 
     models = {name: SimpleNamespace(config=config, objective=name, params=None) for name in known}
@@ -285,7 +285,7 @@ def test_runs_are_ranked(trained, capsys, tmp_path, monkeypatch):
     found = read_json(tmp_path / "udr.json")["scores"]
     assert [*found][2] == "turned"
     assert capsys.readouterr().out.splitlines()[2].endswith("  turned")
-    # r = corr(u_1, u_1 + u_2), .69 by ranks: each of 4 maxima gives r^2 / 2r, their mean is .34.
+    # r = corr(u_1, u_1 + u_2), 0.69 by ranks: each of 4 maxima gives r^2 / 2r, their mean is 0.34.
     assert found["turned"] == pytest.approx(0.34, abs=0.02)
     assert found["seed0"] == pytest.approx((1 + found["turned"]) / 2, abs=0.03)
     assert found["seed1"] == pytest.approx(found["seed0"], abs=0.01)

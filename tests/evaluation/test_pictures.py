@@ -1,4 +1,4 @@
-"""What pictures and report say of the codes, also of labels that tell nothing."""
+"""What pictures and report say of the latents, also of labels that tell nothing."""
 
 import helpers
 import jax
@@ -19,7 +19,7 @@ NAMES = ("a", "b", "c")
 
 
 def posterior(factors):
-    """Two codes that know the last two factors well, and one that knows nothing."""
+    """Two latents that know the last two factors well, and one that knows nothing."""
     mean = np.stack([factors[:, 1] - 1.5, factors[:, 2] - 1.5, np.zeros(len(factors))], axis=1)
     return mean.astype(np.float32), np.tile(np.float32([-4, -4, 0]), (len(factors), 1))
 
@@ -39,7 +39,7 @@ def constant(column):
     ],
     ids=["all", "one_constant", "few", "all_constant"],
 )
-def test_codes_are_named_by_labels_that_vary(factors, names):
+def test_latents_are_named_by_labels_that_vary(factors, names):
     mean, logvar = posterior(factors)
     nats, found = active_latents.what_latents_hold(mean, logvar, factors, NAMES)
     assert found == names
@@ -51,8 +51,8 @@ def test_codes_are_named_by_labels_that_vary(factors, names):
     ]
 
 
-def test_infogans_codes_are_measured_against_their_own_prior():
-    """A recogniser that knows nothing says N(0, 1/3), whose KL to N(0, 1) is .22 nats."""
+def test_infogans_latents_are_measured_against_their_own_prior():
+    """A recogniser that knows nothing says N(0, 1/3), whose KL to N(0, 1) is 0.22 nats."""
     deviations = np.array([1 / np.sqrt(3), 0.1, 1.0])
     logvar = np.tile(2 * np.log(deviations), (50, 1))
     mean = np.zeros((50, 3))
@@ -84,19 +84,19 @@ def test_structure_scores_leave_out_labels_that_tell_nothing(factors, known):
     assert scores["composition"] == [None, None, 0.0 if known else None]
 
 
-def scored(structure, codes, logvar, factors, objective=IDENTITY):
+def scored(structure, mean, logvar, factors, objective=IDENTITY):
     """The structure's scores of a second pass by `objective` for posteriors of some images."""
     fields = {"objective.latents": 3, "cascade.structure": structure or "independent"}
     config = helpers.small_config(**fields, **{"cascade.critic_input": "z_hat"})
     names = ("a", "b", "c")[: factors.shape[1]]
-    images = np.zeros((len(codes), 8, 8, 1), np.uint8)
+    images = np.zeros((len(mean), 8, 8, 1), np.uint8)
     data = helpers.in_memory(images, factors, names)
-    return structure_scores(Subject(Model(config, objective, {}, 0, 1), data, codes, logvar))
+    return structure_scores(Subject(Model(config, objective, {}, 0, 1), data, mean, logvar))
 
 
 def test_few_images_forbid_nothing_that_is_not_there():
-    codes = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
-    arguments = codes, np.full_like(codes, -4), np.zeros((200, 0), int)
+    mean = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    arguments = mean, np.full_like(mean, -4), np.zeros((200, 0), int)
     np.testing.assert_allclose(scored("", *arguments)["forbidden_of_data"], 0, atol=0.02)
     few = (x[:7] for x in arguments)  # to be fitted by as many numbers
     assert scored("", *few)["forbidden_of_data"] is None
@@ -120,8 +120,8 @@ def test_what_the_data_forbid_and_the_prior_does_not():
     """Latents of data with correlation 0.8: their second pass has 1/2 log 1 / (1 - r^2) nats."""
     rng = np.random.default_rng(1)
     covariance = np.array([[1, 0.8, 0], [0.8, 1, 0], [0, 0, 1]])
-    codes = rng.multivariate_normal(np.zeros(3), covariance, 10_000).astype(np.float32)
-    scores = scored("", codes, np.full_like(codes, -4), np.zeros((10_000, 0), int))
+    mean = rng.multivariate_normal(np.zeros(3), covariance, 10_000).astype(np.float32)
+    scores = scored("", mean, np.full_like(mean, -4), np.zeros((10_000, 0), int))
     r = 0.8 / (1 + 2 * np.exp(-4))  # two passes add noise
     known = [0, -0.5 * np.log(1 - r**2), 0]
     np.testing.assert_allclose(scores["forbidden_of_data"], known, atol=0.03)
