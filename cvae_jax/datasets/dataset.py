@@ -16,7 +16,8 @@ from cvae_jax.errors import UserError, did_you_mean, first_line
 log = logging.getLogger(__name__)
 
 NAMES = (*catalogue.ENTRIES, "mnist_5k")
-LARGEST = 1_024  # pixels a side
+LARGEST = 1_024  # pixels per side
+OWN = ("folder", "npz", "array")  # kinds of names whose path says nothing: the contents count
 
 
 class Dataset(NamedTuple):
@@ -52,9 +53,10 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
     """Loads a data set by name, preparing it the first time.
 
     Args:
-      name: one of NAMES; folder:PATH, pictures of one's own; or tfds:NAME, see `tfds_catalogue`.
-      size: pixels a side: 64, or 32 or 16 by averaging blocks; of 28x28 data 28 or 32; of folder:
-        and tfds: any.
+      name: one of NAMES; folder:PATH, pictures of one's own; npz:PATH, arrays of one's own, see
+        `array_file`; or tfds:NAME, see `tfds_catalogue`.
+      size: pixels per side: 64, or 32 or 16 by averaging blocks; of 28x28 data 28 or 32; of folder:
+        and tfds: any; of npz: that of the file, or a divisor of it.
       data_dir: tfds's root folder; "" is $TFDS_DATA_DIR, else ~/tensorflow_datasets.
       split: "train", or "test" where the data set has one.
 
@@ -63,7 +65,7 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
     """
     root = data_root(data_dir)
     kind, _, rest = name.partition(":")
-    if kind in ("folder", "tfds") and rest and not 1 <= size <= LARGEST:
+    if kind in ("folder", "npz", "tfds") and rest and not 1 <= size <= LARGEST:
         raise UserError(f"data.size is {size}: it must be from 1 to {LARGEST}")
     # Imported there: tfds takes half a second, and who only needs batch_indices should not wait.
     if kind == "folder" and rest:
@@ -77,6 +79,16 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
 
         copy = _keeping(name, root, lambda: tfds_catalogue.load(rest, size, root, split))
         return as_dataset(name, size, copy)
+    if kind == "npz" and rest:
+        from cvae_jax.datasets import array_file
+
+        _check_split(name, split, ("train",))
+        return array_file.load(rest, size)
+    if kind == "array":
+        raise UserError(
+            "the run's images were passed to train_and_evaluate as an array: save them by "
+            "numpy.savez(PATH, images=..., factors=...) and name them as npz:PATH by --data"
+        )
     if name not in NAMES:
         is_folder = pathlib.Path(name).expanduser().is_dir()
         hint = f"did you mean folder:{name}? " if is_folder else did_you_mean(name, NAMES)
@@ -88,6 +100,19 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
         return _digits(size)
     builder_cls, config = catalogue.builder(catalogue.ENTRIES[name])
     return load_builder(name, builder_cls, config, size, data_dir, split)
+
+
+def kind_of(name: str) -> str:
+    """Returns what of a data set's name identifies it: of one's own images no path."""
+    return "own images" if name.partition(":")[0] in OWN else name
+
+
+def absolute(name: str) -> str:
+    """Returns a data set's name with its path absolute, so that it holds in any folder."""
+    kind, _, path = name.partition(":")
+    if kind not in ("folder", "npz") or not path:
+        return name
+    return f"{kind}:{pathlib.Path(path).expanduser().absolute()}"
 
 
 def _check_split(name, split, splits):
@@ -153,7 +178,7 @@ def _keeping(name, root, make):
 
 def as_dataset(name: str, size: int, copy: working_copy.WorkingCopy) -> Dataset:
     """The images of a working copy at a size."""
-    decode = _binary_images if copy.binary else _images
+    decode = _binary_images if copy.binary else images_of_blocks
     return Dataset(
         name=name,
         source=copy.source,
@@ -167,7 +192,7 @@ def as_dataset(name: str, size: int, copy: working_copy.WorkingCopy) -> Dataset:
     )
 
 
-def _images(stored: int, size: int, images: np.ndarray) -> np.ndarray:
+def images_of_blocks(stored: int, size: int, images: np.ndarray) -> np.ndarray:
     """Images uint8 [n, size, size, C] from images [n, stored, stored, C]."""
     xp = images.__array_namespace__()
     if size > stored:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ml_collections
 
-from cvae_jax import files
+from cvae_jax import datasets, files
 from cvae_jax.config import defaults
 from cvae_jax.config.fields import differences, without_retired
 from cvae_jax.errors import UserError, first_line
@@ -23,7 +23,7 @@ def write_text(path: Path, text: str) -> Path:
         with files.replacing(path, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise UserError(f"can't write {path}: {error.strerror}; free space or mend it") from None
+        raise UserError(f"can't write {path}: {error.strerror}; free space or fix it") from None
     return path
 
 
@@ -123,7 +123,7 @@ def _saved(path) -> list[Path]:
 
 
 def _begun(path, config) -> bool:
-    """Whether a folder holds a run of this config; one that holds something else is refused."""
+    """Returns whether a folder holds a run of this config; refuses anything else in it."""
     if is_exported(path):
         raise UserError(
             f"--workdir {path} is an exported model: choose another one, with "
@@ -139,13 +139,31 @@ def _begun(path, config) -> bool:
     begun = any(any(path.glob(name)) for name in ("data.json", "seed_*/data.json"))
     if not begun or not (path / CONFIG).exists():
         return False
-    changes = differences(read_config(path).to_dict(), config)
+    old = read_config(path).to_dict()
+    changes = differences(_moved_or_lengthened(path, old, config), config)
     if changes:
         start = f", with --config.init_from={saved[0]} to start from its weights" if saved else ""
         raise UserError(
             f"{path} holds a run of another config ({changes}); choose another --workdir{start}"
         )
     return True
+
+
+def _moved_or_lengthened(path, old, new) -> dict:
+    """The config `old` with those fields of `new` that leave the run the same.
+
+    More steps train the same run further. Images of one's own are known by their contents, which
+    `data_record` compares, wherever they lie now.
+    """
+    try:
+        before, name = old["num_steps"], old["data"]["name"]
+        if new["num_steps"] > before:
+            old = old | {"num_steps": new["num_steps"]}
+        if datasets.kind_of(new["data"]["name"]) == datasets.kind_of(name):
+            old = old | {"data": old["data"] | {"name": new["data"]["name"]}}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise damaged(path / CONFIG, error) from None
+    return old
 
 
 def is_exported(path: Path) -> bool:
@@ -167,7 +185,9 @@ def in_use(workdir) -> bool:
 
 @contextlib.contextmanager
 def open_workdir(workdir, config):
-    """Hold a run's folder while its run lasts; made, with its config.json, where it is not there.
+    """Holds a run's folder while its run lasts; makes it, with its config.json, if it is not there.
+
+    A start that is refused before training begins leaves nothing behind.
 
     Args:
       workdir: the folder.
@@ -182,6 +202,7 @@ def open_workdir(workdir, config):
     """
     path = Path(workdir)
     config = json.loads(config.to_json_best_effort())
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / ".lock").open("w")
@@ -195,6 +216,26 @@ def open_workdir(workdir, config):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(f"another run is at work in {path}; choose another --workdir") from None
-        if not _begun(path, config):
+        if not _begun(path, config) or read_json(path / CONFIG) != config:
             write_json(path / CONFIG, config)
-        yield path
+        try:
+            yield path
+        except BaseException:
+            if not _saved(path) and not any(path.rglob("data.json")):
+                _leave_nothing(path, made)
+            raise
+
+
+def _leave_nothing(path, made) -> None:
+    """Removes what a refused start has made: its config, its lock, and folders that were not there.
+
+    Args:
+      path: the run's folder.
+      made: the folders that were made for it, the innermost first.
+    """
+    with contextlib.suppress(OSError):  # the error that ended the start is the one to report
+        for name in (CONFIG, ".lock"):
+            (path / name).unlink(missing_ok=True)
+        for folder in (path / "checkpoints", *made):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()

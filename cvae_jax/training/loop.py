@@ -11,21 +11,20 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from cvae_jax import datasets
 from cvae_jax.cli import RESULTS
-from cvae_jax.config import build, checks
+from cvae_jax.config import checks
 from cvae_jax.datasets import order
 from cvae_jax.devices import processes
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import run as evaluate
 from cvae_jax.evaluation.results import results_of, table
-from cvae_jax.runs import checkpoints, data_record, loading, tracker
+from cvae_jax.runs import checkpoints, data_record, tracker
 from cvae_jax.runs.metrics_log import MetricsWriter, scalars
 from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import write_json
 from cvae_jax.signals import Stopped, stop_requests
-from cvae_jax.step import create_train_state, train_step
-from cvae_jax.training import calls, monitor, seeds
+from cvae_jax.step import train_step
+from cvae_jax.training import begin, calls, monitor, seeds
 
 log = logging.getLogger(__name__)
 shown = logging.getLogger(RESULTS)
@@ -34,51 +33,46 @@ _ASK_EVERY = 10  # steps after which several processes ask each other whether to
 _TELL_EVERY = 20  # seconds between lines of progress where there is no terminal for a bar
 
 
-def train_and_evaluate(config, workdir):
-    """Train as the config says, resuming from workdir's last checkpoint; evaluate and draw.
+def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objective=None):
+    """Trains as the config says, resuming from workdir's last checkpoint; evaluates and draws.
 
     Args:
-      config: a ConfigDict, see configs/.
+      config: a ConfigDict, see configs/. More num_steps than a finished run had train it further.
       workdir: the run's folder.
+      dataset: images of one's own in place of config.data: a `datasets.Dataset`, an array [N, H,
+        W, C] (uint8, or float in [0, 1]), or a mapping with images and perhaps factors [N, k] and
+        factor_names, as an open .npz is one. config.data.size is then that of the images.
+      networks: encoder and decoder of one's own: `networks.Networks` of linen modules, see
+        `networks.checks`; config.networks can name them instead.
+      objective: a whole `Objective` in place of the config's method; config.cascade.weight is
+        then 0.
+
+    A run with parts of one's own is resumed with the same ones, and `cvae_jax.load` takes the same
+    arguments networks and objective.
 
     Returns:
       The final TrainState, replicated over the local devices; of several seeds a list of them.
 
     Raises:
-      UserError: the config, data, folder or checkpoint can't be used, or a loss is not finite (of
-        several seeds: those of all).
+      UserError: the config, data, parts, folder or checkpoint can't be used, or a loss is not
+        finite (of several seeds: those of all).
       Stopped: SIGINT or SIGTERM; the state is saved.
     """
+    config, dataset = begin.with_data(config, dataset)
     processes.require_same("config", data_record.digest(str(config).encode()))
     checks.check(config, len(processes.devices()), processes.count())
     workdir = Path(workdir).expanduser()
     with seeds.open_runs(workdir, config) as runs:
-        with processes.together():
-            dataset = datasets.load(config.data.name, config.data.size, config.data.dir)
-        processes.require_same("data set", data_record.fingerprint(dataset))
-        info = build.DataInfo(dataset.size, dataset.channels, dataset.num_images)
-        if not 2 <= config.batch_size <= dataset.num_images:
-            raise UserError(
-                f"config.batch_size is {config.batch_size} and {config.data.name} has "
-                f"{dataset.num_images:,} images: set it from 2 to their number"
-            )
-        objective = build.objective(config, info)
-        optimizers = build.optimizers(config)
-        example = dataset.images(np.arange(config.batch_size))
-        # jitted: initialisation op by op compiles a hundred small programs
-        create = jax.jit(lambda rng: create_train_state(rng, objective, optimizers, example))
-        states = [create(jax.random.key(run.config.seed)) for run in runs]
-        start = 0
-        with processes.together():
-            if processes.first():
-                states, start = _begin(config, runs, states, dataset)
-        if processes.count() > 1:
-            states, start = processes.from_first((states, np.int32(start)))
-            start = int(start)
+        dataset = begin.load_data(config, dataset)
+        built = begin.method(config, dataset, networks, objective)
+        states, start = begin.states(
+            config, runs, dataset, built, networks=networks, objective=objective
+        )
         if start:
             log.info("resumed from the checkpoint of step %d in %s", start, workdir)
         devices = processes.devices()
         log.info("%s", monitor.start_up(config, dataset, states[0].params, devices, workdir))
+        objective, optimizers = built.objective, built.optimizers
         states = _train(config, runs, states, start, dataset, objective, optimizers)
         results = _evaluate(runs, states, config.num_steps, objective, dataset)
         if len(runs) == 1:
@@ -87,22 +81,6 @@ def train_and_evaluate(config, workdir):
         write_json(Path(workdir) / "results.json", together)
         shown.info("all seeds: %s", table(together))
     return states
-
-
-def _begin(config, runs, states, dataset):
-    """The states that training starts with, and their step; what the folders lack is written."""
-    for run in runs:
-        data_record.require_same(run.workdir, dataset)
-    states, start = seeds.restore(runs, states)
-    if 0 < start < config.num_steps:
-        for run in runs:
-            data_record.require_same_version(run.workdir)
-    if config.init_from and not start:
-        params = loading.params_like(config.init_from, states[0].params)
-        states = [state._replace(params=params) for state in states]
-    for run in runs:  # last: a folder with data.json holds a run
-        data_record.keep(run.workdir, dataset, begins=not start)
-    return states, start
 
 
 def _evaluate(runs, states, step, objective, dataset):
