@@ -67,7 +67,7 @@ def test_evaluate_prints_its_table(whole_run, data_dir):
         check=True,
     )
     entry = read_json(workdir / "results.json")["scores"]["factor_score"]
-    assert f"factor_score {entry['value']:>27.4f} +- {entry['std']:.4f}" in done.stderr
+    assert f"factor_score {entry['value']:>27.4f} ± {entry['std']:.4f}" in done.stderr
 
 
 def test_a_field_without_effect_is_told_of_and_changes_no_folder():
