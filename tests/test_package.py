@@ -20,6 +20,7 @@ README = Path("README.md").read_text()
 FLOORS = (
     ("errors", "signals", "files", "structures", "networks", "metrics", "plots"),
     ("cli", "devices", "objectives"),
+    ("__main__",),
     ("datasets", "step"),
     ("config",),
     ("runs",),

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from cvae_jax.networks import Critic
 from cvae_jax.objectives import rows
 from cvae_jax.objectives.base import Objective
-from cvae_jax.objectives.density_ratio import named_key
+from cvae_jax.objectives.density_ratio import base_key, named_key
 from cvae_jax.structures import Structure
 
 _SCORER = Critic(layers=2, width=64)
@@ -54,7 +54,7 @@ def edge_reward(objective: Objective, structure: Structure, weight: float) -> Ob
         raise ValueError("the structure has no edges between z_hat nodes to reward")
 
     def init(rng, images):
-        params = objective.init(rng, images)
+        params = objective.init(base_key(rng, "edges"), images)
         scorers = {}
         for j in nodes:
             inputs = jnp.zeros((1, len(structure.z_hat_parents(j)) + 1))

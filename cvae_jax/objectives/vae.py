@@ -98,7 +98,7 @@ def penalised_vae(
     def init(rng, images):
         encoder_rng, decoder_rng = jax.random.split(rng)
         encoder_params = encoder.init(encoder_rng, images)
-        decoder_params = decoder.init(decoder_rng, prior(rng, 1))
+        decoder_params = decoder.init(decoder_rng, jnp.zeros((1, encoder.latents)))
         model = {"encoder": encoder_params["params"], "decoder": decoder_params["params"]}
         return Players(model=model, critic={})
 

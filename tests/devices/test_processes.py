@@ -120,7 +120,7 @@ def test_another_number_of_processes_goes_on(whole_run, data_dir, tmp_path):
             await_true(lambda at=step: soak.saved_step(workdir) >= at, process, said)
             os.kill(member(workdir, 1) if num_processes > 1 else process.pid, signal.SIGTERM)
             assert process.wait() == 128 + signal.SIGTERM, said.read_text()
-        assert "stopped and saved; the same command goes on from here" in said.read_text()
+        assert "Saved. Run the same command again to resume." in said.read_text()
     said = to_its_end(workdir, data_dir, 1)
     assert re.search(r"resumed from the checkpoint of step \d+ in", said)
     assert_same_run(whole_run[0], workdir, steps=[60])

@@ -46,7 +46,7 @@ def test_classification_loss_by_hand():
 
 @pytest.mark.parametrize("critic_input", ["z_hat", "joint"])
 def test_cascade_adds_weight_times_the_mean_logit(images, critic_input):
-    base = cvae_jax.vae(networks.burgess(8, 1, 4))
+    base = helpers.as_base_of("cascade", cvae_jax.vae(networks.burgess(8, 1, 4)))
     objective = helpers.small_cascade(weight=5.0, critic_input=critic_input)
     params = jax.jit(objective.init)(jax.random.key(0), floats(images))
     rng = jax.random.key(1)
@@ -96,7 +96,7 @@ def test_no_gradient_between_the_players(images, critic_input):
 
 
 def test_weight_zero_leaves_the_base_as_it_is(images):
-    base = cvae_jax.vae(networks.burgess(8, 1, 4))
+    base = helpers.as_base_of("cascade", cvae_jax.vae(networks.burgess(8, 1, 4)))
     wrapped = helpers.small_cascade(weight=0.0)
     rng, step_rng = jax.random.key(0), jax.random.key(3)
     helpers.assert_trees_equal(
