@@ -11,7 +11,6 @@ import helpers
 import jax
 import numpy as np
 import pytest
-from cvae_jax.runs.model import Model
 from fixtures.damage import refused
 from fixtures.exports import drawn
 
@@ -19,6 +18,7 @@ import cvae_jax
 from cvae_jax import datasets, encode, evaluate, export, gather
 from cvae_jax.config import build
 from cvae_jax.runs import loading
+from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import open_workdir, read_json
 
 # What is not of the model: critics and optimizers. What JAX alone is: none of these.

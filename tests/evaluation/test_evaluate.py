@@ -8,7 +8,6 @@ import helpers
 import jax
 import numpy as np
 import pytest
-from cvae_jax.runs.model import Model
 
 from cvae_jax import datasets, evaluate, files, rank
 from cvae_jax.config import build
@@ -16,6 +15,7 @@ from cvae_jax.devices import batches
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import active_latents, classifier_features, registry, subject
 from cvae_jax.evaluation import images as images_scores
+from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import read_config, read_json, write_json
 from cvae_jax.training.loop import train_and_evaluate
 

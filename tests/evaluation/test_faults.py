@@ -6,12 +6,12 @@ import warnings
 import helpers
 import numpy as np
 import pytest
-from cvae_jax.runs.model import Model
 
 from cvae_jax import metrics
 from cvae_jax.evaluation import faults, registry
 from cvae_jax.evaluation.subject import Subject
 from cvae_jax.metrics.scores import counted, named
+from cvae_jax.runs.model import Model
 
 RNG = np.random.default_rng(0)
 SIZE = RNG.integers(0, 4, 120)

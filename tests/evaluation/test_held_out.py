@@ -6,13 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
-from cvae_jax.runs.model import Model
 
 from cvae_jax import datasets
 from cvae_jax.evaluation import images as images_scores
 from cvae_jax.evaluation.held_out import Bounds, likelihood_bounds
 from cvae_jax.evaluation.subject import Subject
 from cvae_jax.objectives.base import Objective
+from cvae_jax.runs.model import Model
 
 
 def test_held_out_bounds_are_those_of_a_linear_model_in_closed_form():

@@ -4,7 +4,6 @@ import helpers
 import jax
 import numpy as np
 import pytest
-from cvae_jax.runs.model import Model
 
 from cvae_jax import plots
 from cvae_jax.evaluation import active_latents, pictures
@@ -12,6 +11,7 @@ from cvae_jax.evaluation.structure import structure_scores
 from cvae_jax.evaluation.subject import Subject
 from cvae_jax.objectives.base import Objective
 from cvae_jax.plots import animation, page
+from cvae_jax.runs.model import Model
 
 RNG = np.random.default_rng(0)
 FACTORS = RNG.integers(0, 4, (200, 3)).astype(np.int32)

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cvae_jax.runs.model import Model
 
 import cvae_jax
 from cvae_jax import datasets
@@ -16,6 +15,7 @@ from cvae_jax.evaluation import classifier_features
 from cvae_jax.evaluation.run import evaluate_run
 from cvae_jax.evaluation.subject import Subject
 from cvae_jax.runs import checkpoints, data_record
+from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import open_workdir
 
 TRACE = "/jax/core/compile/jaxpr_trace_duration"
