@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from cvae_jax.errors import UserError, first_line
+from cvae_jax.errors import UserError, first_line, of_the_disk
 
 _CHUNK = 1 << 20
 _LARGEST = 1 << 30  # bytes of an array that is read whole; SmallNORB's has 448 million
@@ -163,12 +163,9 @@ def refusing(path: pathlib.Path, what: str, rows: Iterator) -> Iterator:
     """The rows of a file; whatever goes wrong in reading them is told as one UserError."""
     try:
         yield from rows
-    except (UserError, OSError) as error:
-        # The disk's fault, not the file's; but what gzip and zip raise is an OSError without errno.
-        if isinstance(error, UserError) or error.errno:
-            raise
-        raise _refusal(path, what, error) from error
     except Exception as error:  # zlib, zip, tar, pickle and Pillow raise a dozen kinds
+        if isinstance(error, UserError) or of_the_disk(error):
+            raise
         raise _refusal(path, what, error) from error
 
 
