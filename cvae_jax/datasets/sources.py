@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cvae_jax.errors import UserError, first_line, of_the_disk
+from cvae_jax.files import no_link
 
 _CHUNK = 1 << 20
 _LARGEST = 1 << 30  # bytes of an array that is read whole; SmallNORB's has 448 million
@@ -104,7 +105,7 @@ def download(url: str, part: pathlib.Path) -> None:
             unit_scale=True,
             disable=None,
         )
-        with bar, open(part, "ab" if goes_on else "wb") as out:
+        with bar, open(part, "ab" if goes_on else "wb", opener=no_link) as out:
             while chunk := response.read(_CHUNK):
                 out.write(chunk)
                 bar.update(len(chunk))

@@ -8,6 +8,7 @@ import numpy as np
 from cvae_jax import plots
 from cvae_jax.config import build
 from cvae_jax.evaluation.active_latents import prior_of, what_codes_hold
+from cvae_jax.files import replacing
 from cvae_jax.plots.page import plain
 from cvae_jax.runs.metrics_log import read_metrics
 
@@ -70,6 +71,8 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
       The paths.
     """
     folder = workdir / "plots"
+    if folder.is_symlink():  # pictures of the same names behind it would be replaced
+        folder.unlink()
     folder.mkdir(exist_ok=True)
     decode = functools.partial(jax.jit(objective.decode), params)
     pick = np.random.default_rng(config.seed).permutation(len(mean))
@@ -122,13 +125,14 @@ def _traversals(folder, config, decode, codes, where):
     moves = config.eval.traversal_range * np.concatenate([values, swing])
     images = moved(decode, typical, order, moves)
     rows, there = images[:, :_STEPS], images[:_CELLS, _STEPS:]
-    np.savez_compressed(
-        folder / "traversals.npz",
-        images=np.round(255 * np.clip(rows, 0, 1)).astype(np.uint8),
-        values=moves[:_STEPS],
-        latents=order,
-        labels=np.array(labels),
-    )
+    with replacing(folder / "traversals.npz") as file:
+        np.savez_compressed(
+            file,
+            images=np.round(255 * np.clip(rows, 0, 1)).astype(np.uint8),
+            values=moves[:_STEPS],
+            latents=order,
+            labels=np.array(labels),
+        )
     picture = plots.traversals(
         folder / "traversals.png",
         rows,

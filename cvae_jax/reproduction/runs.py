@@ -9,7 +9,6 @@ config asks, of a run that was cut and evaluated, is shown and does not count as
 import importlib.util
 import json
 import logging
-import shutil
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +17,7 @@ import ml_collections
 
 from cvae_jax.config.fields import differences
 from cvae_jax.errors import UserError
+from cvae_jax.files import replacing
 from cvae_jax.runs.metrics_log import read_metrics
 from cvae_jax.runs.workdir import damaged, read_json, read_results, write_json
 
@@ -139,7 +139,8 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
     path = results / run.key.with_suffix(".json")
     path.parent.mkdir(parents=True, exist_ok=True)
     if run.scale != "tuning":  # whose pictures nobody draws
-        shutil.copyfile(workdir / "plots" / "traversals.npz", path.with_suffix(".npz"))
+        with replacing(path.with_suffix(".npz")) as file:
+            file.write((workdir / "plots" / "traversals.npz").read_bytes())
     write_json(path, record)
     return record
 

@@ -139,7 +139,8 @@ def _start(together, folders, beside):
     says.parent.mkdir(parents=True, exist_ok=True)
     # By default the first JAX program on a GPU takes three quarters of its memory.
     shared = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | os.environ
-    with open(says, "w") as file:
+    says.unlink(missing_ok=True)
+    with open(says, "x") as file:
         child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=shared)
     return child, str(says)
 

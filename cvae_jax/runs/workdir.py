@@ -1,6 +1,7 @@
 """A run's folder: one run at a time, one config for good, its JSON files."""
 
 import contextlib
+import errno
 import fcntl
 import json
 from pathlib import Path
@@ -156,12 +157,12 @@ def is_exported(path: Path) -> bool:
 def in_use(workdir) -> bool:
     """Whether a run is at work in a folder."""
     try:
-        with (Path(workdir) / ".lock").open() as lock:
+        with files.open_lock(Path(workdir) / ".lock", make=False) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError as error:  # without a lock, or with a link in its place, no run is at work
+        return error.errno not in (errno.ENOENT, errno.ELOOP)
     return False
 
 
@@ -184,7 +185,7 @@ def open_workdir(workdir, config):
     config = json.loads(config.to_json_best_effort())
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = (path / ".lock").open("w")
+        lock = files.open_lock(path / ".lock")
     except OSError as error:
         raise UserError(
             f"can't write --workdir {path}: {error.strerror}; choose another one"
@@ -195,6 +196,8 @@ def open_workdir(workdir, config):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(f"another run is at work in {path}; choose another --workdir") from None
+        for name in (CONFIG, "data.json", "metrics.jsonl"):
+            files.remove_leftovers(path / name)
         if not _begun(path, config):
             write_json(path / CONFIG, config)
         yield path
