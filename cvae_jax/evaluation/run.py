@@ -3,6 +3,7 @@
 import importlib.metadata
 import logging
 import platform
+import shlex
 import time
 from typing import NamedTuple
 
@@ -186,7 +187,8 @@ def evaluate_run(
     results["pictures"] = [str(path.relative_to(workdir)) for path in paths]
     log.info("pictures: %s", "  ".join(str(path) for path in paths))
     if not is_exported(workdir):
-        log.info("a page with sliders: python -m cvae_jax.report --workdir=%s", workdir)
+        command = shlex.join(["python", "-m", "cvae_jax.report", f"--workdir={workdir}"])
+        log.info("a page with sliders: %s", command)
     return _write(workdir, names, results, found, start)
 
 

@@ -6,6 +6,7 @@ explorer, in which the decoder itself runs. It opens from the disk, without a ne
 
 import argparse
 import io
+import shlex
 import sys
 from pathlib import Path
 
@@ -124,9 +125,10 @@ def _report(path, config, results, notes, explorer) -> page.Report:
 def _of_one(path: Path, dataset=None, data_dir="") -> Path:
     """Write the report of a run of one seed."""
     if not _scored(path):
+        command = shlex.join(["python", "-m", "cvae_jax.evaluate", f"--workdir={path}"])
         raise UserError(
-            f"{path} has no scores and pictures yet: python -m cvae_jax.evaluate --workdir={path} "
-            "makes them, from the run's last checkpoint"
+            f"{path} has no scores and pictures yet: {command} makes them, from the run's last "
+            "checkpoint"
         )
     results, model = read_results(path / "results.json"), loading.load(path)
     config = model.config

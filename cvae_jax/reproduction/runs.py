@@ -9,6 +9,7 @@ config asks, of a run that was cut and evaluated, is shown and does not count as
 import importlib.util
 import json
 import logging
+import shlex
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -130,7 +131,7 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
     peaks = [name for name in names if name.endswith(("_kl", "_critic_loss"))]
     record = evaluated | {
         "config": read_json(workdir / "config.json"),
-        "command": " ".join(["python", *arguments([run])]),
+        "command": command([run]),
         "training_seconds": round(seconds),
         "curves": {name: [_short(line.get(name)) for line in kept] for name in names},
         # after the first tenth of the steps; a game that runs away may come back between two points
@@ -169,6 +170,11 @@ def arguments(together: list[Run], folders: Path | None = None) -> list[str]:
         *(f"--config.{field}={value}" for field, value in fields.items()),
         *([f"--workdir={workdir(together, folders)}"] if folders else []),
     ]
+
+
+def command(together: list[Run], folders: Path | None = None) -> str:
+    """The command that trains runs as `arguments` has it, for a shell."""
+    return shlex.join(["python", *arguments(together, folders)])
 
 
 def workdir(together: list[Run], folders: Path) -> Path:

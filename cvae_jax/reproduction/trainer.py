@@ -133,7 +133,7 @@ def _start(together, folders, beside):
     command = runs.program(arguments)
     # In our process group: Ctrl-Z and a closed terminal reach it as they reach us.
     if not beside:
-        return subprocess.Popen(command), f"python {' '.join(arguments)}"
+        return subprocess.Popen(command), runs.command(together, folders)
     workdir = runs.workdir(together, folders)
     says = workdir.with_name(f"{workdir.name}.log")
     says.parent.mkdir(parents=True, exist_ok=True)

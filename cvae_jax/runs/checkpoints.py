@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -203,7 +204,7 @@ def restore(manager, like: TrainState, step: int | None = None) -> TrainState | 
     before = [s for s in steps if s < step]
     if before:
         remedy = f"to go on from the one before it, step {before[-1]}, rm -r"
-        remedy += f" {manager.directory / str(step)}"
+        remedy += f" {shlex.quote(str(manager.directory / str(step)))}"
     else:
-        remedy = f"there is none before it: to start again, rm -r {manager.directory.parent}"
+        remedy = f"there is none before it: to start again, rm -r {shlex.quote(str(manager.directory.parent))}"
     raise UserError(f"the checkpoint of step {step} is damaged ({problem}); {remedy}")

@@ -1,5 +1,6 @@
 """A trained run or an exported model, loaded to encode and decode."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,7 +108,7 @@ def restore(workdir):
     if restored is None:
         raise UserError(
             f"{path} holds no checkpoint yet: the command that began it, python -m cvae_jax.main "
-            f"--config=... --workdir={path}, goes on to its first"
+            f"--config=... {shlex.quote(f'--workdir={path}')}, continues to its first"
         )
     return config, info, objective, restored
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import shlex
 from pathlib import Path
 
 import ml_collections
@@ -128,7 +129,7 @@ def _begun(path, config) -> bool:
     if is_exported(path):
         raise UserError(
             f"--workdir {path} is an exported model: choose another one, with "
-            f"--config.init_from={path} to start from its weights"
+            f"{shlex.quote(f'--config.init_from={path}')} to start from its weights"
         )
     saved = _saved(path)
     for name in (CONFIG, "data.json") if path in saved else ():
@@ -142,7 +143,10 @@ def _begun(path, config) -> bool:
         return False
     changes = differences(read_config(path).to_dict(), config)
     if changes:
-        start = f", with --config.init_from={saved[0]} to start from its weights" if saved else ""
+        start = ""
+        if saved:
+            flag = shlex.quote(f"--config.init_from={saved[0]}")
+            start = f", with {flag} to start from its weights"
         raise UserError(
             f"{path} holds a run of another config ({changes}); choose another --workdir{start}"
         )
