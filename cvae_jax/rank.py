@@ -1,29 +1,34 @@
-"""Which of several runs to trust, without labels: `python -m cvae_jax.rank runs/a runs/b runs/c`.
+"""Which of several runs to trust, without labels: `cvae rank runs/a runs/b runs/c`.
 
 Runs of one method and data set with different seeds, or of a sweep. Each is scored by how alike its
-codes are to those of the others (`metrics.udr`), best first.
+latents are to those of the others (`metrics.udr`), best first.
 """
 
-import argparse
+if __name__ == "__main__":  # as `cvae rank`, before the imports below
+    import sys
+
+    from cvae_jax import __main__ as program
+
+    sys.exit(program.main(["rank", *sys.argv[1:]]))
+
 import logging
-import sys
 from pathlib import Path
 
 import numpy as np
 
 from cvae_jax import cli, datasets, metrics
 from cvae_jax.errors import UserError
-from cvae_jax.evaluation.active_latents import encode_some, nats_of_codes, prior_of
+from cvae_jax.evaluation.active_latents import encode_some, nats_of_latents, prior_of
 from cvae_jax.runs import loading
 from cvae_jax.runs.workdir import write_json
 
-log = logging.getLogger("cvae_jax.rank")  # not __main__, which nobody listens to
+log = logging.getLogger(__name__)
 
 _IMAGES = 10_000
 
 
 def rank(workdirs, data_dir="") -> dict:
-    """The UDR of each run by its folder, best first.
+    """Returns the UDR of each run by its folder, best first.
 
     Args:
       workdirs: folders of two runs or more on the same data.
@@ -32,10 +37,12 @@ def rank(workdirs, data_dir="") -> dict:
     Raises:
       UserError: fewer than two runs, or runs on different data.
     """
-    once = {loading.folder(workdir).resolve(): workdir for workdir in reversed(workdirs)}
+    once = {}  # a run that is named twice counts once
+    for workdir in workdirs:
+        once.setdefault(loading.folder(workdir).resolve(), workdir)
     if len(once) < 2:
         raise UserError("runs are ranked by comparing them: name two folders or more")
-    models = {workdir: loading.load(workdir) for workdir in reversed(once.values())}
+    models = {workdir: loading.load(workdir) for workdir in once.values()}
     first = next(iter(models.values())).config
     for workdir, model in models.items():
         data = model.config.data
@@ -50,20 +57,20 @@ def rank(workdirs, data_dir="") -> dict:
         log.info("encoding %d images by %s", min(_IMAGES, dataset.num_images), workdir)
         _, mean, logvar = encode_some(model, dataset, 0, _IMAGES)
         codes.append(mean)
-        nats.append(nats_of_codes(mean, logvar, prior_of(model.config)))
+        nats.append(nats_of_latents(mean, logvar, prior_of(model.config)))
     scores = metrics.udr(codes, nats)
     order = np.argsort(-scores, kind="stable")
     return {str(list(models)[i]): float(scores[i]) for i in order}
 
 
 def main(argv) -> None:
-    """Rank as the command line asks."""
-    parser = argparse.ArgumentParser(
-        prog="python -m cvae_jax.rank", description=__doc__.splitlines()[0]
+    """Ranks as the command line asks."""
+    parser = cli.Parser("rank", __doc__.splitlines()[0])
+    parser.add_argument(
+        "workdirs", nargs="+", metavar="RUN", type=cli.path, help="folders of trained runs"
     )
-    parser.add_argument("workdirs", nargs="+", help="folders of trained runs")
-    parser.add_argument("--data_dir", default="", help="where data are kept")
-    parser.add_argument("--out", default="", help="a .json file to write")
+    parser.add_data_dir("where data are kept")
+    parser.add_argument("--out", default="", type=cli.path, help="a .json file to write")
     args = parser.parse_args(argv[1:])
     cli.keep_programs()
     scores = rank(args.workdirs, args.data_dir)
@@ -72,7 +79,3 @@ def main(argv) -> None:
     if args.out:
         definition = f"UDR (Duan et al. 2020), Spearman, {_IMAGES:,} images at most"
         write_json(Path(args.out), {"definition": definition, "scores": scores})
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main, sys.argv))

@@ -18,6 +18,7 @@ import cvae_jax
 from cvae_jax import datasets, encode, evaluate, export, gather
 from cvae_jax.config import build
 from cvae_jax.runs import loading
+from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import open_workdir, read_json
 
 # What is not of the model: critics and optimizers. What JAX alone is: none of these.
@@ -84,7 +85,7 @@ def test_infogan_in_colour_is_exported_as_well(networks):
     config = helpers.small_config(**fields, **{"objective.infogan.networks": networks})
     objective = build.objective(config, build.DataInfo(32, 3, 64))
     params = drawn(jax.eval_shape(objective.init, jax.random.key(0), np.zeros((2, 32, 32, 3))))
-    model = loading.Model(None, None, config, 3, objective, params, 0)
+    model = Model(config, objective, params, 0, 3)
     content = export.programs(model, 32)["decoder.bin"]
     z = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     images = jax.export.deserialize(bytearray(content)).call(z)

@@ -7,6 +7,7 @@ import optax
 
 from cvae_jax import networks, structures
 from cvae_jax.config import methods
+from cvae_jax.config.once import once_per_method
 from cvae_jax.errors import UserError
 from cvae_jax.networks import gan_networks
 from cvae_jax.objectives.base import Objective, Players
@@ -105,6 +106,7 @@ def _base(config, info: DataInfo) -> Objective:
     return base
 
 
+@once_per_method
 def objective(config, data_info: DataInfo) -> Objective:
     """The method that the config names, with its cascade unless cascade.weight is 0.
 
@@ -132,6 +134,7 @@ def objective(config, data_info: DataInfo) -> Objective:
     return edge_reward(method, network, config.cascade.edge_reward)
 
 
+@once_per_method
 def optimizers(config) -> Players:
     """Adam for the model, and for each critic an Adam with rate and betas of its own."""
     critic = optax.partition(

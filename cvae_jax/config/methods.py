@@ -16,3 +16,11 @@ PAPERS = {
     "beta_tcvae": "Chen et al. 2018",
     "infogan": "Chen et al. 2016",
 }
+
+
+def title(config) -> str:
+    """Returns what a config's method is called, with its cascade."""
+    name = NAMES[config.objective.name]
+    if not config.cascade.weight:
+        return name
+    return f"{name} with the cascade, structure {config.cascade.structure or 'independent'}"

@@ -5,6 +5,7 @@ that torch.save writes are carried out here, so nothing is imported or called, a
 texts or integers, and no instruction takes memory for what it only claims.
 """
 
+import math
 import pickle
 import pickletools
 from collections.abc import Callable
@@ -12,14 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_VALUES = frozenset(
-    "BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE SHORT_BINUNICODE SHORT_BINSTRING "
-    "BINSTRING".split()
+_VALUES = (
+    *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
+    *("BINUNICODE", "SHORT_BINUNICODE", "SHORT_BINSTRING", "BINSTRING"),
 )
 _EMPTY = {"EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_NEWEST = 5  # of pickle's protocols
 _REBUILD = ("_rebuild_tensor", "_rebuild_tensor_v2")
 _DTYPES = {
     "DoubleStorage": np.dtype("<f8"),
@@ -92,7 +92,7 @@ class _Machine:
             _refuse(f"it holds the instruction {name}, which torch.save never writes")
 
     def protocol(self, number):
-        if number > _NEWEST:
+        if number > pickle.HIGHEST_PROTOCOL:
             _refuse(f"it is of pickle's protocol {number}")
 
     def mark(self, _):
@@ -178,8 +178,8 @@ class _Machine:
             self.stack.append(_ordered(*arguments))
         elif called.module == "torch._utils" and called.name in _REBUILD:
             self.stack.append(_tensor(*arguments))
-        elif called == ("torch._utils", "_rebuild_parameter") and _is_array(arguments):
-            self.stack.append(arguments[0])
+        elif called == ("torch._utils", "_rebuild_parameter"):
+            self.stack.append(arguments[0])  # the rest: whether it is trained, hooks
         else:
             _refuse(f"it asks for {called.module[:80]}.{called.name[:80]}, which is no tensor")
 
@@ -187,7 +187,7 @@ class _Machine:
 _STEPS = {
     "PROTO": _Machine.protocol,
     "FRAME": lambda machine, length: None,
-    "STOP": lambda machine, _: None,
+    "STOP": lambda machine, _: None,  # genops ends behind it
     "MARK": _Machine.mark,
     "TUPLE": _Machine.tuple,
     "APPEND": _Machine.append,
@@ -224,10 +224,6 @@ def _ordered(items=()):
     return container
 
 
-def _is_array(arguments):
-    return len(arguments) == 3 and isinstance(arguments[0], np.ndarray)
-
-
 def _tensor(storage, offset, size, stride, requires_grad=False, hooks=None, metadata=None):
     """A view [size] of a storage; PyTorch's strides count elements."""
     del requires_grad, hooks
@@ -241,13 +237,10 @@ def _tensor(storage, offset, size, stride, requires_grad=False, hooks=None, meta
     values = storage.values
     if 0 in size:
         return np.empty(size, values.dtype)
-    count, last = 1, offset
-    for n, s in zip(size, stride, strict=True):
-        count *= n
-        last += (n - 1) * s
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
     if last >= len(values):
         _refuse("a tensor reaches beyond its storage")
-    if count > len(values):  # by strides of 0; a copy of it may fill the memory
+    if math.prod(size) > len(values):  # by strides of 0; a copy of it may fill the memory
         _refuse("a tensor repeats its storage")
     step = values.itemsize
     strides = [s * step if n > 1 else step for n, s in zip(size, stride, strict=True)]

@@ -43,16 +43,28 @@ def mapped(function, rows, num_rows: int, devices, *, what: str, batch: int | No
     return jax.tree.map(lambda x: x[:num_rows], found)
 
 
+# The objective's functions are static and parameters are arguments: another seed of the same
+# method is run by the programs of the first.
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(encode, params, images):
+    return encode(params, images / 255.0)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _decode(decode, params, z, index, rng):
+    keys = jax.vmap(lambda i: jax.random.fold_in(rng, i))(index)
+    return decode(params, z, keys)
+
+
 def encode_all(objective, params, dataset, devices):
     """Posterior means and log variances of every image: two arrays [N, d].
 
     Several processes share the work, and each has the whole in the end.
     """
     params = placement.replicate(params, devices)
-    encode = jax.jit(lambda params, images: objective.encode(params, images / 255.0))
     rows = processes.share(dataset.num_images)
     own = mapped(
-        functools.partial(encode, params),
+        functools.partial(_encode, objective.encode, params),
         lambda index: dataset.images(rows[index]),
         len(rows),
         devices,
@@ -70,13 +82,9 @@ def draw_images(objective, params, rng, num_images: int, devices):
     z = np.asarray(objective.prior(prior_rng, num_images))
     params = placement.replicate(params, devices)
 
-    @jax.jit
-    def decode(params, z, index):
-        keys = jax.vmap(lambda i: jax.random.fold_in(rest_rng, i))(index)
-        return objective.decode(params, z, keys)
-
     def images(index):
         split = [placement.split_rows(x, devices) for x in (z[index], index)]
-        return np.rint(np.asarray(decode(params, *split)) * 255).astype(np.uint8)
+        decoded = _decode(objective.decode, params, *split, rest_rng)
+        return np.rint(np.asarray(decoded) * 255).astype(np.uint8)
 
     return images

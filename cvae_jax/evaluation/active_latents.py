@@ -1,4 +1,4 @@
-"""Which codes are in use, by nats an image, and what each tells of."""
+"""Which latents are in use, by nats per image, and what each knows about."""
 
 import jax
 import numpy as np
@@ -7,20 +7,20 @@ from cvae_jax.devices import batches
 from cvae_jax.metrics.mig import entropy, information_of_varying
 from cvae_jax.objectives.distributions import kl_to_standard_normal
 
-_USED = 0.05  # nats; a latent with less tells nothing
+_USED = 0.05  # nats; a latent with less holds nothing
 
 
 def prior_of(config) -> str:
-    """What a method's codes are drawn from: "normal", N(0, 1), or "uniform", U(-1, 1)."""
+    """Returns what a method's latents are drawn from: "normal", N(0, 1), or "uniform", U(-1, 1)."""
     return "uniform" if config.objective.name == "infogan" else "normal"
 
 
-def nats_of_codes(mean, logvar, prior) -> np.ndarray:
-    """What each latent says about an image, in nats, the mean over images [d].
+def nats_of_latents(mean, logvar, prior) -> np.ndarray:
+    """Returns what each latent says about an image, in nats, the mean over images [d].
 
     Of a normal prior KL(q(z|x) || N(0, 1)). Of a uniform one log 2 - H(q(z|x)), at least 0: the
-    information that a recogniser has if it is as sure as it says. A code that it knows nothing of
-    is a Gaussian with the prior's variance 1/3, whose entropy is above the prior's.
+    information that a recogniser has if it is as sure as it says. A latent that it knows nothing
+    about is a Gaussian with the prior's variance 1/3, whose entropy is above the prior's.
     """
     if prior == "normal":
         return np.asarray(kl_to_standard_normal(mean, logvar)).mean(axis=0)
@@ -28,10 +28,10 @@ def nats_of_codes(mean, logvar, prior) -> np.ndarray:
     return np.maximum(np.log(2) - entropies.mean(axis=0), 0)
 
 
-def what_codes_hold(
+def what_latents_hold(
     mean, logvar, factors, factor_names, prior="normal"
 ) -> tuple[np.ndarray, list[str]]:
-    """Each latent's nats, [d], see `nats_of_codes`, and what it tells of.
+    """Returns each latent's nats, [d], see `nats_of_latents`, and the factor that it holds.
 
     That is the factor that it knows most about, as a share of the factor's entropy; "unused" where
     there are next to no nats, "" where the data have no labels that vary or too few images.
@@ -43,7 +43,7 @@ def what_codes_hold(
       factor_names: k of them; none: the data have no labels.
       prior: see `prior_of`.
     """
-    nats = nats_of_codes(mean, logvar, prior)
+    nats = nats_of_latents(mean, logvar, prior)
     information, varying = information_of_varying(mean, factors)
     best = [""] * len(nats)
     if varying.size:
@@ -53,10 +53,10 @@ def what_codes_hold(
 
 
 def encode_some(model, dataset, seed: int, count: int):
-    """(some of a data set, posterior means [n, d], their log variances [n, d]).
+    """Returns (some of a data set, posterior means [n, d], their log variances [n, d]).
 
     Args:
-      model: see `runs.loading.Model`.
+      model: see `runs.model.Model`.
       dataset: see `datasets.Dataset`.
       seed: of the choice and order of the images.
       count: how many; all if there are fewer.

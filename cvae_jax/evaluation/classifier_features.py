@@ -5,6 +5,7 @@ models on one data set, and with nothing published.
 """
 
 import contextlib
+import functools
 import hashlib
 import logging
 import pathlib
@@ -51,7 +52,7 @@ class Classifier(nn.Module):
 
 
 class Trained(NamedTuple):
-    """A classifier and what it is worth."""
+    """A classifier and its accuracy."""
 
     module: Classifier
     params: dict
@@ -63,38 +64,46 @@ def _classes(dataset):
     return np.stack([np.unique(f, return_inverse=True)[1] for f in dataset.factors.T], axis=1)
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def _init(module, images):
+    return module.init(jax.random.key(_SEED), images)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _step(module, steps, params, opt_state, images, labels):
+    def loss(params):
+        logits = module.apply(params, images / 255.0)[1]
+        entropies = [
+            optax.softmax_cross_entropy_with_integer_labels(x, labels[:, i]).mean()
+            for i, x in enumerate(logits)
+        ]
+        return sum(entropies)
+
+    updates, opt_state = _optimizer(steps).update(jax.grad(loss)(params), opt_state)
+    return optax.apply_updates(params, updates), opt_state
+
+
+def _optimizer(steps):
+    return optax.adam(optax.cosine_decay_schedule(1e-3, steps))
+
+
 def _fit(module, dataset, classes, rows):
     """Parameters after STEPS steps of Adam on the cross entropy, summed over factors."""
-    optimizer = optax.adam(optax.cosine_decay_schedule(1e-3, STEPS))
-    params = jax.jit(module.init)(jax.random.key(_SEED), dataset.images(rows[:1]) / 255.0)
-
-    @jax.jit
-    def step(params, opt_state, images, labels):
-        def loss(params):
-            logits = module.apply(params, images / 255.0)[1]
-            entropies = [
-                optax.softmax_cross_entropy_with_integer_labels(x, labels[:, i]).mean()
-                for i, x in enumerate(logits)
-            ]
-            return sum(entropies)
-
-        updates, opt_state = optimizer.update(jax.grad(loss)(params), opt_state)
-        return optax.apply_updates(params, updates), opt_state
-
-    opt_state = optimizer.init(params)
+    params = _init(module, dataset.images(rows[:1]) / 255.0)
+    opt_state = _optimizer(STEPS).init(params)
     rng = np.random.default_rng(_SEED)
     for _ in tqdm(range(STEPS), desc="classifier", unit="step", disable=None, leave=False):
         index = rng.choice(rows, _BATCH)
-        params, opt_state = step(params, opt_state, dataset.images(index), classes[index])
+        images, labels = dataset.images(index), classes[index]
+        params, opt_state = _step(module, STEPS, params, opt_state, images, labels)
     return params
 
 
 def _kept(path, module, dataset) -> Trained | None:
-    """The classifier that is kept at path; None: there is none, or it is damaged."""
+    """Returns the classifier kept at path; None: there is none, or it is damaged."""
     if not path.exists():
         return None
-    example = dataset.images(np.arange(1)) / 255.0
-    shapes = jax.eval_shape(module.init, jax.random.key(0), example)
+    shapes = _init.eval_shape(module, dataset.images(np.arange(1)) / 255.0)
     template = {"params": shapes, "accuracy": dict.fromkeys(dataset.factor_names, 0.0)}
     try:
         content = path.read_bytes()
@@ -106,7 +115,7 @@ def _kept(path, module, dataset) -> Trained | None:
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror}; remove it") from None
     except (ValueError, KeyError, TypeError):
-        log.warning("%s is damaged or of another version: it is made anew", path)
+        log.warning("%s is damaged or of another version: it is trained again", path)
         return None
 
 
@@ -116,19 +125,16 @@ def _train(module, dataset, classes) -> Trained:
     held_out, rest = np.split(rows, [max(1, min(_HELD_OUT, n // 10))])
     log.info("training a classifier on %s, %d steps", dataset.source, STEPS)
     params = _fit(module, dataset, classes, rest)
-    predict = jax.jit(
-        lambda images: [x.argmax(axis=1) for x in module.apply(params, images / 255.0)[1]]
-    )
     found = batches.mapped(
-        predict,
+        functools.partial(features, module, params),
         lambda index: dataset.images(held_out[index]),
         len(held_out),
         jax.local_devices()[:1],
         what="classifier, held-out images",
-    )
+    )[1]
     accuracy = {
-        factor: float(np.mean(f == classes[held_out, i]))
-        for i, (factor, f) in enumerate(zip(dataset.factor_names, found, strict=True))
+        factor: float(np.mean(p.argmax(axis=1) == classes[held_out, i]))
+        for i, (factor, p) in enumerate(zip(dataset.factor_names, found, strict=True))
     }
     return Trained(module, jax.device_get(params), accuracy)
 
@@ -141,10 +147,10 @@ def _keep(path, trained) -> None:
 
 
 def classifier(dataset, cache: pathlib.Path) -> Trained:
-    """The data set's classifier: from the cache, else trained and, where it can be, kept there.
+    """Returns the data set's classifier: from the cache, else trained and, if possible, kept there.
 
-    A convolutional network tells every factor at once. It is trained on all images but a tenth (at
-    most 5,000), on which its accuracy is taken. Processes that want it at once wait for the first.
+    A convolutional network predicts every factor at once. It is trained on all images but a tenth
+    (at most 5,000), on which its accuracy is taken. Other processes wait for the first.
 
     Args:
       dataset: see `datasets.Dataset`; with labels.
@@ -181,7 +187,8 @@ def classifier(dataset, cache: pathlib.Path) -> Trained:
     return trained
 
 
-def apply(trained: Trained, images):
-    """(features [B, 256], [probabilities [B, sizes[i]] of each factor]) of images uint8."""
-    features, logits = trained.module.apply(trained.params, images / jnp.float32(255))
-    return features, [nn.softmax(x) for x in logits]
+@functools.partial(jax.jit, static_argnums=0)
+def features(module, params, images):
+    """Returns (features [B, 256], [probabilities [B, sizes[i]] of each factor]) of uint8 images."""
+    hidden, logits = module.apply(params, images / jnp.float32(255))
+    return hidden, [nn.softmax(x) for x in logits]

@@ -10,21 +10,21 @@ import numpy as np
 from cvae_jax.objectives import distributions
 
 
-class HeldOut(NamedTuple):
-    """Nats an image, one entry an image [n]."""
+class Bounds(NamedTuple):
+    """Nats, one entry per image [n]."""
 
     elbo: np.ndarray
     log_likelihood: np.ndarray  # the importance-weighted bound
 
 
-@functools.partial(jax.jit, static_argnames=("objective", "likelihood", "samples"))
-def _bounds(params, images, rng, objective, likelihood, samples):
-    mean, logvar = objective.encode(params, images)
+@functools.partial(jax.jit, static_argnames=("encode", "decode", "likelihood", "samples"))
+def _bounds(params, images, rng, encode, decode, likelihood, samples):
+    mean, logvar = encode(params, images)
     prior = jnp.zeros_like(mean)
 
     def log_weight(key):
         z = distributions.sample_gaussian(jax.random.normal(key, mean.shape), mean, logvar)
-        probabilities = objective.decode(params, z)
+        probabilities = decode(params, z)
         # Back to logits: the sigmoid of float32 tells 1e-7 from 0, and nearer to 1 rounds to it.
         logits = jax.scipy.special.logit(jnp.clip(probabilities, 1e-7, 1 - 1e-7))
         log_p = -distributions.LIKELIHOODS[likelihood].negative_log(logits, images)
@@ -36,8 +36,8 @@ def _bounds(params, images, rng, objective, likelihood, samples):
     return jnp.mean(weights, axis=0), bound
 
 
-def held_out(objective, params, images, rng, *, likelihood, samples=64) -> HeldOut:
-    """Evidence lower bound and importance-weighted log likelihood of images.
+def likelihood_bounds(objective, params, images, rng, *, likelihood, samples=64) -> Bounds:
+    """Computes the evidence lower bound and the importance-weighted log likelihood of images.
 
         ELBO  = E_q[log w],   IWAE = E_q[log 1/K sum_k w_k],   w = p(x | z) p(z) / q(z | x)
 
@@ -56,5 +56,6 @@ def held_out(objective, params, images, rng, *, likelihood, samples=64) -> HeldO
     for first in range(0, len(images), 250):
         batch = images[first : first + 250].astype(np.float32) / 255.0
         key = jax.random.fold_in(rng, first)
-        parts.append(jax.device_get(_bounds(params, batch, key, objective, likelihood, samples)))
-    return HeldOut(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        found = _bounds(params, batch, key, objective.encode, objective.decode, likelihood, samples)
+        parts.append(jax.device_get(found))
+    return Bounds(*(np.concatenate(part) for part in zip(*parts, strict=True)))

@@ -1,5 +1,7 @@
 """Scores of reconstructions, of the objective, and of samples: each Subject -> {score: entry}."""
 
+import functools
+
 import jax
 import numpy as np
 
@@ -8,77 +10,78 @@ from cvae_jax.config import build
 from cvae_jax.devices import batches
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import classifier_features, sample_quality
-from cvae_jax.evaluation import held_out as likelihoods
+from cvae_jax.evaluation.held_out import likelihood_bounds
 from cvae_jax.evaluation.subject import entry
 
-_BOUND_IMAGES = 10_000
+_TERM_IMAGES = 10_000
 _HELD_OUT_IMAGES = 1_000
 _IMPORTANCE = 64  # samples of the importance-weighted bound
 
 
 def intersection_over_union(images, reconstructions):
-    """Mean over images of |A and B| / |A or B|, A and B the pixels above .5; [n, H, W, C] each."""
+    """Mean over images of |A and B| / |A or B|, A and B the pixels above 0.5; [n, H, W, C] each."""
     a, b = images > 0.5, reconstructions > 0.5
     either = np.sum(a | b, axis=(1, 2, 3))
     both = np.sum(a & b, axis=(1, 2, 3))
     return float(np.mean(np.where(either > 0, both / np.maximum(either, 1), 1.0)))
 
 
-def reconstruction(subject):
+def reconstruction_entries(subject):
     """Squared error; of binary images also the intersection over union."""
     few = subject.rows[: subject.config.eval.num_images]
     images = subject.dataset.images(few) / 255.0
-    decode = jax.jit(lambda params, z: subject.objective.decode(params, z))
-    reconstructions = jax.device_get(decode(subject.params, subject.mean[few]))
+    reconstructions = jax.device_get(subject.model.decode(subject.mean[few]))
     error = float(np.mean((images - reconstructions) ** 2))
-    definition = "mean squared error of reconstructions, a pixel, values from 0 to 1"
-    scores = {"squared_error": entry(error, definition, len(images), subject.seed)}
+    scores = entry("squared_error", error, len(images), subject.seed)
     if subject.dataset.binary:
-        value = intersection_over_union(images, reconstructions)
-        definition = "mean intersection over union of image and reconstruction, threshold .5"
-        scores["iou"] = entry(value, definition, len(images), subject.seed)
+        overlap = intersection_over_union(images, reconstructions)
+        scores |= entry("iou", overlap, len(images), subject.seed)
     return scores
 
 
-def bound(config, objective, params, dataset, rng):
-    """(means of the objective's own terms, recon, kl, ..., nats an image; of how many images)."""
-    batch = config.batch_size
-    step = config.num_steps  # what a schedule has come to
-    terms = jax.jit(lambda images, rng: objective.model_loss(params, images, rng, step)[1][0])
-    num_batches = max(1, min(_BOUND_IMAGES, dataset.num_images) // batch)
+@functools.partial(jax.jit, static_argnums=0)
+def _terms(model_loss, params, images, rng, step):
+    return model_loss(params, images, rng, step)[1][0]
+
+
+def mean_terms(model, dataset, rng):
+    """Returns (means of the objective's own terms, recon, kl, ..., nats; of how many images)."""
+    config, batch = model.config, model.config.batch_size
+    step = config.num_steps  # the last values of all schedules
+    num_batches = max(1, min(_TERM_IMAGES, dataset.num_images) // batch)
     index = np.random.default_rng(config.seed).permutation(dataset.num_images)
     values = []
     for i in range(num_batches):
         images = dataset.images(np.resize(index[i * batch : (i + 1) * batch], batch)) / 255.0
-        values.append(jax.device_get(terms(images.astype(np.float32), jax.random.fold_in(rng, i))))
-    return {k: np.mean([v[k] for v in values], axis=0) for k in values[0]}, num_batches * batch
+        key = jax.random.fold_in(rng, i)
+        found = _terms(
+            model.objective.model_loss, model.params, images.astype(np.float32), key, step
+        )
+        values.append(jax.device_get(found))
+    means = {name: np.mean([v[name] for v in values], axis=0) for name in values[0]}
+    return means, min(num_batches * batch, dataset.num_images)
 
 
-def terms(subject):
+def terms_entries(subject):
     """The objective's own terms on training images."""
-    if build.critics(subject.config) and not subject.params.critic:
+    config = subject.config
+    if build.critics(config) and not subject.model.params.critic:
         raise UserError("an exported model has no critics, which they need; evaluate its run")
-    rng = jax.random.fold_in(jax.random.key(subject.seed), 1)
-    means, samples = bound(subject.config, subject.objective, subject.params, subject.dataset, rng)
-    definition = "nats an image, mean over training images"
-    if subject.config.objective.name == "infogan":
-        texts = {
-            "mi": "nats, bound on I(code; generated image), of generated images",
-            "generator_loss": "loss of generated images, with the noise of the end of training",
-        }
-    else:
-        text = f"nats an image, estimate from batches of {subject.config.batch_size}"
-        texts = dict.fromkeys(("mi", "tc", "dwkl"), f"{text}: aggregate_* take all images")
-    if subject.config.cascade.source == "prior":
-        texts["cascade_kl"] = "nats, the critic's estimate, of generated images"
-    return {
-        name: entry(value, texts.get(name, definition), samples, subject.seed)
-        for name, value in means.items()
-        if np.ndim(value) == 0
-    }
+    means, samples = mean_terms(subject.model, subject.dataset, subject.key("terms"))
+    estimate = f", estimate from batches of {config.batch_size}: aggregate_* take all images"
+    details = dict.fromkeys(("mi", "tc", "dwkl"), estimate)
+    if config.objective.name == "infogan":
+        details["mi"] = ", lower bound, of generated images"
+    if config.cascade.source == "prior":
+        details["cascade_kl"] = ", of generated images"
+    scores = {}
+    for name, value in means.items():
+        if np.ndim(value) == 0:
+            scores |= entry(name, value, samples, subject.seed, detail=details.get(name, ""))
+    return scores
 
 
-def held_out(subject):
+def held_out_entries(subject):
     """Likelihoods of the test split."""
     config = subject.config
     if config.objective.name == "infogan":
@@ -86,63 +89,56 @@ def held_out(subject):
     test = datasets.load(config.data.name, config.data.size, config.data.dir, "test")
     # At random: of MNIST, for instance, the first half is easier.
     rows = np.random.default_rng(subject.seed).permutation(test.num_images)[:_HELD_OUT_IMAGES]
-    images = test.images(rows)
-    found = likelihoods.held_out(
-        subject.objective,
-        subject.params,
-        images,
-        jax.random.fold_in(jax.random.key(subject.seed), 3),
+    found = likelihood_bounds(
+        subject.model.objective,
+        subject.model.params,
+        test.images(rows),
+        subject.key("held_out"),
         likelihood=config.objective.likelihood,
         samples=_IMPORTANCE,
     )
-    n = len(images)
-    texts = ("nats an image of the test split", f"log p(x), bound from {_IMPORTANCE} samples")
-    return {
-        f"test_{name}": entry(values.mean(), text, n, subject.seed, values.std() / np.sqrt(n))
-        for name, values, text in zip(found._fields, found, texts, strict=True)
-    }
+    scores, n = {}, len(rows)
+    details = {"elbo": "", "log_likelihood": f", {_IMPORTANCE} samples"}
+    for name, values in found._asdict().items():
+        error = values.std() / np.sqrt(n)
+        scores |= entry(
+            f"test_{name}", values.mean(), n, subject.seed, std=error, detail=details[name]
+        )
+    return scores
 
 
-def _quality(subject, network, kind, suffix, text):
+def _quality(subject, network, kind, suffix, detail=""):
     n = min(subject.options.num_samples, subject.dataset.num_images)
-    rows = subject.rows[:n]
-    rng = jax.random.fold_in(jax.random.key(subject.seed), 4)
-    found = sample_quality.sample_quality(
+    model, rows, devices = subject.model, subject.rows[:n], jax.local_devices()
+    found = sample_quality.distances(
         network,
         lambda index: subject.dataset.images(rows[index]),
-        batches.draw_images(subject.objective, subject.params, rng, n, subject.devices),
+        batches.draw_images(model.objective, model.params, subject.key("samples"), n, devices),
         n,
-        subject.devices,
+        devices,
         kind=kind,
         seed=subject.seed,
     )
-    make = {"samples": n, "seed": subject.seed}
     kid, score, real = found["kid"], found["is"], found["is_of_data"]
+    real = f"; of real images {real.mean:.3f}"
     return {
-        f"fid{suffix}": entry(found["fid"], f"Fréchet distance of {text}", **make),
-        f"kid{suffix}": entry(kid.mean, f"kernel distance of {text}", std=kid.std, **make),
-        f"is{suffix}": entry(
-            score.mean,
-            f"inception score of {text}, 10 splits; of real images {real.mean:.3f}",
-            std=score.std,
-            **make,
-        ),
+        **entry(f"fid{suffix}", found["fid"], n, subject.seed, detail=detail),
+        **entry(f"kid{suffix}", kid.mean, n, subject.seed, std=kid.std, detail=detail),
+        **entry(f"is{suffix}", score.mean, n, subject.seed, std=score.std, detail=detail + real),
     }
 
 
-def classifier(subject):
+def classifier_entries(subject):
     """FID, KID and IS by the data's own classifier."""
     cache = datasets.data_root(subject.config.data.dir) / "classifiers"
     trained = classifier_features.classifier(subject.dataset, cache)
     worth = ", ".join(f"{name} {value:.3f}" for name, value in trained.accuracy.items())
-    text = f"features of a classifier of these data (accuracy: {worth})"
     network = sample_quality.classifier_network(trained)
-    return _quality(subject, network, "classifier", "_classifier", text)
+    return _quality(subject, network, "classifier", "_classifier", f" (accuracy: {worth})")
 
 
-def inception(subject):
+def inception_entries(subject):
     """FID, KID and IS by Inception-v3."""
     root = datasets.data_root(subject.config.data.dir)
     params = sample_quality.inception_params(subject.options.inception, root)
-    network = sample_quality.inception_network(params)
-    return _quality(subject, network, "inception", "", "Inception-v3 features, pytorch-fid's")
+    return _quality(subject, sample_quality.inception_network(params), "inception", "")

@@ -1,21 +1,19 @@
-"""The pictures of a run: which images, codes and labels go to which plot."""
-
-import functools
+"""The pictures of a run: which images, latents and labels go to which plot."""
 
 import jax
 import numpy as np
 
 from cvae_jax import plots
 from cvae_jax.config import build
-from cvae_jax.evaluation.active_latents import prior_of, what_codes_hold
+from cvae_jax.evaluation.active_latents import prior_of, what_latents_hold
 from cvae_jax.files import replacing
 from cvae_jax.plots.page import plain
 from cvae_jax.runs.metrics_log import read_metrics
 
-_STEPS = 11  # images a traversal row
+_STEPS = 11  # images per row of the traversals
 _HALF = 21  # frames from one end of an animated traversal to the other
 _CELLS = 20  # latents that are animated at most
-CODES = 10_000  # codes that the labels of the traversals are computed from
+LABELLED = 10_000  # images that the labels of the traversals are computed from
 _TERMS = ("recon", "kl", "elbo", "mi", "tc", "generator_loss")
 
 
@@ -36,11 +34,11 @@ def _rows(scores):
 
 
 def moved(decode, start, order, values):
-    """Images as one latent at a time takes each value, the others those of a start.
+    """Decodes images in which one latent at a time takes each value, the others those of a start.
 
     Args:
       decode: z [n, d] -> images [n, H, W, C].
-      start: codes [d].
+      start: a code [d].
       order: the latents that are moved, [k].
       values: [steps].
 
@@ -53,19 +51,13 @@ def moved(decode, start, order, values):
     return images.reshape(len(order), len(values), *images.shape[1:])
 
 
-def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, scores):
-    """Draw reconstructions, samples, traversals, the structure, its effects and the loss curves.
+def draw_all(subject, workdir, structure):
+    """Draws reconstructions, samples, traversals, the structure, its effects and the loss curves.
 
     Args:
-      config: the run's.
-      workdir: its folder; pictures go to plots/.
-      step: of the parameters.
-      objective: with decode and prior.
-      params: the parameters.
-      dataset: see `datasets.Dataset`.
-      mean: posterior means of all images [N, d].
-      logvar: their log variances [N, d].
-      scores: see `structure_scores`.
+      subject: see `subject.Subject`.
+      workdir: the run's folder; pictures go to plots/.
+      structure: see `structure.structure_scores`.
 
     Returns:
       The paths.
@@ -74,56 +66,56 @@ def draw_all(config, workdir, step, objective, params, dataset, mean, logvar, sc
     if folder.is_symlink():  # pictures of the same names behind it would be replaced
         folder.unlink()
     folder.mkdir(exist_ok=True)
-    decode = functools.partial(jax.jit(objective.decode), params)
-    pick = np.random.default_rng(config.seed).permutation(len(mean))
-    where = f"{plain(dataset.source)}, {dataset.size}x{dataset.size}, step {step:,}"
-    few, some = pick[:20], pick[:CODES]
-    what_varies = mean[some], logvar[some], dataset.factors[some], dataset.factor_names
-    return [
-        plots.reconstructions(
-            folder / "reconstructions.png",
-            dataset.images(few) / 255.0,
-            np.asarray(decode(mean[few])),
-            title="Reconstructions",
-            subtitle=where,
-        ),
-        _samples(folder, config, objective, decode, where),
-        *_traversals(folder, config, decode, what_varies, where),
-        *([_structure(folder, config)] if config.cascade.weight else []),
-        plots.effects(
-            folder / "effects.png",
-            build.structure(config).parents,
-            np.array(scores["effects"]),
-            np.array(scores["ancestors"], bool),
-            _rows(scores),
-            title="What the structure did: how far each code moves when one z is redrawn",
-            subtitle=where,
-        ),
-        *_curves(folder, read_metrics(workdir / "metrics.jsonl"), where),
-    ]
+    model, dataset = subject.model, subject.dataset
+    size = f"{dataset.size}x{dataset.size}"
+    where = f"{plain(dataset.source)}, {size}, step {model.step:,}"
+    few = subject.rows[:20]
+    reconstructions = plots.reconstructions(
+        folder / "reconstructions.png",
+        dataset.images(few) / 255.0,
+        np.asarray(model.decode(subject.mean[few])),
+        title="Reconstructions",
+        subtitle=where,
+    )
+    paths = [reconstructions, _samples(folder, subject, where)]
+    paths += _traversals(folder, subject, where)
+    if model.config.cascade.weight:
+        paths.append(_structure(folder, model.config))
+    effects = plots.effects(
+        folder / "effects.png",
+        build.structure(model.config).parents,
+        np.array(structure["effects"]),
+        np.array(structure["ancestors"], bool),
+        _rows(structure),
+        title="What the structure did: how far each latent moves when one z is redrawn",
+        subtitle=where,
+    )
+    return [*paths, effects, *_curves(folder, read_metrics(workdir / "metrics.jsonl"), where)]
 
 
-def _samples(folder, config, objective, decode, where):
-    prior_rng, rest_rng = jax.random.split(jax.random.key(config.seed))
-    images = np.asarray(decode(objective.prior(prior_rng, 64), rest_rng))
+def _samples(folder, subject, where):
+    prior_rng, rest_rng = jax.random.split(subject.key("pictures"))
+    z = subject.model.objective.prior(prior_rng, 64)
+    images = np.asarray(subject.model.decode(z, rest_rng))
     title = "Samples from the prior"
     return plots.samples(folder / "samples.png", images, title=title, subtitle=where)
 
 
-def _traversals(folder, config, decode, codes, where):
+def _traversals(folder, subject, where):
     """The picture, and the film; what the picture shows is kept beside it, for other pictures."""
-    mean, logvar, factors, factor_names = codes
+    config, dataset, some = subject.config, subject.dataset, subject.rows[:LABELLED]
+    mean, logvar, factors = subject.mean[some], subject.logvar[some], dataset.factors[some]
     prior = prior_of(config)
-    nats, names = what_codes_hold(mean, logvar, factors, factor_names, prior)
+    nats, names = what_latents_hold(mean, logvar, factors, dataset.factor_names, prior)
     order = np.argsort(-nats, kind="stable")  # the most active first
     labels = _labels(nats, names, prior)
     labels = [labels[j] for j in order]
-    # From the middle of the codes: at their rim every move leads to where no image is.
+    # From the middle of the latents: at their rim every move leads to where no image is.
     typical = mean[np.argmin(np.sum(mean**2, axis=1))]
     values = np.linspace(-1, 1, _STEPS)
     swing = np.sin(np.linspace(-0.5, 0.5, _HALF) * np.pi)  # slow at the ends, as a pendulum is
     moves = config.eval.traversal_range * np.concatenate([values, swing])
-    images = moved(decode, typical, order, moves)
+    images = moved(subject.model.decode, typical, order, moves)
     rows, there = images[:, :_STEPS], images[:_CELLS, _STEPS:]
     with replacing(folder / "traversals.npz") as file:
         np.savez_compressed(
@@ -138,7 +130,7 @@ def _traversals(folder, config, decode, codes, where):
         rows,
         moves[:_STEPS],
         labels,
-        title="Latent traversals: one code moved, the others those of a typical image",
+        title="Latent traversals: one latent moved, the others those of a typical image",
         subtitle=where,
     )
     film = plots.animated_traversals(
@@ -146,7 +138,7 @@ def _traversals(folder, config, decode, codes, where):
         np.concatenate([there, there[:, -2:0:-1]], axis=1),  # and back
         labels[:_CELLS],
     )
-    return picture, film
+    return [picture, film]
 
 
 def _structure(folder, config):
@@ -174,7 +166,7 @@ def _curves(folder, lines, where):
             folder / "curves.png",
             np.array([line["step"] for line in lines]),
             {n: np.array([line.get(n, np.nan) for line in lines]) for n in names},
-            title="Training, in nats an image",
+            title="Training, in nats per image",
             subtitle=where,
         )
     ]

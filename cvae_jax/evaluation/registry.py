@@ -1,6 +1,8 @@
-"""Every metric by name, and the making of scores."""
+"""Every metric by name, and the computing of scores."""
 
+import collections
 import logging
+import warnings
 
 import numpy as np
 
@@ -14,25 +16,25 @@ log = logging.getLogger(__name__)
 
 # Subject -> {score: entry}
 FUNCTIONS = {
-    "mig": latents.mig,
-    "mig_chen": latents.mig_chen,
-    "factor_score": latents.factor_score,
-    "beta_vae_score": latents.beta_vae_score,
-    "sap": latents.sap,
-    "modularity_explicitness": latents.modularity_explicitness,
-    "irs": latents.irs,
-    "dci": latents.dci,
-    "unsupervised": latents.unsupervised,
-    "reconstruction": images.reconstruction,
-    "terms": images.terms,
-    "held_out": images.held_out,
-    "classifier": images.classifier,
-    "inception": images.inception,
+    "mig": latents.mig_entries,
+    "mig_chen": latents.mig_chen_entries,
+    "factor_score": latents.factor_score_entries,
+    "beta_vae_score": latents.beta_vae_score_entries,
+    "sap": latents.sap_entries,
+    "modularity_explicitness": latents.modularity_explicitness_entries,
+    "irs": latents.irs_entries,
+    "dci": latents.dci_entries,
+    "unsupervised": latents.unsupervised_entries,
+    "reconstruction": images.reconstruction_entries,
+    "terms": images.terms_entries,
+    "held_out": images.held_out_entries,
+    "classifier": images.classifier_entries,
+    "inception": images.inception_entries,
 }
 
 
 def make(subject: Subject, names) -> dict:
-    """The scores of the metrics named; one that these data or this model can't have is told of.
+    """Computes the scores of the metrics named; logs those that these data or model can't have.
 
     Returns:
       {score: {"value", "definition", "samples", "seed", "std" where it is known}}
@@ -44,10 +46,10 @@ def make(subject: Subject, names) -> dict:
             missing.append(name)
             continue
         try:
-            found = FUNCTIONS[name](subject)
+            found = _quietly(name, subject)
         except UserError as error:
             log.info("%s left out: %s", name, error)
-        except ValueError as error:  # a metric's refusal of codes or labels
+        except ValueError as error:  # a metric's refusal of latents or labels
             log.warning("%s left out: %s", name, error)
         else:
             for score, content in found.items():
@@ -63,3 +65,14 @@ def make(subject: Subject, names) -> dict:
             ", ".join(missing),
         )
     return scores
+
+
+def _quietly(name, subject):
+    """The metric's scores; libraries' warnings, which come by the dozen, are one line each."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = FUNCTIONS[name](subject)
+    texts = [f"{w.category.__name__}: {' '.join(str(w.message).split())[:200]}" for w in caught]
+    for text, count in collections.Counter(texts).items():
+        log.info("%s: %s (%d times)", name, text, count)
+    return found

@@ -49,24 +49,24 @@ def inception_params(path: str, data_dir: pathlib.Path) -> dict:
         raise UserError(f"{found.path}: {error}; fetch {WEIGHTS.urls[0]} again") from error
 
 
+@jax.jit
+def _inception(params, images):
+    out, probabilities = inception.InceptionV3().apply({"params": params}, images / 255.0)
+    return out, [probabilities]
+
+
 def inception_network(params):
-    """A jitted function: images uint8 -> (features [B, 2048], [probabilities [B, 1008]])."""
-
-    @jax.jit
-    def network(images):
-        out, probabilities = inception.InceptionV3().apply({"params": params}, images / 255.0)
-        return out, [probabilities]
-
-    return network
+    """Returns a function: images uint8 -> (features [B, 2048], [probabilities [B, 1008]])."""
+    return functools.partial(_inception, params)
 
 
 def classifier_network(trained: classifier_features.Trained):
-    """A jitted function: images uint8 -> (features [B, 256], probabilities of each factor)."""
-    return jax.jit(lambda images: classifier_features.apply(trained, images))
+    """Returns a function: images uint8 -> (features [B, 256], probabilities of each factor)."""
+    return functools.partial(classifier_features.features, trained.module, trained.params)
 
 
-def sample_quality(network, real, fake, num_images: int, devices, *, kind: str, seed: int) -> dict:
-    """Fréchet and kernel distances and inception score of images.
+def distances(network, real, fake, num_images: int, devices, *, kind: str, seed: int) -> dict:
+    """Computes the Fréchet and kernel distances and the inception score of images.
 
     Args:
       network: images uint8 [b, H, W, C] -> (features [b, p], list of class probabilities [b, c]).

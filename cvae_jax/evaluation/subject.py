@@ -1,30 +1,39 @@
-"""What a score is made from, and what it looks like in results.json."""
+"""What is scored, and what a score looks like in results.json."""
 
-import logging
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from cvae_jax import datasets
-from cvae_jax.objectives.base import Objective, Players
-
-log = logging.getLogger(__name__)
+from cvae_jax.metrics.scores import SCORES
+from cvae_jax.objectives.density_ratio import named_key
+from cvae_jax.runs.model import Model
 
 FEW = 10_000  # rows of the metrics that disentanglement_lib takes from 10,000 samples
-_REPEATS = 5  # of metrics that draw rows and take a second
+REPEATS = 5  # of metrics that draw rows and take a second
+
+
+class Options(NamedTuple):
+    """What only a request says."""
+
+    num_samples: int = 10_000  # images of the model and of the data for FID, KID and IS
+    inception: str = ""  # the file of Inception's weights; "": see `sample_quality`
 
 
 class Subject(NamedTuple):
-    """What is scored: a model, its data, and its codes of all of them."""
+    """What is scored: a model, its data, and the posteriors of all their images."""
 
-    config: Any
-    objective: Objective
-    params: Players
+    model: Model
     dataset: datasets.Dataset
-    devices: list
     mean: np.ndarray  # [N, d]
     logvar: np.ndarray  # [N, d]
-    options: Any  # num_samples, inception: see `evaluate`
+    options: Options = Options()
+
+    @property
+    def config(self):
+        """The run's."""
+        return self.model.config
 
     @property
     def seed(self) -> int:
@@ -40,29 +49,43 @@ class Subject(NamedTuple):
         """The same of another seed."""
         return np.random.default_rng(seed).permutation(len(self.mean))
 
-
-def varying(dataset):
-    """A data set without factors of one value: no score is defined of them, and none is lost."""
-    sizes = dict(zip(dataset.factor_names, dataset.factor_sizes, strict=True))
-    kept = [i for i, size in enumerate(sizes.values()) if size > 1]
-    if len(kept) == len(sizes):
-        return dataset
-    constant = ", ".join(name for name, size in sizes.items() if size == 1)
-    log.warning("%s: all images have one value of %s: no score of it", dataset.source, constant)
-    names = tuple(dataset.factor_names[i] for i in kept)
-    return dataset._replace(factor_names=names, factors=dataset.factors[:, kept])
+    def key(self, name: str):
+        """A key for one use, different from all keys of the training."""
+        return named_key(named_key(jax.random.key(self.seed), "evaluation"), name)
 
 
-def entry(value, definition: str, samples: int, seed: int, std=None) -> dict:
-    """A score as results.json holds it; std where the value is an estimate with a known spread."""
-    content = {"value": float(value), "definition": definition, "samples": samples, "seed": seed}
-    return content if std is None or np.isnan(std) else content | {"std": float(std)}
+def entry(name: str, value, samples: int, seed: int, *, std=None, detail: str = "") -> dict:
+    """Returns {name: a score as results.json holds it}.
+
+    Args:
+      name: its key, in `metrics.scores.SCORES`; another is a term of an objective of one's own.
+      value: a number.
+      samples: of how many images, or draws: see `Score.counts`.
+      seed: of its draws.
+      std: where the value is an estimate with a known spread.
+      detail: what the definition says about this run's settings.
+    """
+    known = SCORES.get(name)
+    definition = known.definition if known else "a term of the objective"
+    content = {
+        "value": float(value),
+        "definition": definition + detail,
+        "samples": samples,
+        "seed": seed,
+    }
+    if std is not None and not np.isnan(std):
+        content["std"] = float(std)
+    return {name: content}
 
 
-def repeated(subject, function, definition, samples):
+def repeated(subject, name, function, samples, detail="") -> dict:
     """Mean and spread over repeats that draw other rows: function(seed) -> float."""
-    values = [function(subject.seed + i) for i in range(_REPEATS)]
-    text = f"{definition}; mean and std over {_REPEATS} draws"
+    values = [function(subject.seed + i) for i in range(REPEATS)]
     return entry(
-        np.mean(values), text, min(samples, len(subject.mean)), subject.seed, np.std(values)
+        name,
+        np.mean(values),
+        min(samples, len(subject.mean)),
+        subject.seed,
+        std=np.std(values),
+        detail=f"{detail}; mean and std over {REPEATS} draws",
     )

@@ -1,15 +1,176 @@
-"""The scores by the names that configs and commands give them, and what each needs."""
+"""Every score by its key in results.json: name, range, direction, sentence, definition.
+
+The registry, the report, the tables and docs/metrics.md read it here.
+"""
 
 from typing import NamedTuple
 
 
+class Score(NamedTuple):
+    """What readers must know of a score."""
+
+    label: str  # its name
+    range: str  # "0 to 1", "0 up", with the unit where it has one
+    better: str  # "higher" or "lower"; "": neither
+    sentence: str  # what it says
+    definition: str  # how it is computed; results.json adds the settings of the run
+    counts: str = "images"  # what its `samples` are
+
+
+SCORES = {
+    "mig": Score("MIG", "0 to 1", "higher",
+        "The lead of the latent that knows most about a factor over the runner-up, as a share of "
+        "the factor's entropy; 1 is one latent per factor.",
+        "MIG, disentanglement_lib: means, 20 bins"),
+    "mig_chen": Score("MIG (Chen et al.)", "0 to 1", "higher",
+        "The same lead, measured on the encoder's whole distribution instead of its means. The two "
+        "numbers do not compare.",
+        "MIG, Chen et al. 2018: q(z|x) itself", "draws"),
+    "factor_score": Score("FactorVAE score", "1/k to 1", "higher",
+        "Among images that share one of k factors, how often the latent that varies least names "
+        "that factor; guessing gets 1/k.",
+        "FactorVAE score, disentanglement_lib: 10,000 votes to fit, 5,000 to score"),
+    "beta_vae_score": Score("beta-VAE score", "1/k to 1", "higher",
+        "How often a linear classifier names the shared factor from the differences of latents. "
+        "High values are easy to get.",
+        "beta-VAE score, disentanglement_lib: 10,000 points to fit, 5,000 to score"),
+    "sap": Score("SAP", "0 to 1", "higher",
+        "How much better the best single latent predicts a factor than the runner-up. Good latents "
+        "of factors with many values score low, too.",
+        "SAP, disentanglement_lib: linear machine on one latent"),
+    "modularity": Score("Modularity", "0 to 1", "higher",
+        "Whether each latent knows about one factor only.",
+        "modularity, disentanglement_lib: 20 bins"),
+    "explicitness": Score("Explicitness", "0.5 to 1", "higher",
+        "Whether a linear classifier can read the factors from all latents together; 0.5 is "
+        "guessing.",
+        "explicitness, area under the curve"),
+    "irs": Score("Interventional robustness", "0 to 1", "higher",
+        "Whether a latent stays where it is when factors other than its own change.",
+        "interventional robustness, disentanglement_lib: 0.99 quantile, factors in 20 bins"),
+    "dci_disentanglement": Score("DCI disentanglement", "0 to 1", "higher",
+        "Whether each latent serves to predict one factor only.",
+        "DCI, disentanglement_lib: boosted trees, 10,000 to fit, 5,000 to score"),
+    "dci_completeness": Score("DCI completeness", "0 to 1", "higher",
+        "Whether each factor is predicted from one latent only.",
+        "DCI, disentanglement_lib: boosted trees, 10,000 to fit, 5,000 to score"),
+    "dci_informativeness": Score("DCI informativeness", "0 to 1", "higher",
+        "How well all latents together predict the factors.",
+        "DCI, disentanglement_lib: boosted trees, 10,000 to fit, 5,000 to score"),
+    "codes_total_correlation": Score("Gaussian total correlation", "0 up, nats", "lower",
+        "Linear dependence between the latents; 0 is uncorrelated.",
+        "nats, of a Gaussian with the latents' covariance"),
+    "codes_wasserstein_correlation": Score("Wasserstein correlation", "0 up", "lower",
+        "Linear dependence between the latents, in their own units squared.",
+        "of the same Gaussian, in the latents' units squared"),
+    "codes_wasserstein_normalised": Score("Wasserstein correlation, normalised", "0 up", "lower",
+        "The same as a share of the latents' variance.",
+        "the same as a share of the latents' variance"),
+    "codes_mutual_information": Score("Mutual information of pairs", "0 up, nats", "lower",
+        "What two latents share on average; 0 is independent.",
+        "nats, mean over pairs of latents, 20 bins"),
+    "aggregate_mi": Score("I(x; z)", "0 to log N, nats", "",
+        "What the latents say about which image it is.",
+        "nats, I(x; z), q(z) of all images; std is the standard error", "draws"),
+    "aggregate_tc": Score("Total correlation", "0 up, nats", "lower",
+        "How far the latents are from independent of each other, over all images.",
+        "nats, total correlation, q(z) of all images; std is the standard error", "draws"),
+    "active_dimensions": Score("Active latents", "0 to d", "",
+        "How many latents are in use at all.",
+        "latents whose posterior mean has a variance above 0.01 (Burda et al. 2016)"),
+    "squared_error": Score("Squared error", "0 to 1", "lower",
+        "Mean squared error per pixel of the reconstructions.",
+        "mean squared error of reconstructions per pixel, values from 0 to 1"),
+    "iou": Score("Intersection over union", "0 to 1", "higher",
+        "Overlap of an image with its reconstruction; 1 is every pixel right.",
+        "mean intersection over union of image and reconstruction, threshold 0.5"),
+    "recon": Score("Reconstruction loss", "any, nats", "lower",
+        "What the reconstruction costs per image.",
+        "nats per image, mean over training images"),
+    "kl": Score("KL", "0 up, nats", "",
+        "What the latents cost per image: no less than what they say about it.",
+        "nats per image, mean over training images"),
+    "elbo": Score("ELBO", "any, nats", "higher",
+        "The lower bound on an image's log likelihood that a VAE maximises.",
+        "nats per image, mean over training images"),
+    "mi": Score("I(x; z), as logged", "any, nats", "",
+        "The information between latents and image as training logs it.",
+        "nats, information between latents and image"),
+    "tc": Score("Total correlation, as logged", "any, nats", "lower",
+        "The total correlation of the latents as training logs it.",
+        "nats per image, total correlation"),
+    "dwkl": Score("Dimension-wise KL, as logged", "any, nats", "",
+        "How far each latent's own distribution is from the prior, summed, as training logs it.",
+        "nats per image, sum of KL(q(z_j) || p(z_j))"),
+    "generator_loss": Score("Generator loss", "any", "lower",
+        "How well the critic tells generated images from real ones, as the generator's loss.",
+        "loss of generated images, with the noise of the end of training"),
+    "factor_kl": Score("Total correlation, FactorVAE's critic", "any, nats", "lower",
+        "The total correlation of the latents as FactorVAE's critic sees it.",
+        "nats, the critic's estimate"),
+    "cascade_kl": Score("Cascade KL", "any, nats", "lower",
+        "How far the re-encoded latents are from what the structure allows, as the critic sees it; "
+        "0 is no difference.",
+        "nats, the critic's estimate"),
+    "edge_information": Score("Edge information", "any, nats", "higher",
+        "A lower bound on what the structure's edges carry.",
+        "nats, lower bound of the information along the structure's edges"),
+    "test_elbo": Score("ELBO, test split", "any, nats", "higher",
+        "The lower bound on images that the model was not trained on.",
+        "nats per image of the test split"),
+    "test_log_likelihood": Score("Log likelihood, test split", "any, nats", "higher",
+        "A tighter lower bound on the same images.",
+        "log p(x), lower bound"),
+    "fid": Score("FID", "0 up", "lower",
+        "How far samples are from the data as Inception sees them.",
+        "Fréchet distance of Inception-v3 features, pytorch-fid's"),
+    "kid": Score("KID", "about 0 up", "lower",
+        "The same by a kernel; its estimate has no bias from the number of images.",
+        "kernel distance of Inception-v3 features, pytorch-fid's"),
+    "is": Score("Inception score", "1 up", "higher",
+        "Whether samples are clearly of one class each, and of many classes together.",
+        "inception score of Inception-v3 features, pytorch-fid's, 10 splits"),
+    "fid_classifier": Score("FID, classifier", "0 up", "lower",
+        "How far samples are from the data as a classifier of these data sees them.",
+        "Fréchet distance of features of a classifier of these data"),
+    "kid_classifier": Score("KID, classifier", "about 0 up", "lower",
+        "The same by a kernel.",
+        "kernel distance of features of a classifier of these data"),
+    "is_classifier": Score("Inception score, classifier", "1 up", "higher",
+        "Whether samples clearly have one value of each factor, and all values together.",
+        "inception score of a classifier of these data, 10 splits"),
+    "ancestor_share": Score("Ancestor share", "0 to 1", "higher",
+        "When one latent is redrawn: the share of the movement of the re-encoded latents for which "
+        "the structure has a path.",
+        "share of the latents' movement that comes from their ancestors when one z is redrawn",
+        "draws"),
+    "forbidden_dependence": Score("Forbidden dependence", "about 0 up, nats", "lower",
+        "Dependence between re-encoded latents that the structure forbids, from prior latents.",
+        "nats of dependence that the structure forbids, Gaussian copula", "draws"),
+    "forbidden_dependence_of_data": Score("Forbidden dependence, posterior", "about 0 up, nats",
+        "lower",
+        "The same from posterior latents.",
+        "nats of dependence that the structure forbids, Gaussian copula, posterior latents"),
+    "composition": Score("Composition", "0 to 1", "higher",
+        "How much composed latents know of what their parents know about the factors.",
+        "factor information that composed nodes share with their poorest parent"),
+}  # fmt: skip
+
+
+def counted(name: str, entry: dict) -> str:
+    """What an entry of results.json rests on: "2,000 draws", "120 images"."""
+    unit = SCORES[name].counts if name in SCORES else "images"
+    return f"{entry['samples']:,} {unit}"
+
+
 class Needs(NamedTuple):
-    """What a metric needs of the data, and whether it is made without being asked for."""
+    """What a metric needs of the data, and whether it is computed without being asked for."""
 
     factors: int = 0  # labelled factors that the data must have
-    default: bool = True  # made at the end of training; the others on request
+    default: bool = True  # computed at the end of training; the others on request
 
 
+# By the names that configs and commands give them; a metric may give several scores.
 METRICS = {
     "mig": Needs(factors=1),
     "mig_chen": Needs(factors=1),

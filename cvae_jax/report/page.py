@@ -6,12 +6,13 @@ import math
 import string
 from typing import NamedTuple
 
+from cvae_jax.metrics.scores import SCORES, counted
 from cvae_jax.report import markup, sliders
-from cvae_jax.report.words import PICTURES, SCORES
+from cvae_jax.report.words import GROUPS, PICTURES
 
 
 class Report(NamedTuple):
-    """What a page tells of a run."""
+    """What a page shows of a run."""
 
     name: str
     subtitle: str
@@ -40,26 +41,29 @@ def _bar(value: float) -> str:
     return f'<span class="bar" aria-hidden="true"><i style="width:{100 * share:.0f}%"></i></span>'
 
 
-def _row(name, score, sentence, share) -> str:
-    bar = _bar(score["value"]) if share else ""
+def _row(name, content) -> str:
+    score = SCORES[name]
+    bar = _bar(content["value"]) if score.range.endswith(" to 1") else ""
+    better = f" {score.better.capitalize()} is better." if score.better else ""
+    label = f"{html.escape(score.label)} <small>{markup.code(name)}</small>"
     return (
-        f'<tr><th scope="row">{markup.code(name)}</th>'
-        f'<td class="value">{_value(score)}{bar}</td><td>{html.escape(sentence)}</td></tr>'
+        f'<tr><th scope="row">{label}</th><td class="value">{_value(content)}{bar}</td>'
+        f"<td>{html.escape(score.sentence + better)} Range: {html.escape(score.range)}.</td></tr>"
     )
 
 
 def _scores(results) -> str:
     scores, parts = results["scores"], []
-    for heading, words in SCORES.items():
-        rows = "".join(_row(n, scores[n], *of) for n, of in words.items() if n in scores)
+    for heading, names in GROUPS.items():
+        rows = "".join(_row(name, scores[name]) for name in names if name in scores)
         if rows:
             parts.append(f"<h3>{html.escape(heading)}</h3>")
             parts.append(f'<table class="scores"><tbody>{rows}</tbody></table>')
     every = [
-        (markup.code(name), _value(s), html.escape(s["definition"]), f"{s['samples']:,}")
+        (markup.code(name), _value(s), html.escape(s["definition"]), counted(name, s))
         for name, s in scores.items()
     ]
-    definitions = markup.table(("score", "value", "definition", "images"), every)
+    definitions = markup.table(("score", "value", "definition", "from"), every)
     parts.append(markup.details("Every score with its definition", definitions))
     return markup.section("scores", "Scores", "", "\n".join(parts))
 

@@ -15,7 +15,7 @@ _TEXT = (
 class Latent(NamedTuple):
     """What stands beside a slider."""
 
-    nats: float  # that it says about an image, see `codes_in_use.nats_of_codes`
+    nats: float  # that it says about an image, see `active_latents.nats_of_latents`
     holds: str  # a factor's name, "" or "unused"
 
 

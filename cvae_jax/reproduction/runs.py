@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import ml_collections
 
+from cvae_jax.config import shipped
 from cvae_jax.config.fields import differences
 from cvae_jax.errors import UserError
 from cvae_jax.files import replacing
@@ -47,14 +48,8 @@ class Run(NamedTuple):
 
 
 def config(run: Run) -> ml_collections.ConfigDict:
-    """Its config.
-
-    Raises:
-      UserError: configs/paper.py is not here.
-    """
-    if not CONFIG.is_file():
-        raise UserError(f"there is no {CONFIG} here; start in the repository's folder")
-    spec = importlib.util.spec_from_file_location("paper_config", CONFIG)
+    """Returns its config."""
+    spec = importlib.util.spec_from_file_location("paper_config", shipped.find(str(CONFIG)))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     found = module.get_config(f"{run.scale},{run.data},{run.method}")

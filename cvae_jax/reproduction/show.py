@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from cvae_jax.metrics.scores import counted
 from cvae_jax.reproduction import figures, paper, runs, tables, tuning
 from cvae_jax.reproduction.pairs import pairs
 from cvae_jax.runs.workdir import write_text
@@ -69,9 +70,7 @@ def _notes(experiment, found):
         for record in (r for r in records if name in r["scores"]):
             entry = record["scores"][name]
             what = entry["definition"].partition("; by chance")[0]  # which differs by structure
-            texts.setdefault(f"{what} ({entry['samples']:,} images)", []).append(
-                record["data"]["name"]
-            )
+            texts.setdefault(f"{what} ({counted(name, entry)})", []).append(record["data"]["name"])
         for text, of in texts.items():
             data = f", {', '.join(dict.fromkeys(of))}" if len(texts) > 1 else ""
             lines.append(f"* {name}{data}: {text}")

@@ -5,12 +5,10 @@ import shlex
 import jax
 
 from cvae_jax import __version__
-from cvae_jax.config import build
-from cvae_jax.config import defaults
-from cvae_jax.config import methods
+from cvae_jax.config import build, defaults, methods
+from cvae_jax.config.fields import FREE, flat
 from cvae_jax.datasets import catalogue
-from cvae_jax.config.fields import FREE
-from cvae_jax.config.fields import flat
+from cvae_jax.metrics.scores import counted
 
 _OWN = "the package's own"  # licence of data that are rendered here
 
@@ -53,11 +51,11 @@ def _scores(results: dict | None, step: int) -> list[str]:
     """Lines of a table; results: the content of a results.json, None: there is none."""
     if results is None or results["step"] != step:
         return ["None: the run has not been evaluated at this step."]
-    lines = ["| score | value | what it is | images |", "|---|---|---|---|"]
+    lines = ["| score | value | what it is | from |", "|---|---|---|---|"]
     for name, score in results["scores"].items():
         spread = f" ± {score['std']:.4f}" if "std" in score else ""
         what = _cell(score["definition"])
-        lines.append(f"| {name} | {score['value']:.4f}{spread} | {what} | {score['samples']:,} |")
+        lines.append(f"| {name} | {score['value']:.4f}{spread} | {what} | {counted(name, score)} |")
     note = (
         f"On the training data, {results['data']['source']}. Formulas: docs/metrics.md of cvae_jax."
     )
@@ -66,7 +64,7 @@ def _scores(results: dict | None, step: int) -> list[str]:
 
 def _limits(config, entry) -> list[str]:
     size, latents = config.data.size, config.objective.latents
-    # A Gaussian's KL to U(-1, 1) is infinite; see codes_in_use.nats_of_codes.
+    # A Gaussian's KL to U(-1, 1) is infinite; see active_latents.nats_of_latents.
     measure = "an information" if config.objective.name == "infogan" else "a KL"
     lines = [
         f"It knows one data set at {size}x{size} pixels, and images like those alone. What it "

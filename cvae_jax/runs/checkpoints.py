@@ -4,6 +4,7 @@ A checkpoint counts once its list is there; the list is the last thing that a sa
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -17,8 +18,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from cvae_jax import files
-from cvae_jax.errors import UserError
-from cvae_jax.errors import first_line
+from cvae_jax.errors import UserError, first_line
 from cvae_jax.step import TrainState
 
 _KEPT = 3
@@ -59,9 +59,14 @@ def _stored(leaf):
     return jax.random.key_data(leaf) if _is_key(leaf) else leaf
 
 
+@functools.cache
+def _key_data(shape, dtype):
+    return jax.eval_shape(jax.random.key_data, jax.ShapeDtypeStruct(shape, dtype))
+
+
 def _empty(like):
-    shape = jax.eval_shape(_stored, like)
-    return np.empty(shape.shape, shape.dtype)
+    stored = _key_data(like.shape, like.dtype) if _is_key(like) else like
+    return np.empty(stored.shape, stored.dtype)
 
 
 def _require_same_form(array, like):
@@ -206,5 +211,6 @@ def restore(manager, like: TrainState, step: int | None = None) -> TrainState | 
         remedy = f"to go on from the one before it, step {before[-1]}, rm -r"
         remedy += f" {shlex.quote(str(manager.directory / str(step)))}"
     else:
-        remedy = f"there is none before it: to start again, rm -r {shlex.quote(str(manager.directory.parent))}"
+        whole = shlex.quote(str(manager.directory.parent))
+        remedy = f"there is none before it: to start again, rm -r {whole}"
     raise UserError(f"the checkpoint of step {step} is damaged ({problem}); {remedy}")

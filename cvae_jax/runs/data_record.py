@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cvae_jax.errors import UserError
-from cvae_jax.runs.workdir import damaged
-from cvae_jax.runs.workdir import read_json
-from cvae_jax.runs.workdir import write_json
+from cvae_jax.runs.workdir import damaged, read_json, write_json
 
 
 def digest(content: bytes) -> str:

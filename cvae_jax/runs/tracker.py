@@ -5,11 +5,8 @@ import logging
 import secrets
 from pathlib import Path
 
-from cvae_jax.errors import UserError
-from cvae_jax.errors import first_line
-from cvae_jax.runs.workdir import damaged
-from cvae_jax.runs.workdir import read_json
-from cvae_jax.runs.workdir import write_json
+from cvae_jax.errors import UserError, first_line
+from cvae_jax.runs.workdir import damaged, read_json, write_json
 
 log = logging.getLogger(__name__)
 

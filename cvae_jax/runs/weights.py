@@ -7,9 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from cvae_jax.errors import UserError
-from cvae_jax.errors import first_line
-from cvae_jax.errors import of_the_disk
+from cvae_jax.errors import UserError, first_line, of_the_disk
 from cvae_jax.runs.workdir import damaged
 
 _STEP = "step"

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import ml_collections
 
-from cvae_jax.config import defaults
 from cvae_jax import files
+from cvae_jax.config import defaults
 from cvae_jax.config.fields import differences
-from cvae_jax.errors import UserError
-from cvae_jax.config.fields import differences
-from cvae_jax.errors import first_line
+from cvae_jax.errors import UserError, first_line
 
 CONFIG = "config.json"
 DIVERGED = "diverged.json"  # of one of several seeds: why it is left out
@@ -45,7 +43,7 @@ def read_json(path: Path):
     try:
         return json.loads(path.read_text())
     except OSError as error:
-        raise UserError(f"can't read {path}: {error.strerror}; is it a run's --workdir?") from None
+        raise UserError(f"can't read {path}: {error.strerror}; is it a run's folder?") from None
     except (ValueError, RecursionError) as error:
         raise damaged(path, error) from None
 

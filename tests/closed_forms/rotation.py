@@ -10,6 +10,7 @@ variance v_j = exp(-2 nats_j). The second pass makes z_hat = M^-1 W' W z + noise
   TC, first pass           FactorVAE's and beta-TCVAE's penalty: of the codes of the data
   TC, codes of the prior   the cascade's, structure independent; z_hat is Gaussian: closed form
   TC, codes of the data    the same with cascade.source=posterior
+  joint, codes of the data the KL that the critic of (z, z_hat) sees, cascade.critic_input=joint
 
   python -m tests.closed_forms.rotation
 """
@@ -43,6 +44,7 @@ class Penalties(NamedTuple):
     first_pass: float
     codes_of_prior: float
     codes_of_data: float
+    joint_of_data: float
 
 
 def _turn(angle):
@@ -89,6 +91,7 @@ def penalties(nats, degrees: float) -> Penalties:
         first_pass=total_correlation(mean, noise),
         codes_of_prior=0.5 * (np.log(np.diag(prior)).sum() - np.linalg.slogdet(prior)[1]),
         codes_of_data=total_correlation(mean @ again.T, again @ noise @ again.T + noise),
+        joint_of_data=joint_kl(mean, model.variances, again),
     )
 
 
@@ -96,16 +99,50 @@ def total_correlation(mean, covariance) -> float:
     """Of the mixture of N(mean_i, covariance), nats; means [n, d], covariance [d, d]."""
     root = np.linalg.cholesky(covariance)
     z = mean + np.random.default_rng(0).normal(size=mean.shape) @ root.T
-    white, white_mean = (np.linalg.solve(root, x.T).T for x in (z, mean))
-    joint = mixture.log_joint(white, white_mean, np.zeros_like(mean))
     logvar = np.broadcast_to(np.log(np.diag(covariance)), mean.shape)
     product = mixture.log_marginals(z, mean, logvar).sum(axis=1)
-    return float(np.mean(joint - np.log(np.diag(root)).sum() - product))
+    return float(np.mean(log_mixture(z, mean, covariance) - product))
+
+
+def joint_kl(mean, variances, again) -> float:
+    """KL(q(z, z_hat) || prod_j q(z_j) q(z_hat_j | z_j)) of `independent`, nats.
+
+        E log q(z) + E log q(z_hat | z) - sum_j E log q(z_j, z_hat_j)
+
+    Args:
+      mean: of the posteriors q(z | x), [n, d]; q(z) is their mixture.
+      variances: of all of them, and of z_hat given z, [d].
+      again: z to the mean of z_hat, [d, d].
+    """
+    rng, d = np.random.default_rng(0), len(variances)
+    deviations = np.sqrt(variances)
+    z = mean + rng.normal(size=mean.shape) * deviations
+    noise = rng.normal(size=mean.shape)
+    z_hat = z @ again.T + noise * deviations
+    of_all = log_mixture(z, mean, np.diag(variances))
+    of_all += np.sum(-0.5 * noise**2 - 0.5 * np.log(2 * np.pi * variances), axis=1)
+    of_pairs = 0.0
+    for j in range(d):
+        row = again[j]
+        across = row[j] * variances[j]
+        covariance = [[variances[j], across], [across, row**2 @ variances + variances[j]]]
+        means = np.stack([mean[:, j], mean @ row], axis=1)
+        of_pairs += log_mixture(np.stack([z[:, j], z_hat[:, j]], axis=1), means, covariance)
+    return float(np.mean(of_all - of_pairs))
+
+
+def log_mixture(z, mean, covariance):
+    """Log density of the mixture of N(mean_i, covariance) at z, [n]; means [m, d]."""
+    root = np.linalg.cholesky(covariance)
+    white, white_mean = (np.linalg.solve(root, x.T).T for x in (z, mean))
+    joint = mixture.log_joint(white, white_mean, np.zeros_like(mean))
+    return joint - np.log(np.diag(root)).sum()
 
 
 def main() -> None:
     """Print the table."""
     columns = ("ELBO", "TC, first pass", "TC, codes of the prior", "TC, codes of the data")
+    columns += ("joint, codes of the data",)
     print("| nats of the codes | turned by | " + " | ".join(columns) + " |")
     print("|---|---|" + "---|" * len(columns))
     for nats in _NATS:

@@ -9,8 +9,7 @@ from absl import flags
 from fixtures.damage import COUNTED, HUGE, cases, refused
 from ml_collections import config_flags
 
-from cvae_jax import cli
-from cvae_jax.config import checks
+from cvae_jax.config import checks, command_line
 
 pytestmark = pytest.mark.usefixtures("limits")
 
@@ -106,7 +105,7 @@ def parse(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["program", *arguments])  # and looks there for fields
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", None, "", flag_values=values)
-    return cli.parse(values, ["program", *arguments], "")
+    return command_line.parse(values, ["program", *arguments], "")
 
 
 QUICK = "--config=configs/dsprites.py:quick"
@@ -131,7 +130,7 @@ QUICK = "--config=configs/dsprites.py:quick"
             ((QUICK, "--config.optim.model.learning_rate=fast"), "learning_rate=fast: could not"),
             ((QUICK, "--config.cascade=3"), "cascade=3: Failed"),
             ((QUICK, "--config.nothing=3"), "has no field nothing"),
-            ((QUICK, "--config.data.nothing.more=3"), "has no field nothing"),
+            ((QUICK, "--config.data.nothing.more=3"), "has no field data.nothing.more"),
             ((QUICK, "--config.objective.factor_vae.second_batch=perhaps"), "second_batch"),
             ((QUICK, "--config"), "Missing value for flag --config"),
             ((QUICK, "--config.num_steps=many"), "num_steps=many: invalid"),

@@ -15,6 +15,7 @@ from cvae_jax.devices import batches
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import active_latents, classifier_features, registry, subject
 from cvae_jax.evaluation import images as images_scores
+from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import read_config, read_json, write_json
 from cvae_jax.training.loop import train_and_evaluate
 
@@ -33,7 +34,7 @@ def test_intersection_over_union_by_hand():
     reconstructions[0, 0, :3] = 0.9
     images[1, 0, :2] = 1  # none found: 0
     reconstructions[1, 0, 2:] = 0.6
-    images[2, 0, 0] = 1  # .5 is not above .5: 0
+    images[2, 0, 0] = 1  # 0.5 is not above 0.5: 0
     reconstructions[2, 0, 0] = 0.5
     # the last one is empty on both sides: nothing is wrong, 1
     found = images_scores.intersection_over_union(images, reconstructions)
@@ -41,7 +42,7 @@ def test_intersection_over_union_by_hand():
 
 
 @pytest.mark.parametrize("num_devices", [1, 2, 4])
-def test_codes_of_all_images_in_order(dataset, monkeypatch, num_devices):
+def test_latents_of_all_images_in_order(dataset, monkeypatch, num_devices):
     monkeypatch.setattr(batches.mapped, "__kwdefaults__", {"batch": 8})
     objective = helpers.small_cascade(size=16)
     images = dataset.images(np.arange(37)) / 255.0
@@ -57,7 +58,8 @@ def test_scores_are_the_objectives_own_terms(dataset):
     config = helpers.small_config()
     objective = build.objective(config, build.DataInfo(16, 1, 37))
     params = jax.jit(objective.init)(jax.random.key(0), np.zeros((16, 16, 16, 1), np.float32))
-    terms, count = images_scores.bound(config, objective, params, dataset, jax.random.key(1))
+    model = Model(config, objective, params, 0, 1)
+    terms, count = images_scores.mean_terms(model, dataset, jax.random.key(1))
     assert count == 32  # two batches of 16 out of 37
     assert terms["elbo"] == pytest.approx(-terms["recon"] - terms["kl"], rel=1e-5)
     assert 100 < terms["recon"] < 256  # at the start about 256 log 2 = 177 nats
@@ -94,14 +96,14 @@ def trained(tmp_path_factory):
         yield folder
 
 
-def test_a_config_may_ask_for_scores_that_are_seldom_made(trained):
+def test_a_config_may_ask_for_scores_that_are_seldom_computed(trained):
     scores = read_json(trained / "whole" / "results.json")["scores"]
     assert scores["is_classifier"]["samples"] == 256
 
 
 def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
     monkeypatch.setattr(classifier_features, "STEPS", 2)
-    monkeypatch.setattr(subject, "_REPEATS", 2)
+    monkeypatch.setattr(subject, "REPEATS", 2)
     workdir = trained / "few"
     before = read_json(workdir / "results.json")
     arguments = ["evaluate", f"--workdir={workdir}", "--metrics=all", "--num_samples=100"]
@@ -206,7 +208,7 @@ def test_scores_of_other_data_do_not_join(trained, tmp_path, monkeypatch, caplog
         ):
             evaluate.main([*request, "--metrics=sap"])
     evaluate.main(request)
-    assert f"are others than {workdir} began with: factor names" in caplog.text
+    assert f"the data differ from those {workdir} was trained on: factor names" in caplog.text
     scores = read_json(workdir / "results.json")["scores"]
     assert {"mig", "squared_error"} < set(scores)
     assert "old" not in scores
@@ -215,15 +217,6 @@ def test_scores_of_other_data_do_not_join(trained, tmp_path, monkeypatch, caplog
     monkeypatch.setattr(datasets, "load", load)
     with pytest.raises(UserError, match=r"of tiny, noise with factor names \['a', 'b'\] ->"):
         evaluate.main([*request, "--metrics=sap"])
-
-
-def test_a_factor_of_one_value_is_left_out_of_the_scores(caplog):
-    dataset = helpers.noise_dataset(16, 8)
-    same = dataset._replace(factors=dataset.factors * [1, 0])
-    found = subject.varying(same)
-    assert (found.factor_names, found.factors.shape) == (("a",), (16, 1))
-    assert "all images have one value of b: no score of it" in caplog.text
-    assert subject.varying(dataset) is dataset
 
 
 def test_pictures_that_fail_leave_the_scores(trained, tmp_path):
@@ -259,8 +252,8 @@ def test_wrong_requests_are_refused(trained, arguments, message):
 def test_a_score_that_is_no_number_is_left_out(monkeypatch, caplog):
     def two(of):
         return {
-            "good": subject.entry(1.0, "one", 1, 0),
-            "none": subject.entry(np.nan, "nothing", 1, 0),
+            **subject.entry("good", 1.0, 1, 0),
+            **subject.entry("none", np.nan, 1, 0),
         }
 
     monkeypatch.setitem(registry.METRICS, "two", registry.METRICS["unsupervised"])
@@ -271,7 +264,7 @@ def test_a_score_that_is_no_number_is_left_out(monkeypatch, caplog):
 
 
 def test_runs_are_ranked(trained, capsys, tmp_path, monkeypatch):
-    """Of three recognisers of InfoGAN, which know nothing of three codes, one is turned."""
+    """Of three recognisers of InfoGAN, which know nothing of three latents, one is turned."""
     rng = np.random.default_rng(0)
     u = rng.uniform(-1, 1, (2_000, 2)).astype(np.float32)
     turned = u @ np.array([[1, 1], [-1, 1]], np.float32) / np.sqrt(2)
@@ -281,7 +274,7 @@ def test_runs_are_ranked(trained, capsys, tmp_path, monkeypatch):
 
     def encoded(name, params, some, devices):
         mean = np.hstack([known[name], 0.02 * rng.normal(size=(2_000, 3))])
-        logvar = np.log([0.01, 0.01, 1 / 3, 1 / 3, 1 / 3])  # a code of no use has the prior's own
+        logvar = np.log([0.01, 0.01, 1 / 3, 1 / 3, 1 / 3])  # an unused latent has the prior's own
         return mean, np.broadcast_to(logvar, mean.shape)
 
     models = {name: SimpleNamespace(config=config, objective=name, params=None) for name in known}
@@ -292,7 +285,7 @@ def test_runs_are_ranked(trained, capsys, tmp_path, monkeypatch):
     found = read_json(tmp_path / "udr.json")["scores"]
     assert [*found][2] == "turned"
     assert capsys.readouterr().out.splitlines()[2].endswith("  turned")
-    # r = corr(u_1, u_1 + u_2), .69 by ranks: each of 4 maxima gives r^2 / 2r, their mean is .34.
+    # r = corr(u_1, u_1 + u_2), 0.69 by ranks: each of 4 maxima gives r^2 / 2r, their mean is 0.34.
     assert found["turned"] == pytest.approx(0.34, abs=0.02)
     assert found["seed0"] == pytest.approx((1 + found["turned"]) / 2, abs=0.03)
     assert found["seed1"] == pytest.approx(found["seed0"], abs=0.01)

@@ -1,7 +1,5 @@
 """How likely images are that a VAE was not trained on: the bounds, and which images."""
 
-from types import SimpleNamespace
-
 import helpers
 import jax
 import jax.numpy as jnp
@@ -11,8 +9,10 @@ import scipy.stats
 
 from cvae_jax import datasets
 from cvae_jax.evaluation import images as images_scores
-from cvae_jax.evaluation.held_out import HeldOut, held_out
+from cvae_jax.evaluation.held_out import Bounds, likelihood_bounds
+from cvae_jax.evaluation.subject import Subject
 from cvae_jax.objectives.base import Objective
+from cvae_jax.runs.model import Model
 
 
 def test_held_out_bounds_are_those_of_a_linear_model_in_closed_form():
@@ -40,10 +40,10 @@ def test_held_out_bounds_are_those_of_a_linear_model_in_closed_form():
         return Objective(None, None, None, None, encode, decode)
 
     key = jax.random.key(0)
-    exact = held_out(make(0.0), None, images, key, likelihood="gaussian", samples=4)
+    exact = likelihood_bounds(make(0.0), None, images, key, likelihood="gaussian", samples=4)
     np.testing.assert_allclose(exact.elbo, evidence, atol=2e-3)
     np.testing.assert_allclose(exact.log_likelihood, evidence, atol=2e-3)
-    wrong = held_out(make(0.5), None, images, key, likelihood="gaussian", samples=64)
+    wrong = likelihood_bounds(make(0.5), None, images, key, likelihood="gaussian", samples=64)
     gap = 0.5 * np.sum(0.5**2 / np.diag(covariance))  # KL(q || posterior)
     assert np.mean(evidence - wrong.elbo) == pytest.approx(gap, abs=0.05)
     assert np.mean(evidence - wrong.log_likelihood) < 0.2 * gap
@@ -57,12 +57,12 @@ def test_held_out_images_are_drawn_from_all_of_the_split(monkeypatch):
     def likelihoods(objective, params, images, rng, **rest):
         del objective, params, rng, rest
         seen.append(images)
-        return HeldOut(*np.zeros((2, len(images))))
+        return Bounds(*np.zeros((2, len(images))))
 
-    monkeypatch.setattr(images_scores.likelihoods, "held_out", likelihoods)
+    monkeypatch.setattr(images_scores, "likelihood_bounds", likelihoods)
     config = helpers.small_config()
-    of = SimpleNamespace(config=config, objective=None, params=None, seed=0)
-    assert images_scores.held_out(of)["test_elbo"]["samples"] == 1_000
+    of = Subject(Model(config, None, None, 0, 1), None, None, None)
+    assert images_scores.held_out_entries(of)["test_elbo"]["samples"] == 1_000
     (images,) = seen
     places = {image.tobytes(): i for i, image in enumerate(test_split.images(np.arange(3_000)))}
     rows = np.array([places[image.tobytes()] for image in images])

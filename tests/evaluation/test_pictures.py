@@ -1,14 +1,17 @@
-"""What pictures and report say of the codes, also of labels that tell nothing."""
+"""What pictures and report say of the latents, also of labels that tell nothing."""
 
+import helpers
 import jax
 import numpy as np
 import pytest
 
-from cvae_jax import plots, structures
+from cvae_jax import plots
 from cvae_jax.evaluation import active_latents, pictures
 from cvae_jax.evaluation.structure import structure_scores
+from cvae_jax.evaluation.subject import Subject
 from cvae_jax.objectives.base import Objective
 from cvae_jax.plots import animation, page
+from cvae_jax.runs.model import Model
 
 RNG = np.random.default_rng(0)
 FACTORS = RNG.integers(0, 4, (200, 3)).astype(np.int32)
@@ -16,7 +19,7 @@ NAMES = ("a", "b", "c")
 
 
 def posterior(factors):
-    """Two codes that know the last two factors well, and one that knows nothing."""
+    """Two latents that know the last two factors well, and one that knows nothing."""
     mean = np.stack([factors[:, 1] - 1.5, factors[:, 2] - 1.5, np.zeros(len(factors))], axis=1)
     return mean.astype(np.float32), np.tile(np.float32([-4, -4, 0]), (len(factors), 1))
 
@@ -36,24 +39,28 @@ def constant(column):
     ],
     ids=["all", "one_constant", "few", "all_constant"],
 )
-def test_codes_are_named_by_labels_that_vary(factors, names):
+def test_latents_are_named_by_labels_that_vary(factors, names):
     mean, logvar = posterior(factors)
-    nats, found = active_latents.what_codes_hold(mean, logvar, factors, NAMES)
+    nats, found = active_latents.what_latents_hold(mean, logvar, factors, NAMES)
     assert found == names
     assert nats.shape == (3,)
-    assert active_latents.what_codes_hold(mean, logvar, factors[:, :0], ())[1] == ["", "", "unused"]
+    assert active_latents.what_latents_hold(mean, logvar, factors[:, :0], ())[1] == [
+        "",
+        "",
+        "unused",
+    ]
 
 
-def test_infogans_codes_are_measured_against_their_own_prior():
-    """A recogniser that knows nothing says N(0, 1/3), whose KL to N(0, 1) is .22 nats."""
+def test_infogans_latents_are_measured_against_their_own_prior():
+    """A recogniser that knows nothing says N(0, 1/3), whose KL to N(0, 1) is 0.22 nats."""
     deviations = np.array([1 / np.sqrt(3), 0.1, 1.0])
     logvar = np.tile(2 * np.log(deviations), (50, 1))
     mean = np.zeros((50, 3))
-    nats, found = active_latents.what_codes_hold(mean, logvar, FACTORS[:50, :0], (), "uniform")
+    nats, found = active_latents.what_latents_hold(mean, logvar, FACTORS[:50, :0], (), "uniform")
     entropy = 0.5 * np.log(2 * np.pi * np.e * 0.01)
     np.testing.assert_allclose(nats, [0, np.log(2) - entropy, 0], rtol=1e-6)
     assert found == ["unused", "", "unused"]
-    assert active_latents.what_codes_hold(mean, logvar, FACTORS[:50, :0], ())[1][0] == ""
+    assert active_latents.what_latents_hold(mean, logvar, FACTORS[:50, :0], ())[1][0] == ""
     assert "info 0.00" in pictures._labels(nats, found, "uniform")[0]
 
 
@@ -73,47 +80,48 @@ IDENTITY = Objective(
     ids=["one_constant", "few", "all_constant"],
 )
 def test_structure_scores_leave_out_labels_that_tell_nothing(factors, known):
-    structure = structures.parse("1>3 2>3", 3)
-    codes, logvar = posterior(factors)
-    scores = structure_scores(
-        IDENTITY, {}, structure, "z_hat", jax.random.key(0), codes, logvar, factors
-    )
+    scores = scored("1>3 2>3", *posterior(factors), factors)
     assert scores["composition"] == [None, None, 0.0 if known else None]
 
 
+def scored(structure, mean, logvar, factors, objective=IDENTITY):
+    """The structure's scores of a second pass by `objective` for posteriors of some images."""
+    fields = {"objective.latents": 3, "cascade.structure": structure or "independent"}
+    config = helpers.small_config(**fields, **{"cascade.critic_input": "z_hat"})
+    names = ("a", "b", "c")[: factors.shape[1]]
+    images = np.zeros((len(mean), 8, 8, 1), np.uint8)
+    data = helpers.in_memory(images, factors, names)
+    return structure_scores(Subject(Model(config, objective, {}, 0, 1), data, mean, logvar))
+
+
 def test_few_images_forbid_nothing_that_is_not_there():
-    codes = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
-    arguments = codes, np.full_like(codes, -4), np.zeros((200, 0), int)
-    key, network = jax.random.key(0), structures.parse("", 3)
-    scores = structure_scores(IDENTITY, {}, network, "z_hat", key, *arguments)
-    np.testing.assert_allclose(scores["forbidden_of_data"], 0, atol=0.02)
+    mean = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    arguments = mean, np.full_like(mean, -4), np.zeros((200, 0), int)
+    np.testing.assert_allclose(scored("", *arguments)["forbidden_of_data"], 0, atol=0.02)
     few = (x[:7] for x in arguments)  # to be fitted by as many numbers
-    scores = structure_scores(IDENTITY, {}, network, "z_hat", key, *few)
-    assert scores["forbidden_of_data"] is None
+    assert scored("", *few)["forbidden_of_data"] is None
 
 
 def test_what_a_decoder_draws_is_the_same_before_and_after():
-    """As InfoGAN's category and noise: large beside the codes, and no effect of any z."""
+    """As InfoGAN's category and noise: large beside the latents, and no effect of any z."""
 
     def decode(params, z, rng):
         del params
         return z + 100 * jax.random.normal(rng, z.shape)
 
     drawing = IDENTITY._replace(decode=decode)
-    arguments = jax.random.key(0), np.zeros((30, 3)), np.zeros((30, 3)), np.zeros((30, 0), int)
-    scores = structure_scores(drawing, {}, structures.parse("", 3), "z_hat", *arguments)
-    effects = np.array(scores["effects"])
+    arguments = np.zeros((30, 3)), np.zeros((30, 3)), np.zeros((30, 0), int)
+    effects = np.array(scored("", *arguments, drawing)["effects"])
     assert (effects[~np.eye(3, dtype=bool)] == 0).all()
     assert 0 < effects.max() < 0.01  # 1 of 1 + 100^2, had it not been drawn
 
 
 def test_what_the_data_forbid_and_the_prior_does_not():
-    """Codes of data with correlation .8: their second pass has 1/2 log 1 / (1 - r^2) nats."""
+    """Latents of data with correlation 0.8: their second pass has 1/2 log 1 / (1 - r^2) nats."""
     rng = np.random.default_rng(1)
     covariance = np.array([[1, 0.8, 0], [0.8, 1, 0], [0, 0, 1]])
-    codes = rng.multivariate_normal(np.zeros(3), covariance, 10_000).astype(np.float32)
-    arguments = jax.random.key(0), codes, np.full_like(codes, -4), np.zeros((10_000, 0), int)
-    scores = structure_scores(IDENTITY, {}, structures.parse("", 3), "z_hat", *arguments)
+    mean = rng.multivariate_normal(np.zeros(3), covariance, 10_000).astype(np.float32)
+    scores = scored("", mean, np.full_like(mean, -4), np.zeros((10_000, 0), int))
     r = 0.8 / (1 + 2 * np.exp(-4))  # two passes add noise
     known = [0, -0.5 * np.log(1 - r**2), 0]
     np.testing.assert_allclose(scores["forbidden_of_data"], known, atol=0.03)

@@ -181,7 +181,9 @@ def trained(striped, tmp_path_factory):
         return classifier_features.classifier(striped, folder), folder
 
 
-def test_the_classifier_learns_is_kept_and_made_anew_where_damaged(striped, trained, monkeypatch):
+def test_the_classifier_learns_is_kept_and_trained_again_where_damaged(
+    striped, trained, monkeypatch
+):
     first, folder = trained
     assert first.accuracy == {"a": 1.0, "b": 1.0}
     (kept,) = folder.glob("*.msgpack")
@@ -220,7 +222,7 @@ def test_a_factor_of_one_value_is_left_out_of_the_inception_score():
         network = lambda x: (x, [p[: len(x)] for p in probabilities])
         draw = lambda index: images[index]
         devices = jax.devices()[:1]
-        return sample_quality.sample_quality(
+        return sample_quality.distances(
             network, draw, draw, 1_000, devices, kind="classifier", seed=0
         )["is"]
 
@@ -236,7 +238,7 @@ def test_better_samples_have_better_scores(striped, trained):
 
     def quality(fake):
         devices = jax.devices()[:2]
-        return sample_quality.sample_quality(
+        return sample_quality.distances(
             network, striped.images, fake, 300, devices, kind="classifier", seed=0
         )
 

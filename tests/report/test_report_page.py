@@ -13,7 +13,7 @@ from cvae_jax.networks import gan_networks
 from cvae_jax.objectives.infogan import infogan
 from cvae_jax.report import __main__ as report
 from cvae_jax.report import page, sliders, words
-from cvae_jax.runs import loading
+from cvae_jax.runs.model import Model
 
 
 def test_page_is_well_formed_and_escapes(random_report):
@@ -62,7 +62,7 @@ def test_a_large_generator_is_told_of():
     images = jax.ShapeDtypeStruct((4, 28, 28, 1), np.float32)
     shapes = jax.eval_shape(infogan(nets, latents=5).init, jax.random.key(0), images)
     zeros = jax.tree.map(lambda x: np.broadcast_to(np.float32(0), x.shape), shapes)
-    model = loading.Model(None, None, config, 1, None, zeros, 3)
+    model = Model(config, None, zeros, 3, 1)
     found = report.explorer(model, helpers.noise_dataset(16, 28))
     assert "6.6 million weights" in found
     assert found in parsed(sliders.section(found)).text

@@ -11,8 +11,8 @@ from fixtures.damage import refused
 from fixtures.short_runs import FOUR_STEPS
 
 from cvae_jax import datasets, signals
-from cvae_jax.evaluation import run as evaluate
 from cvae_jax.devices import processes
+from cvae_jax.evaluation import run as evaluate
 from cvae_jax.runs.metrics_log import read_metrics, scalars
 from cvae_jax.runs.workdir import read_json
 from cvae_jax.training import loop, seeds

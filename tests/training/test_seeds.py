@@ -27,10 +27,10 @@ def tiny_data(monkeypatch):
     dataset = helpers.noise_dataset(256, 8)
     monkeypatch.setattr(datasets, "load", lambda name, size, data_dir: dataset)
 
-    def score(config, workdir, step, objective, params, dataset):
-        value = float(jnp.sum(params.model["encoder"]["Dense_0"]["bias"]))
+    def score(model, workdir, dataset):
+        value = float(jnp.sum(model.params.model["encoder"]["Dense_0"]["bias"]))
         entry = {"value": value, "definition": "a sum; of one run", "samples": 1, "seed": 0}
-        facts = {"step": step, "seed": config.seed, "data": {"source": "noise"}}
+        facts = {"step": model.step, "seed": model.config.seed, "data": {"source": "noise"}}
         return facts | {"versions": {}, "device": "", "scores": {"sum": entry}}
 
     monkeypatch.setattr(evaluate, "evaluate_run", score)

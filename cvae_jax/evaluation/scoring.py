@@ -1,0 +1,48 @@
+"""Scoring: a model and its data in, entries of results.json out. No files are written."""
+
+from typing import NamedTuple
+
+import jax
+
+from cvae_jax.devices import batches
+from cvae_jax.evaluation import faults, registry
+from cvae_jax.evaluation.structure import structure_entries, structure_scores
+from cvae_jax.evaluation.subject import Options, Subject
+from cvae_jax.metrics import scores
+
+
+class Scored(NamedTuple):
+    """What a model scores."""
+
+    entries: dict  # {score: entry}
+    structure: dict | None  # see `structure_scores`; None: metrics were asked for by name
+
+
+def subject_of(model, dataset, options=None) -> Subject:
+    """Encodes every image of a data set, whose factors without a score are left out.
+
+    Of several processes each encodes its share.
+
+    Args:
+      model: see `runs.model.Model`.
+      dataset: see `datasets.Dataset`.
+      options: an `Options`; None: its defaults.
+    """
+    mean, logvar = batches.encode_all(model.objective, model.params, dataset, jax.local_devices())
+    scorable = faults.scorable_factors(dataset, model.config.seed)
+    return Subject(model, scorable, mean, logvar, options or Options())
+
+
+def score(subject: Subject, names=None) -> Scored:
+    """Computes the scores named, or those of config.eval.metrics and the structure's.
+
+    Args:
+      subject: what is scored.
+      names: of `metrics.scores.METRICS`; None: config.eval.metrics.
+    """
+    faults.warn_of_latents(subject)
+    if names is not None:
+        return Scored(registry.make(subject, names), None)
+    entries = registry.make(subject, scores.named(subject.config.eval.metrics))
+    structure = structure_scores(subject)
+    return Scored(entries | structure_entries(subject, structure), structure)

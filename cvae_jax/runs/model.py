@@ -1,0 +1,93 @@
+"""A trained model as one bundle: arrays in, arrays out."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from cvae_jax.errors import UserError
+from cvae_jax.objectives.base import Objective, Players
+from cvae_jax.step import as_float
+
+_TOLERANCE = 1e-3  # that resizing may have left an image beyond [0, 1]
+
+
+# Parameters are arguments and the objective's functions are static: another seed of the same
+# method is encoded and decoded by the programs of the first.
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(encode, params, images):
+    return encode(params, as_float(images))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _decode(decode, params, z, rng):
+    return decode(params, z, rng)
+
+
+class Model(NamedTuple):
+    """A trained model: its config, method and parameters."""
+
+    config: Any
+    objective: Objective
+    params: Players  # of an exported model without critics
+    step: int  # steps it was trained for
+    channels: int  # of its images
+
+    def encode(self, images):
+        """Returns the posterior of images: (mean, logvar), each [B, d].
+
+        Args:
+          images: [B, H, W, C], uint8 or float in [0, 1].
+
+        Raises:
+          UserError: the shape is not that of the model's images, or floats are beyond [0, 1].
+        """
+        images, size = jnp.asarray(images), self.config.data.size
+        _require_shape("images", images, (size, size, self.channels))
+        _require_range(images)
+        return _encode(self.objective.encode, self.params, images)
+
+    def decode(self, z, rng=None):
+        """Returns the images of latents: floats in [0, 1], [B, H, W, C].
+
+        Args:
+          z: [B, d].
+          rng: a key, for what z does not hold: InfoGAN's category and noise; None fixes them.
+
+        Raises:
+          UserError: z has another shape.
+        """
+        z = jnp.asarray(z)
+        _require_shape("latents", z, (self.config.objective.latents,))
+        return _decode(self.objective.decode, self.params, z, rng)
+
+    def __repr__(self):
+        config, size = self.config, self.config.data.size
+        method = config.objective.name
+        if config.cascade.weight:
+            method += f" with the cascade, structure {config.cascade.structure or 'independent'}"
+        count = sum(x.size for x in jax.tree.leaves(self.params))
+        return (
+            f"Model: {method}; {config.objective.latents} latents; trained on {config.data.name}, "
+            f"images [{size}, {size}, {self.channels}], {self.step:,} steps, seed {config.seed}; "
+            f"{count:,} parameters. encode(images) -> (mean, logvar); decode(z) -> images."
+        )
+
+
+def _require_shape(what, x, shape):
+    if x.shape[1:] != shape:
+        wanted = ", ".join(map(str, ("n", *shape)))
+        raise UserError(f"{what} have shape {x.shape}; this model takes [{wanted}]")
+
+
+def _require_range(images):
+    """Refuses floats beyond [0, 1] where they can be seen: latents of 0 to 255 mean nothing."""
+    floats = jnp.issubdtype(images.dtype, jnp.floating)
+    if not floats or isinstance(images, jax.core.Tracer) or not images.size:
+        return
+    least, most = float(images.min()), float(images.max())
+    if not (least >= -_TOLERANCE and most <= 1 + _TOLERANCE):
+        raise UserError(
+            f"images are from {least:.3g} to {most:.3g}: make them uint8, or floats in [0, 1]"
+        )
