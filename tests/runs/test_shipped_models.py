@@ -116,7 +116,7 @@ def test_its_programs_are_its_weights(name, model):
     [
         (lambda m: m.encode(np.zeros((3, 64, 64, 1))), r"\(3, 64, 64, 1\); .* \[n, 32, 32, 1\]"),
         (lambda m: m.encode(np.zeros((32, 32, 1))), r"images have shape \(32, 32, 1\)"),
-        (lambda m: m.decode(np.zeros((3, 9))), r"codes have shape \(3, 9\); .* \[n, 10\]"),
+        (lambda m: m.decode(np.zeros((3, 9))), r"latents have shape \(3, 9\); .* \[n, 10\]"),
         (lambda m: m.encode(np.full((3, 32, 32, 1), 255.0)), r"from 255 to 255: make them uint8"),
         (lambda m: m.encode(np.full((3, 32, 32, 1), np.nan)), r"images are from nan"),
         (lambda m: m.encode(np.zeros((3, 32, 32, 1), int)), r"images are int32: make them uint8"),
