@@ -20,8 +20,8 @@ def save(path: Path, dataset, mean, logvar, names=None) -> None:
     """Writes latents and labels: arrays mean, logvar [N, d], factors [N, k] in an .npz, or a .csv.
 
     Args:
-      path: ends in .npz or .csv; a csv has one row per image, with columns z1, ..., logvar1, ...
-        and as the factors.
+      path: ends in .npz or .csv; a csv has one row per image, its columns named z1, ..., logvar1,
+        ... and as the factors.
       dataset: see `datasets.Dataset`.
       mean: posterior means [N, d].
       logvar: log variances [N, d].

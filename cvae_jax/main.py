@@ -51,6 +51,9 @@ flags.DEFINE_bool(
 
 def main(argv) -> None:
     """Trains as the command line asks."""
+    from cvae_jax.config import fields
+
+    fields.refuse_retired(argv[1:])
     config, name = command_line.parse(FLAGS, argv, __doc__)
     errors.name_data_dir("--config.data.dir=...")
     # after the flags: a wrong one is reported at once

@@ -12,7 +12,7 @@ from cvae_jax.objectives.rows import num_devices
 
 
 class TrainState(NamedTuple):
-    """All that training needs to go on."""
+    """All that training needs to resume."""
 
     step: Any  # int32, the number of steps taken
     params: Players
@@ -21,7 +21,7 @@ class TrainState(NamedTuple):
 
 
 def as_float(images):
-    """Images as float in [0, 1]; uint8 is scaled from 0..255.
+    """Returns images as float in [0, 1]; uint8 is scaled from 0..255.
 
     Raises:
       ValueError: integers of another type, whose range is not known.
@@ -32,7 +32,7 @@ def as_float(images):
 
 
 def create_train_state(rng, objective: Objective, optimizers: Players, images) -> TrainState:
-    """The state before the first step.
+    """Returns the state before the first step.
 
     Args:
       rng: a typed key, `jax.random.key(seed)`.
@@ -49,7 +49,7 @@ def create_train_state(rng, objective: Objective, optimizers: Players, images) -
 def train_step(
     state: TrainState, images, *, objective: Objective, optimizers: Players, axis_name=None
 ):
-    """One step; pure: the caller applies jit, pmap, vmap or scan.
+    """Takes one step; pure: the caller applies jit, pmap, vmap or scan.
 
     The model's loss is differentiated with respect to params.model alone and the critic's with
     respect to params.critic alone, on the model's samples, stopped; so no gradient of one player's

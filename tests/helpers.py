@@ -31,6 +31,7 @@ from PIL import Image
 import cvae_jax
 from cvae_jax import datasets, networks
 from cvae_jax.datasets import order
+from cvae_jax.objectives import density_ratio
 
 # compiler_options of what runs for long: there optimisation is worth its time
 FULL = {"xla_backend_optimization_level": 3}
@@ -44,6 +45,18 @@ def small_cascade(structure="1>3 2>3", weight=2.0, *, size=8, latents=4, **kwarg
         weight,
         **{"critic": networks.Critic(2, 32), **kwargs},
     )
+
+
+def as_base_of(name, objective):
+    """The objective with the keys that the wrapper `name` hands to it."""
+
+    def init(rng, images):
+        return objective.init(density_ratio.base_key(rng, name), images)
+
+    def model_loss(params, images, rng, *args):
+        return objective.model_loss(params, images, density_ratio.base_key(rng, name), *args)
+
+    return objective._replace(init=init, model_loss=model_loss)
 
 
 def create(objective, optimizers, images, seed=0):

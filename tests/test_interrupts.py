@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a program starts: one line and an exit code, and none is ever lost."""
+"""SIGINT and SIGTERM at any moment end a program in one line: none is lost."""
 
 import os
 import random

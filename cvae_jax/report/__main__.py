@@ -76,8 +76,7 @@ def explorer(model, dataset) -> sliders.Explorer | str:
       dataset: see `datasets.Dataset`.
     """
     config, size = model.config, dataset.size
-    gan = config.objective.name == "infogan"
-    categories = config.objective.infogan.categories if gan else 0
+    categories = methods.fields_of(config).get("categories", 0)
     stack = layers.decoder_layers(model.params.model, config.objective.latents + categories, size)
     count = layers.num_weights(stack)
     if count > _MOST_WEIGHTS:
@@ -91,7 +90,8 @@ def explorer(model, dataset) -> sliders.Explorer | str:
     nats, holds = what_latents_hold(mean, logvar, some.factors, some.factor_names, prior)
     codes = mean[:_STARTS].round(3)
     images = some.images(np.arange(len(codes)))
-    farthest = max(config.eval.traversal_range, 0.0 if gan else _NORMAL, np.abs(codes).max())
+    least = _NORMAL if prior == "normal" else 0.0
+    farthest = max(config.eval.traversal_range, least, np.abs(codes).max())
     return sliders.Explorer(
         plan=layers.plan(stack),
         weights=layers.weights(stack),

@@ -47,13 +47,13 @@ def _doubled_conv(params, side):
     return Layer("transpose", side, kernel, np.asarray(params["bias"]))
 
 
-def _burgess(params, inputs):
+def _burgess(params, inputs, size):
     for i in range(3):
         yield from (_dense(params[f"Dense_{i}"], inputs if i == 0 else None), RELU)
-    transposes = [name for name in params if name.startswith("StridedConvTranspose")]
-    for i in range(len(transposes)):
-        yield _transpose(params[f"StridedConvTranspose_{i}"], 4 << i)
-        yield RELU if i + 1 < len(transposes) else SIGMOID
+    count = sum(name.startswith("StridedConvTranspose") for name in params)
+    for i in range(count):
+        yield _transpose(params[f"StridedConvTranspose_{i}"], size >> (count - i))
+        yield RELU if i + 1 < count else SIGMOID
 
 
 def _transposing(params, inputs, size):
@@ -82,7 +82,7 @@ def decoder_layers(model: dict, inputs: int, size: int) -> list[Layer]:
       size: side of the images, pixels.
     """
     if "decoder" in model:
-        return list(_burgess(model["decoder"], inputs))
+        return list(_burgess(model["decoder"], inputs, size))
     generator = model["generator"]
     if "Conv_0" in generator:
         return list(_least_squares(generator, inputs, size))

@@ -144,10 +144,10 @@ def pair_name(pair) -> str:
 def shown(method: str) -> str:
     """A method's name in a table: vae+tower is "cascade VAE, tower"."""
     base, structure, source = [*method.split("+"), "", ""][:3]
-    name = methods.NAMES[base]
+    name = methods.METHODS[base].name
     if not structure:
         return name
-    name = "cascade VAE" if base == "vae" else f"{name} + cascade"
+    name = "cascade VAE" if OURS.startswith(f"{base}+") else f"{name} + cascade"
     if structure != "independent":
         name += f", {structure}"
     return f"{name}, codes of the data" if source else name

@@ -29,6 +29,7 @@ SETTINGS = {
     ],
     paper.OURS_POSTERIOR: [{"cascade.weight": w} for w in (6.0, 12.0, 25.0, 50.0, 100.0)],
 }
+_SLOW = ("infogan",)
 
 
 def planned() -> list[Run]:
@@ -39,4 +40,4 @@ def planned() -> list[Run]:
         for method, setting in zip(SETTINGS, settings, strict=True)
         if setting
     ]
-    return sorted(runs, key=lambda run: run.method == "infogan")
+    return sorted(runs, key=lambda run: run.method in _SLOW)

@@ -81,7 +81,8 @@ def _scores(results: dict | None, step: int) -> list[str]:
 def _limits(config, entry) -> list[str]:
     size, latents = config.data.size, config.objective.latents
     # A Gaussian's KL to U(-1, 1) is infinite; see active_latents.nats_of_latents.
-    measure = "an information" if config.objective.name == "infogan" else "a KL"
+    uniform = methods.method_of(config).prior == "uniform"
+    measure = "an information" if uniform else "a KL"
     lines = [
         f"It knows one data set at {size}x{size} pixels, and images like those alone. What it "
         "makes of others, also if they look alike, means nothing.",
@@ -94,7 +95,7 @@ def _limits(config, entry) -> list[str]:
     if "binary" in entry.images:
         grey = "" if size == 64 else f" (at {size}x{size} means of pixels, so grey at edges)"
         lines.insert(1, f"Images are black and white{grey}.")
-    if config.objective.name == "infogan":
+    if not methods.method_of(config).likelihood:
         lines.append("decode fixes the generator's noise and its category: one image for each z.")
     else:
         lines.append(
@@ -125,9 +126,9 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
       results: the content of results.json; None: there is none.
     """
     entry = _entry(config.data.name)
-    method = config.objective.name
-    own = config.objective.get(method)
-    fields = ", ".join(f"{k} {v}" for k, v in own.items() if v != "") if own else ""
+    method = methods.method_of(config)
+    own = methods.fields_of(config)
+    fields = ", ".join(f"{k} {v}" for k, v in own.items() if v != "")
     likelihood = f"{config.objective.likelihood}, pixel weight {config.objective.pixel_weight}"
     cascade, structure = "none", "none"
     if config.cascade.weight:
@@ -141,9 +142,8 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
     kind = {1: "grey", 3: "colour"}[info["channels"]]
     shape = f"{config.data.size}, {config.data.size}, {info['channels']}"
     facts = {
-        "method": f"{methods.NAMES[method]} ({methods.PAPERS[method]})"
-        + (fields and f"; {fields}"),
-        **({} if method == "infogan" else {"likelihood": likelihood}),
+        "method": f"{method.name} ({method.paper})" + (fields and f"; {fields}"),
+        **({"likelihood": likelihood} if method.likelihood else {}),
         "cascade": cascade,
         "structure": structure,
         "latents": config.objective.latents,

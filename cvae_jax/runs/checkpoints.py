@@ -30,7 +30,7 @@ def _first_line(error):
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file under a checkpoint's folder but the list itself, by relative path."""
+    """Returns the SHA-256 of every file of a checkpoint but the list itself, by relative path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _LIST)
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -82,7 +82,7 @@ def _placed(array, like):
 
 @contextlib.contextmanager
 def open_checkpoints(workdir, *, read_only: bool = False):
-    """The checkpoint manager of a run's folder; what a killed save left is removed.
+    """Opens the checkpoint manager of a run's folder; what a killed save left is removed.
 
     Args:
       workdir: the run's folder.
@@ -111,9 +111,9 @@ def open_checkpoints(workdir, *, read_only: bool = False):
             if directory.is_symlink():  # what lies behind it may be anyone's, and is cleaned up
                 raise OSError("it is a link")
             directory.mkdir(exist_ok=True)
-        for folder in () if read_only else directory.glob("*"):
-            if folder.name.isdigit() and not (folder / _LIST).exists():
-                shutil.rmtree(folder)
+            for folder in directory.glob("*"):
+                if folder.name.isdigit() and not (folder / _LIST).exists():
+                    shutil.rmtree(folder)
         manager = ocp.CheckpointManager(directory, options=options)
     except Exception as error:  # whatever orbax and the file system raise
         raise UserError(
@@ -124,7 +124,7 @@ def open_checkpoints(workdir, *, read_only: bool = False):
 
 
 def saved_steps(manager) -> list[int]:
-    """The steps of the checkpoints that count, in order."""
+    """Returns the steps of the checkpoints that count, in order."""
     directory = Path(manager.directory)
     return sorted(s for s in manager.all_steps() if (directory / str(s) / _LIST).exists())
 
@@ -132,7 +132,7 @@ def saved_steps(manager) -> list[int]:
 def _require_space(folder: Path, size: int) -> None:
     """Raise OSError where size bytes won't fit or nothing can be written.
 
-    Asked before orbax starts: its threads would go on to print their own errors after ours.
+    Asked before orbax starts: its threads would print their own errors after ours.
     """
     with tempfile.TemporaryFile(dir=folder):
         free = shutil.disk_usage(folder).free
@@ -149,7 +149,7 @@ def _sync(path: Path) -> None:
 
 
 def save(manager, state: TrainState) -> None:
-    """Save the state as its step's checkpoint, unless that step is saved.
+    """Saves the state as its step's checkpoint, unless that step is saved.
 
     Raises:
       UserError: it could not be written (a full or read-only disk); earlier ones are intact.
@@ -173,13 +173,13 @@ def save(manager, state: TrainState) -> None:
         kept = f"the checkpoint of step {steps[-1]} is intact" if steps else "none was saved"
         raise UserError(
             f"can't write the checkpoint of step {step} to {manager.directory} "
-            f"({_first_line(error)}); {kept}: free space or mend the disk, then run the same "
+            f"({_first_line(error)}); {kept}: free space or repair the disk, then run the same "
             "command again"
         ) from error
 
 
 def restore(manager, like: TrainState, step: int | None = None) -> TrainState | None:
-    """A checkpoint with the shapes, types and shardings of `like`; None without any.
+    """Returns a checkpoint with the shapes, types and shardings of `like`; None without any.
 
     Args:
       manager: see `open_checkpoints`.
@@ -208,7 +208,7 @@ def restore(manager, like: TrainState, step: int | None = None) -> TrainState | 
             ) from error
     before = [s for s in steps if s < step]
     if before:
-        remedy = f"to go on from the one before it, step {before[-1]}, rm -r"
+        remedy = f"to resume from the one before it, step {before[-1]}, rm -r"
         remedy += f" {shlex.quote(str(manager.directory / str(step)))}"
     else:
         whole = shlex.quote(str(manager.directory.parent))

@@ -11,7 +11,7 @@ import ml_collections
 
 from cvae_jax import files
 from cvae_jax.config import defaults
-from cvae_jax.config.fields import differences
+from cvae_jax.config.fields import differences, without_retired
 from cvae_jax.errors import UserError, first_line
 
 CONFIG = "config.json"
@@ -104,13 +104,15 @@ def read_config(workdir) -> ml_collections.ConfigDict:
     """A run's config; fields that there were not yet when it began have their defaults.
 
     Raises:
-      UserError: it is not there or can't be read.
+      UserError: it is not there, can't be read, or sets a retired field.
     """
     config, path = defaults.get_config(), Path(workdir) / CONFIG
     content = read_json(path)
     try:
         with config.ignore_type():
-            config.update(content)
+            config.update(without_retired(content))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     except Exception as error:  # what ml_collections makes of a list, or of text for a group
         raise damaged(path, f"no config: {error}") from None
     return config

@@ -94,11 +94,14 @@ def _begin(config, runs, states, dataset):
     for run in runs:
         data_record.require_same(run.workdir, dataset)
     states, start = seeds.restore(runs, states)
+    if 0 < start < config.num_steps:
+        for run in runs:
+            data_record.require_same_version(run.workdir)
     if config.init_from and not start:
         params = loading.params_like(config.init_from, states[0].params)
         states = [state._replace(params=params) for state in states]
     for run in runs:  # last: a folder with data.json holds a run
-        data_record.keep(run.workdir, dataset)
+        data_record.keep(run.workdir, dataset, begins=not start)
     return states, start
 
 

@@ -107,8 +107,7 @@ def summarise(last_step: int, window: dict) -> dict:
 
 def lost_critics(metrics: dict) -> dict[str, str]:
     """Returns a sentence for each critic that does worse than guessing, by its name."""
-    weight = {"factor": "objective.factor_vae"}  # the cascade's has the critic's name
-    found = {}
+    weights, found = methods.critic_weights(), {}
     for key, loss in metrics.items():
         name = key.removesuffix("_critic_loss")
         if name == key or f"{name}_kl" not in metrics:  # InfoGAN's discriminator estimates no KL
@@ -117,7 +116,7 @@ def lost_critics(metrics: dict) -> dict[str, str]:
             found[name] = (
                 f"critic {name!r} has diverged: its loss is {loss:.2f} nats, guessing has 0.69, "
                 f"and its KL estimate of {metrics[f'{name}_kl']:.1f} nats means nothing; lower "
-                f"{weight.get(name, name)}.weight or raise optim.{name}.learning_rate"
+                f"{weights[name]} or raise optim.{name}.learning_rate"
             )
     return found
 

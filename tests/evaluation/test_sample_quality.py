@@ -181,9 +181,7 @@ def trained(striped, tmp_path_factory):
         return classifier_features.classifier(striped, folder), folder
 
 
-def test_the_classifier_learns_is_kept_and_trained_again_where_damaged(
-    striped, trained, monkeypatch
-):
+def test_the_classifier_learns_is_kept_and_trained_again_if_damaged(striped, trained, monkeypatch):
     first, folder = trained
     assert first.accuracy == {"a": 1.0, "b": 1.0}
     (kept,) = folder.glob("*.msgpack")

@@ -8,7 +8,6 @@ import numpy as np
 from fixtures.report_pages import SCORE, parsed
 
 from cvae_jax import plots
-from cvae_jax.config import methods
 from cvae_jax.networks import gan_networks
 from cvae_jax.objectives.infogan import infogan
 from cvae_jax.report import __main__ as report
@@ -70,5 +69,4 @@ def test_a_large_generator_is_told_of():
 
 
 def test_words_are_of_what_there_is():
-    assert set(methods.PAPERS) == set(methods.NAMES)
     assert all(name in plots.__all__ for name in words.PICTURES)

@@ -35,7 +35,7 @@ def test_the_cards_command_gives_the_config(exported, monkeypatch):
 def test_the_card_says_what_it_is(exported):
     card = (exported / "card.md").read_text()
     for text in (
-        "| mig | 0.2500 ± 0.0125 | MIG \\| x | 1,000 |",
+        "| mig | 0.2500 ± 0.0125 | MIG \\| x | 1,000 images |",
         "| structure | 1>3 2>3 |",
         "| data | dsprites_small: noise of this test |",
         "| images | 64, 8x8, grey |",

@@ -243,7 +243,7 @@ def test_a_run_older_than_a_field_has_its_default(tmp_path):
     write_json(tmp_path / "config.json", stored)
     config = read_config(tmp_path)
     assert config.optim.decay_from == 1.0
-    assert config.objective.infogan.packed == 2
+    assert config.objective.infogan.noise == 62
     assert config.batch_size == 16
     with open_workdir(tmp_path, helpers.small_config()):
         pass
