@@ -14,6 +14,15 @@ _NEAR = 0.65
 _data_dir = "data_dir=..."
 
 
+def of_the_disk(error: Exception) -> bool:
+    """Whether an error is the disk's fault, not that of a file's content.
+
+    What gzip and zip raise is an OSError without a number; a damaged zip can name a place before
+    the file's beginning, which is EINVAL.
+    """
+    return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
+
+
 class UserError(ValueError):
     """Raised with one line: what is wrong, and what to do. Programs print it and exit with 2."""
 

@@ -164,6 +164,8 @@ def _records(builder, split: str) -> Content:
 def store(folder: pathlib.Path, made_from: str, content: Content) -> None:
     """Write a working copy; images go from the chunks to the disk, never all in memory."""
     folder.mkdir(parents=True, exist_ok=True)
+    for name in ("images.npy", "factors.npy", "copy.json"):
+        files.remove_leftovers(folder / name)
     height, width, channels = content.shape
     row = (height * width * channels // 8,) if content.binary else content.shape
     factors = [np.empty((0, len(content.factor_names)), np.int32)]

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 
+from cvae_jax.files import replacing
 from cvae_jax.plots import page
 from cvae_jax.plots.images import rgb
 
@@ -61,7 +62,9 @@ def animated_traversals(path, images, labels):
     path.parent.mkdir(parents=True, exist_ok=True)
     for colours in _COLOURS:
         first, *rest = _quantised(drawn, colours)
-        first.save(path, "GIF", save_all=True, append_images=rest, duration=_MILLISECONDS, loop=0)
+        how = {"save_all": True, "append_images": rest, "duration": _MILLISECONDS, "loop": 0}
+        with replacing(path) as file:
+            first.save(file, "GIF", **how)
         if path.stat().st_size < _BYTES:
             break
     return path

@@ -6,6 +6,8 @@ functions and used through its objects alone: no global state, no window, nothin
 
 import pathlib
 
+from cvae_jax.files import replacing
+
 WIDTH = 8.0  # inches; 100 of the 800 pixels a reader sees are one of them
 DPI = 200
 INK, GREY, PALE, FAINT = "#1f2933", "#6b7784", "#a7b0ba", "#d5dbe1"
@@ -33,7 +35,8 @@ def head_width(title, subtitle):
 def save(figure, path):
     """Writes the figure at its own resolution and returns the path."""
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi="figure", format="png", facecolor="white")
+    with replacing(path) as file:
+        figure.savefig(file, dpi="figure", format="png", facecolor="white")
     return path
 
 

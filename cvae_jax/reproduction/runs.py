@@ -9,7 +9,7 @@ config asks, of a run that was cut and evaluated, is shown and does not count as
 import importlib.util
 import json
 import logging
-import shutil
+import shlex
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +19,7 @@ import ml_collections
 from cvae_jax.config import shipped
 from cvae_jax.config.fields import differences
 from cvae_jax.errors import UserError
+from cvae_jax.files import replacing
 from cvae_jax.runs.metrics_log import read_metrics
 from cvae_jax.runs.workdir import damaged, read_json, read_results, write_json
 
@@ -125,7 +126,7 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
     peaks = [name for name in names if name.endswith(("_kl", "_critic_loss"))]
     record = evaluated | {
         "config": read_json(workdir / "config.json"),
-        "command": " ".join(["python", *arguments([run])]),
+        "command": command([run]),
         "training_seconds": round(seconds),
         "curves": {name: [_short(line.get(name)) for line in kept] for name in names},
         # after the first tenth of the steps; a game that runs away may come back between two points
@@ -134,7 +135,8 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
     path = results / run.key.with_suffix(".json")
     path.parent.mkdir(parents=True, exist_ok=True)
     if run.scale != "tuning":  # whose pictures nobody draws
-        shutil.copyfile(workdir / "plots" / "traversals.npz", path.with_suffix(".npz"))
+        with replacing(path.with_suffix(".npz")) as file:
+            file.write((workdir / "plots" / "traversals.npz").read_bytes())
     write_json(path, record)
     return record
 
@@ -163,6 +165,11 @@ def arguments(together: list[Run], folders: Path | None = None) -> list[str]:
         *(f"--config.{field}={value}" for field, value in fields.items()),
         *([f"--workdir={workdir(together, folders)}"] if folders else []),
     ]
+
+
+def command(together: list[Run], folders: Path | None = None) -> str:
+    """The command that trains runs as `arguments` has it, for a shell."""
+    return shlex.join(["python", *arguments(together, folders)])
 
 
 def workdir(together: list[Run], folders: Path) -> Path:

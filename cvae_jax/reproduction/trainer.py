@@ -12,7 +12,7 @@ from cvae_jax import datasets
 from cvae_jax.errors import UserError
 from cvae_jax.reproduction import runs
 from cvae_jax.runs.workdir import in_use, read_results
-from cvae_jax.signals import Stopped, stop_requests
+from cvae_jax.signals import Stopped, dying_with_parent, stop_requests
 
 log = logging.getLogger(__name__)
 
@@ -133,14 +133,17 @@ def _start(together, folders, beside):
     command = runs.program(arguments)
     # In our process group: Ctrl-Z and a closed terminal reach it as they reach us.
     if not beside:
-        return subprocess.Popen(command), f"python {' '.join(arguments)}"
+        child = subprocess.Popen(command, preexec_fn=dying_with_parent())
+        return child, runs.command(together, folders)
     workdir = runs.workdir(together, folders)
     says = workdir.with_name(f"{workdir.name}.log")
     says.parent.mkdir(parents=True, exist_ok=True)
     # By default the first JAX program on a GPU takes three quarters of its memory.
     shared = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | os.environ
-    with open(says, "w") as file:
-        child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=shared)
+    says.unlink(missing_ok=True)
+    with open(says, "x") as file:
+        out = {"stdout": file, "stderr": subprocess.STDOUT}
+        child = subprocess.Popen(command, env=shared, preexec_fn=dying_with_parent(), **out)
     return child, str(says)
 
 

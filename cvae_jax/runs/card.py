@@ -1,5 +1,6 @@
 """The card of an exported model: what it is, what it scored, how it was made, what it can't do."""
 
+import re
 import shlex
 
 import jax
@@ -27,9 +28,23 @@ def _entry(name: str) -> catalogue.Entry:
     return catalogue.Entry("", "", "", "", "", licence, source)
 
 
-def _cell(value) -> str:
-    """Text that can't end the cell of a table."""
-    return " ".join(str(value).splitlines()).replace("|", "\\|")
+def _text(value) -> str:
+    """Text of anyone's as one line of Markdown that shows it, and does nothing else."""
+    line = "".join(c if c.isprintable() else " " for c in str(value))
+    line = re.sub(r"([\\`*\[\]|])", r"\\\1", line)
+    return re.sub(r"&(?=#?\w+;)", "&amp;", line).replace("<", "&lt;")
+
+
+def _quoted(name: str) -> str:
+    """A name as Python's text."""
+    return f'"{name}"' if re.fullmatch(r"[\w .-]+", name) else repr(name)
+
+
+def _fenced(language: str, *lines: str) -> list[str]:
+    """A block of code, between fences that nothing in it can close."""
+    longest = max(map(len, re.findall("`+", "\n".join(lines))), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [fence + language, *lines, fence]
 
 
 def command(config, name: str) -> str:
@@ -54,11 +69,12 @@ def _scores(results: dict | None, step: int) -> list[str]:
     lines = ["| score | value | what it is | from |", "|---|---|---|---|"]
     for name, score in results["scores"].items():
         spread = f" ± {score['std']:.4f}" if "std" in score else ""
-        what = _cell(score["definition"])
-        lines.append(f"| {name} | {score['value']:.4f}{spread} | {what} | {counted(name, score)} |")
-    note = (
-        f"On the training data, {results['data']['source']}. Formulas: docs/metrics.md of cvae_jax."
-    )
+        what = _text(score["definition"])
+        lines.append(
+            f"| {_text(name)} | {score['value']:.4f}{spread} | {what} | {counted(name, score)} |"
+        )
+    source = _text(results["data"]["source"])
+    note = f"On the training data, {source}. Formulas: docs/metrics.md of cvae_jax."
     return [*lines, "", note]
 
 
@@ -144,41 +160,43 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
     }
     return "\n".join(
         [
-            f"# {name}",
+            f"# {_text(name)}",
             "",
             "| | |",
             "|---|---|",
-            *(f"| {key} | {_cell(value)} |" for key, value in facts.items()),
+            *(f"| {key} | {_text(value)} |" for key, value in facts.items()),
             "",
             "## Load it",
             "",
             "With cvae_jax, by the path of this folder (of a model that ships by its name alone):",
             "",
-            "```python",
-            "import cvae_jax, numpy as np",
-            "",
-            f'model = cvae_jax.load("{name}")',
-            f"images = np.zeros((5, {shape}), np.uint8)  # or float32 in [0, 1]",
-            "mean, logvar = model.encode(images)",
-            "reconstructions = model.decode(mean)",
-            "```",
+            *_fenced(
+                "python",
+                "import cvae_jax, numpy as np",
+                "",
+                f"model = cvae_jax.load({_quoted(name)})",
+                f"images = np.zeros((5, {shape}), np.uint8)  # or float32 in [0, 1]",
+                "mean, logvar = model.encode(images)",
+                "reconstructions = model.decode(mean)",
+            ),
             "",
             "With JAX and flatbuffers, by which it reads programs, alone, on CPUs, GPUs and TPUs:",
             "",
-            "```python",
-            "import pathlib, jax.export, numpy as np",
-            "",
-            "",
-            "def program(file):",
-            f'    content = pathlib.Path("{name}", file).read_bytes()',
-            "    return jax.export.deserialize(bytearray(content)).call",
-            "",
-            "",
-            'encode, decode = program("encoder.bin"), program("decoder.bin")',
-            f"images = np.zeros((5, {shape}), np.float32)  # in [0, 1]; any number",
-            "mean, logvar = encode(images)",
-            "reconstructions = decode(mean)",
-            "```",
+            *_fenced(
+                "python",
+                "import pathlib, jax.export, numpy as np",
+                "",
+                "",
+                "def program(file):",
+                f"    content = pathlib.Path({_quoted(name)}, file).read_bytes()",
+                "    return jax.export.deserialize(bytearray(content)).call",
+                "",
+                "",
+                'encode, decode = program("encoder.bin"), program("decoder.bin")',
+                f"images = np.zeros((5, {shape}), np.float32)  # in [0, 1]; any number",
+                "mean, logvar = encode(images)",
+                "reconstructions = decode(mean)",
+            ),
             "",
             "JAX promises that versions of six months later read the programs; weights.npz lasts. "
             "A program runs: load only one whose writer you trust. weights.npz is data.",
@@ -189,9 +207,7 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
             "",
             "## Train it again",
             "",
-            "```sh",
-            command(config, name),
-            "```",
+            *_fenced("sh", command(config, name)),
             "",
             "## Limits",
             "",

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from cvae_jax import files
 from cvae_jax.errors import UserError, first_line
 from cvae_jax.step import TrainState
 
@@ -29,10 +31,10 @@ def _first_line(error):
 
 def hashes(folder: Path) -> dict[str, str]:
     """Returns the SHA-256 of every file of a checkpoint but the list itself, by relative path."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _LIST)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _LIST)
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
+        for path in paths
     }
 
 
@@ -106,6 +108,8 @@ def open_checkpoints(workdir, *, read_only: bool = False):
     )
     try:
         if not read_only:
+            if directory.is_symlink():  # what lies behind it may be anyone's, and is cleaned up
+                raise OSError("it is a link")
             directory.mkdir(exist_ok=True)
             for folder in directory.glob("*"):
                 if folder.name.isdigit() and not (folder / _LIST).exists():
@@ -159,11 +163,11 @@ def save(manager, state: TrainState) -> None:
         _require_space(folder.parent, sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
         arrays = jax.device_get(jax.tree.map(_stored, state))
         manager.save(step, args=ocp.args.StandardSave(arrays), force=True)
-        part = folder / (_LIST + ".tmp")
-        part.write_text(json.dumps(hashes(folder), indent=1))
+        listed = json.dumps(hashes(folder), indent=1)
         for path in (*folder.rglob("*"), folder):  # on the disk before the list makes it count
             _sync(path)
-        part.rename(folder / _LIST)
+        with files.replacing(folder / _LIST, "w") as file:
+            file.write(listed)
         _sync(folder)
     except Exception as error:  # OSError, or tensorstore's ValueError with the cause in its text
         kept = f"the checkpoint of step {steps[-1]} is intact" if steps else "none was saved"
@@ -205,7 +209,8 @@ def restore(manager, like: TrainState, step: int | None = None) -> TrainState | 
     before = [s for s in steps if s < step]
     if before:
         remedy = f"to resume from the one before it, step {before[-1]}, rm -r"
-        remedy += f" {manager.directory / str(step)}"
+        remedy += f" {shlex.quote(str(manager.directory / str(step)))}"
     else:
-        remedy = f"there is none before it: to start again, rm -r {manager.directory.parent}"
+        whole = shlex.quote(str(manager.directory.parent))
+        remedy = f"there is none before it: to start again, rm -r {whole}"
     raise UserError(f"the checkpoint of step {step} is damaged ({problem}); {remedy}")

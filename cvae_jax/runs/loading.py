@@ -1,6 +1,7 @@
 """A trained run or an exported model, loaded to encode and decode."""
 
 import functools
+import shlex
 from pathlib import Path
 
 import jax
@@ -109,7 +110,7 @@ def restore(workdir, **own):
     if restored is None:
         raise UserError(
             f"{path} holds no checkpoint yet: run its command again, python -m cvae_jax.main "
-            f"--config=... --workdir={path}"
+            f"--config=... {shlex.quote(f'--workdir={path}')}"
         )
     return config, info, objective, restored
 
