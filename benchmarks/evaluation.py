@@ -1,7 +1,7 @@
 """How long the scores take: every image of a data set encoded once, then each metric.
 
 The model is the config's, briefly trained or not at all: what it knows does not change the times,
-but that more codes in use make the boosted trees of DCI slower.
+but that more latents in use make the boosted trees of DCI slower.
 
   python -m benchmarks.evaluation --workdir=runs/dsprites
 """
@@ -34,7 +34,7 @@ def main():
     start = time.perf_counter()
     codes = batches.encode_all(model.objective, model.params, dataset, devices)
     seconds = time.perf_counter() - start
-    print(f"{dataset.source}, {dataset.size}x{dataset.size}, {codes[0].shape[1]} codes")
+    print(f"{dataset.source}, {dataset.size}x{dataset.size}, {codes[0].shape[1]} latents")
     print(f"{'encoding':<26}{seconds:8.1f} s", flush=True)
     subject = Subject(config, model.objective, model.params, dataset, devices, *codes, Options())
     for name in NAMES:
@@ -46,7 +46,7 @@ def main():
             continue
         seconds = time.perf_counter() - start
         values = ", ".join(
-            f"{key} {entry['value']:.3f}" + (f" +- {entry['std']:.3f}" if "std" in entry else "")
+            f"{key} {entry['value']:.3f}" + (f" ± {entry['std']:.3f}" if "std" in entry else "")
             for key, entry in found.items()
         )
         print(f"{name:<26}{seconds:8.1f} s  {values}", flush=True)

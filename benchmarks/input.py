@@ -107,7 +107,7 @@ def main():
             error = 1.25 * np.std(waits, ddof=1) / np.sqrt(_ROUNDS)
             print(
                 f"{dataset.name:<28}{alone:>8.2f}{coming:>9.1f}{again:>12.1f}"
-                f"{np.median(waits):>7.1f}% +- {error:.1f}"
+                f"{np.median(waits):>7.1f}% ± {error:.1f}"
             )
 
 

@@ -1,4 +1,4 @@
-"""beta-TCVAE's and FactorVAE's losses beside those of pythae, on the same codes.
+"""beta-TCVAE's and FactorVAE's losses beside those of pythae, on the same latents.
 
 pythae's own methods are called on arrays of random posteriors; nothing of it is rewritten here.
 Where the two differ, pythae is also run with the one piece exchanged that is thought to be the

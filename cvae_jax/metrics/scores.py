@@ -4,16 +4,16 @@ from typing import NamedTuple
 
 
 class Needs(NamedTuple):
-    """What a metric needs of the data, and whether it is made without being asked for."""
+    """What a metric needs of the data, and whether it is computed by default."""
 
     factors: int = 0  # labelled factors that the data must have
-    default: bool = True  # made at the end of training; the others on request
+    default: bool = True  # computed at the end of training; the others are opt-in
 
 
 METRICS = {
     "mig": Needs(factors=1),
     "mig_chen": Needs(factors=1),
-    # With one factor, who guesses it is always right.
+    # With one factor any guess of the factor is right.
     "factor_score": Needs(factors=2),
     "beta_vae_score": Needs(factors=2),
     "sap": Needs(factors=1),
@@ -30,7 +30,9 @@ METRICS = {
 
 
 def named(text: str) -> tuple[str, ...]:
-    """Names with commas between them; "all"; or "" for those that take seconds."""
-    if text in ("", "all"):
-        return tuple(name for name, needs in METRICS.items() if text or needs.default)
+    """Returns metric names from comma-separated text; "all" or "", the fast ones, expand."""
+    if text == "all":
+        return tuple(METRICS)
+    if not text:
+        return tuple(name for name, needs in METRICS.items() if needs.default)
     return tuple(text.split(","))

@@ -32,16 +32,16 @@ from cvae_jax.runs.workdir import (
 
 _STARTS = 8
 _MOST_WEIGHTS = 1_200_000  # 3.2 MB of the page, half of what a page may have
-_NORMAL = 3.0  # sliders of normal codes go at least so far
+_NORMAL = 3.0  # sliders of normal latents reach at least this far
 
 
 def _scored(path: Path) -> bool:
-    """Whether a run has scores and pictures, not scores alone that were asked for by name."""
+    """Returns whether a run has both scores and pictures."""
     return "pictures" in (read_results(path / "results.json") or {})
 
 
 def _diverged(path: Path) -> str:
-    """Why one of several seeds was left out; "": it was not.
+    """Returns why one of several seeds was left out; "" if it was not.
 
     Raises:
       UserError: its file is damaged.
@@ -56,14 +56,14 @@ def _diverged(path: Path) -> str:
 
 
 def _png(pixels) -> bytes:
-    """uint8 [H, W, 1 or 3] as a PNG."""
+    """Encodes uint8 [H, W, 1 or 3] as a PNG."""
     file = io.BytesIO()
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "PNG")
     return file.getvalue()
 
 
 def explorer(model, dataset) -> sliders.Explorer | str:
-    """What the sliders of a model need, or why it has none.
+    """Returns what the sliders of a model need, or why it has none.
 
     Args:
       model: a `runs.loading.Model`.
@@ -122,7 +122,7 @@ def _report(path, config, results, notes, explorer) -> page.Report:
 
 
 def _of_one(path: Path, dataset=None, data_dir="") -> Path:
-    """Write the report of a run of one seed."""
+    """Writes the report of a run of one seed."""
     if not _scored(path):
         raise UserError(
             f"{path} has no scores and pictures yet: python -m cvae_jax.evaluate --workdir={path} "
@@ -150,7 +150,7 @@ def _of_one(path: Path, dataset=None, data_dir="") -> Path:
 
 
 def write(workdir, data_dir="") -> Path:
-    """Write a run's report.html, of several seeds one for each and one for all; returns its path.
+    """Writes a run's report.html, of several seeds one for each and one for all; returns its path.
 
     Args:
       workdir: the run's folder.
@@ -158,13 +158,13 @@ def write(workdir, data_dir="") -> Path:
 
     Raises:
       UserError: it is not a run's folder, has no checkpoint or no scores yet, a file of it is
-        damaged, or the data are not to be had.
+        damaged, or the data are not available.
     """
     path = Path(workdir)
     if loading.is_exported(loading.folder(workdir)):
         raise UserError(
-            f"{workdir} is a model without its run: it has no pictures to show; its card says the "
-            "command that trains it, and the page is of that run's folder"
+            f"{workdir} is an exported model without its run, so it has no pictures: train it by "
+            "the command on its card, then report that run's folder"
         )
     config = read_config(path)
     if config.num_seeds == 1:
@@ -172,7 +172,7 @@ def write(workdir, data_dir="") -> Path:
     results = read_results(path / "results.json")
     if results is None:
         raise UserError(
-            f"{path} has no scores of all seeds yet: the command that began it goes on to its end"
+            f"{path} has no scores of all seeds yet: run its training command again to resume it"
         )
     dataset = datasets.load(config.data.name, config.data.size, data_dir or config.data.dir)
     seeds, notes = {}, []
@@ -192,7 +192,7 @@ def write(workdir, data_dir="") -> Path:
 
 
 def main(argv) -> None:
-    """Write a report as the command line asks."""
+    """Writes a report as the command line asks."""
     parser = argparse.ArgumentParser(
         prog="python -m cvae_jax.report", description=__doc__.splitlines()[0]
     )

@@ -11,7 +11,7 @@ from cvae_jax.report.words import PICTURES, SCORES
 
 
 class Report(NamedTuple):
-    """What a page tells of a run."""
+    """The content of a run's page."""
 
     name: str
     subtitle: str
@@ -26,7 +26,10 @@ class Report(NamedTuple):
 def _number(value: float) -> str:
     if not math.isfinite(value):
         return "not finite"
-    decimals = 0 if value == round(value) or abs(value) >= 1000 else 1 if abs(value) >= 10 else 3
+    if value == round(value) or abs(value) >= 1000:
+        decimals = 0
+    else:
+        decimals = 1 if abs(value) >= 10 else 3
     return f"{value:,.{decimals}f}".replace("-", "−")
 
 
@@ -102,7 +105,7 @@ def _environment(results) -> str:
 
 
 def page(report: Report, seeds: dict[str, str] | None = None) -> str:
-    """The HTML of a run's report.
+    """Returns the HTML of a run's report.
 
     Args:
       report: its facts.

@@ -1,15 +1,15 @@
-"""What each method's penalty says of codes that are turned against the factors, in nats an image.
+"""Each method's penalty on latents rotated against the factors, in nats per image.
 
 Two uniform factors f of variance 1 make images x = diag(1 / v)^1/2 f; the likelihood's noise is 1.
 The decoder W is linear, W = U L R, and turned by R against the factors; U and L are the best that
 there are for it, and so is the encoder: with M = W' W + 1 its posterior mean is M^-1 W' x, and its
-diagonal variances are S = diag(1 / M_jj). Not turned, code j is factor j and knows it up to a
+diagonal variances are S = diag(1 / M_jj). Not turned, latent j is factor j up to a
 variance v_j = exp(-2 nats_j). The second pass makes z_hat = M^-1 W' W z + noise of S.
 
-  ELBO                     what it loses beside codes that are not turned
-  TC, first pass           FactorVAE's and beta-TCVAE's penalty: of the codes of the data
-  TC, codes of the prior   the cascade's, structure independent; z_hat is Gaussian: closed form
-  TC, codes of the data    the same with cascade.source=posterior
+  ELBO                     its loss compared with latents that are not turned
+  TC, first pass           FactorVAE's and beta-TCVAE's penalty: of the posterior latents
+  TC, prior latents        the cascade's, structure independent; z_hat is Gaussian: closed form
+  TC, posterior latents    the same with cascade.source=posterior
 
   python -m tests.closed_forms.rotation
 """
@@ -30,14 +30,14 @@ class Model(NamedTuple):
     """A linear autoencoder of two factors."""
 
     loss: float  # -ELBO up to a constant, nats
-    decoder: np.ndarray  # W, codes to images [2, 2]
-    first: np.ndarray  # factors to the mean of codes [2, 2]
+    decoder: np.ndarray  # W, latents to images [2, 2]
+    first: np.ndarray  # factors to the mean of latents [2, 2]
     again: np.ndarray  # z to the mean of z_hat [2, 2]
     variances: np.ndarray  # of the posteriors [2]
 
 
 class Penalties(NamedTuple):
-    """Nats an image."""
+    """Nats per image."""
 
     elbo: float
     first_pass: float
@@ -59,7 +59,7 @@ def _model(v, decoder) -> Model:
 
 
 def turned(nats, degrees: float) -> Model:
-    """The best model whose codes are turned by so many degrees."""
+    """Returns the best model whose latents are turned by so many degrees."""
     v = np.exp(-2 * np.asarray(nats))
 
     def decoder(params):
@@ -72,10 +72,10 @@ def turned(nats, degrees: float) -> Model:
 
 
 def penalties(nats, degrees: float) -> Penalties:
-    """What each says of the best model of codes so turned.
+    """Computes each penalty of the best model of latents so turned.
 
     Args:
-      nats: that each code says of its factor when not turned, [2].
+      nats: of information of each latent on its factor when not turned, [2].
       degrees: of the turn.
     """
     model = turned(nats, degrees)
@@ -93,7 +93,7 @@ def penalties(nats, degrees: float) -> Penalties:
 
 
 def total_correlation(mean, covariance) -> float:
-    """Of the mixture of N(mean_i, covariance), nats; means [n, d], covariance [d, d]."""
+    """Estimates the total correlation, nats, of the mixture of N(mean_i [d], covariance [d, d])."""
     root = np.linalg.cholesky(covariance)
     z = mean + np.random.default_rng(0).normal(size=mean.shape) @ root.T
     white, white_mean = (np.linalg.solve(root, x.T).T for x in (z, mean))
@@ -104,9 +104,9 @@ def total_correlation(mean, covariance) -> float:
 
 
 def main() -> None:
-    """Print the table."""
-    columns = ("ELBO", "TC, first pass", "TC, codes of the prior", "TC, codes of the data")
-    print("| nats of the codes | turned by | " + " | ".join(columns) + " |")
+    """Prints the table."""
+    columns = ("ELBO", "TC, first pass", "TC, prior latents", "TC, posterior latents")
+    print("| nats of the latents | turned by | " + " | ".join(columns) + " |")
     print("|---|---|" + "---|" * len(columns))
     for nats in _NATS:
         for degrees in _DEGREES:

@@ -55,7 +55,7 @@ def test_sliders_come_by_information_and_the_unused_last(random_report):
     assert labels == {f"z{j + 1}" for j in range(10)}
 
 
-def test_a_large_generator_is_told_of():
+def test_a_large_generator_has_a_reason_in_place_of_sliders():
     """InfoGAN's original for 28x28 has 6.6 million weights."""
     config = helpers.small_config(**{"objective.name": "infogan", "objective.latents": 5})
     nets = gan_networks.infogan_networks(28, 1, 5, 0)
@@ -69,6 +69,6 @@ def test_a_large_generator_is_told_of():
     assert sliders.scripts(found) == ""
 
 
-def test_words_are_of_what_there_is():
+def test_words_name_existing_scores_and_pictures():
     assert set(methods.PAPERS) == set(methods.NAMES)
     assert all(name in plots.__all__ for name in words.PICTURES)
