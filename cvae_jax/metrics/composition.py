@@ -15,8 +15,8 @@ def composition(information, parents, *, floor=0.05):
     factors; 0: there is a parent of which it knows nothing. Two parents that hold factors a and b:
     a latent that determines both scores 1, one that knows nothing 0, and a copy of one parent 0
     too, since it composes nothing; that is why the minimum is taken. With one parent it is the
-    share of the parent that is carried, which a copy has whole. A parent that knows nothing has share 0:
-    there is nothing to compose.
+    share of the parent that is carried, which a copy has whole. A parent that knows nothing has
+    share 0: there is nothing to compose.
 
     Scores of latents that do compose stay well below 1: in `bins` bins a latent holds at most
     log(bins) nats (3.0 for 20) of independent factors together, and the sum of two uniform 8-valued
