@@ -24,7 +24,7 @@ NAMES = [name for name in METRICS if name != "inception"]  # whose weights come 
 
 
 def main():
-    """Print seconds for the encoding and for each metric."""
+    """Prints seconds for the encoding and for each metric."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workdir", required=True, help="a run")
     args = parser.parse_args()
