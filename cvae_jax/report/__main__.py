@@ -42,7 +42,7 @@ _MOST_WEIGHTS = 1_200_000  # 3.2 MB of the page, half of what a page may have
 _NO_SLIDERS = (
     "This run has no sliders: its decoder is not one of the package's, whose layers the page knows."
 )
-_NORMAL = 3.0  # sliders of normal codes go at least so far
+_NORMAL = 3.0  # sliders of normal latents reach at least this far
 
 
 def _scored(path: Path) -> bool:
@@ -126,7 +126,7 @@ def _report(path, config, results, notes, explorer) -> page.Report:
 
 
 def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
-    """Write the report of a run of one seed."""
+    """Writes the report of a run of one seed."""
     if not _scored(path):
         raise UserError(
             f"{path} has no scores and pictures yet: {shlex.join(['cvae', 'evaluate', str(path)])} "
@@ -155,7 +155,7 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
 
 
 def write(workdir, data_dir="", dataset=None, **own) -> Path:
-    """Write a run's report.html, of several seeds one for each and one for all; returns its path.
+    """Writes a run's report.html, of several seeds one for each and one for all; returns its path.
 
     Args:
       workdir: the run's folder.
@@ -165,13 +165,13 @@ def write(workdir, data_dir="", dataset=None, **own) -> Path:
 
     Raises:
       UserError: it is not a run's folder, has no checkpoint or no scores yet, a file of it is
-        damaged, or the data are not to be had.
+        damaged, or the data are not available.
     """
     path = Path(workdir).expanduser()
     if loading.is_exported(loading.folder(workdir)):
         raise UserError(
-            f"{workdir} is a model without its run: it has no pictures to show; its card says the "
-            "command that trains it, and the page is of that run's folder"
+            f"{workdir} is an exported model without its run, so it has no pictures: train it by "
+            "the command on its card, then report that run's folder"
         )
     config = read_config(path)
     if config.num_seeds == 1:
