@@ -82,9 +82,9 @@ def test_several_seeds_have_a_report_each(run, data_dir, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda run: (run / "results.json").unlink(), "cvae_jax.evaluate --workdir="),
+        (lambda run: (run / "results.json").unlink(), "cvae evaluate "),
         (lambda run: shutil.rmtree(run / "checkpoints"), "no checkpoint yet"),
-        (lambda run: (run / "config.json").unlink(), "is it a run's --workdir"),
+        (lambda run: (run / "config.json").unlink(), "is it a run's folder"),
         (lambda run: (run / "results.json").write_text("{"), "is damaged"),
         (
             lambda run: write_json(
@@ -98,7 +98,7 @@ def test_several_seeds_have_a_report_each(run, data_dir, tmp_path):
         ),
         (
             lambda run: write_json(run / "results.json", RESULTS),
-            "cvae_jax.evaluate --workdir=",
+            "cvae evaluate ",
         ),
     ],
     ids=["no_results", "no_checkpoint", "no_run", "half", "a_score", "no_data", "no_pictures"],
