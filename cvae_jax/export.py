@@ -32,7 +32,7 @@ def programs(model, size: int) -> dict[str, bytes]:
 
     Args:
       model: see `runs.model.Model`.
-      size: of its images, pixels a side.
+      size: of its images, pixels per side.
 
     Each is read by `jax.export.deserialize(content).call`, for any batch size B:
       encoder.bin: images float32 [B, H, W, C] in [0, 1] -> (mean, logvar), each float32 [B, d].
@@ -96,7 +96,7 @@ def _whole_or_not_at_all(out: Path):
 
 
 def export(workdir, out, **own) -> None:
-    """Write a run's last checkpoint as an exported model.
+    """Writes a run's last checkpoint as an exported model.
 
     Args:
       workdir: the run's folder.

@@ -35,17 +35,17 @@ class Dataset(NamedTuple):
     binary: bool = False  # images of black and white alone
 
     def images(self, indices: np.ndarray) -> np.ndarray:
-        """Images uint8 [n, size, size, channels] of indices [n]."""
+        """Returns images uint8 [n, size, size, channels] of indices [n]."""
         return self.decode(np.asarray(self.pixels[indices]))
 
     @property
     def num_images(self) -> int:
-        """N."""
+        """Returns N."""
         return len(self.pixels)
 
     @property
     def factor_sizes(self) -> tuple[int, ...]:
-        """Number of classes of each factor that occur."""
+        """Returns the number of classes of each factor that occur."""
         return tuple(len(np.unique(column)) for column in self.factors.T)
 
 
@@ -121,7 +121,7 @@ def _check_split(name, split, splits):
 
 
 def data_root(data_dir: str = "") -> pathlib.Path:
-    """The folder that `data_dir` stands for; see `load`."""
+    """Returns the folder that `data_dir` stands for; see `load`."""
     root = pathlib.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
     return root.expanduser().absolute()
 
@@ -141,7 +141,7 @@ def load_builder(
     data_dir: str = "",
     split: str = "train",
 ) -> Dataset:
-    """Like `load`, for any `image_builder.ImageBuilder` and any of its configs.
+    """Loads as `load` does, for any `image_builder.ImageBuilder` and any of its configs.
 
     Args:
       name: for messages and the result.
@@ -164,7 +164,7 @@ def load_builder(
 
 
 def _keeping(name, root, make):
-    """make(), with a disk's refusal told in one line."""
+    """Returns make(), with a disk's refusal as one line."""
     try:
         return make()
     # A full or forbidden disk: OSError from Python, RuntimeError from array_record.
@@ -177,7 +177,7 @@ def _keeping(name, root, make):
 
 
 def as_dataset(name: str, size: int, copy: working_copy.WorkingCopy) -> Dataset:
-    """The images of a working copy at a size."""
+    """Returns the images of a working copy at a size."""
     decode = _binary_images if copy.binary else images_of_blocks
     return Dataset(
         name=name,
@@ -193,7 +193,7 @@ def as_dataset(name: str, size: int, copy: working_copy.WorkingCopy) -> Dataset:
 
 
 def images_of_blocks(stored: int, size: int, images: np.ndarray) -> np.ndarray:
-    """Images uint8 [n, size, size, C] from images [n, stored, stored, C]."""
+    """Returns images uint8 [n, size, size, C] of images [n, stored, stored, C]."""
     xp = images.__array_namespace__()
     if size > stored:
         pad = (size - stored) // 2

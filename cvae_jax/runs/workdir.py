@@ -20,7 +20,7 @@ WEIGHTS = "weights.npz"  # of an exported model
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write text whole or not at all; returns the path."""
+    """Writes text whole or not at all; returns the path."""
     try:
         with files.replacing(path, "w", encoding="utf-8") as file:
             file.write(text)
@@ -30,12 +30,12 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def write_json(path: Path, content) -> None:
-    """Write content as `write_text` does."""
+    """Writes content as `write_text` does."""
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_json(path: Path):
-    """The content of a JSON file of a run.
+    """Returns the content of a JSON file of a run.
 
     Raises:
       UserError: it is not there or can't be read.
@@ -77,7 +77,7 @@ def _require_results(found) -> None:
 
 
 def read_results(path: Path) -> dict | None:
-    """The content of a results.json, of one run or of several seeds; None: there is none.
+    """Returns the content of a results.json, of one run or several seeds; None: there is none.
 
     Raises:
       UserError: it is not as an evaluation writes it.
@@ -93,15 +93,15 @@ def read_results(path: Path) -> dict | None:
 
 
 def damaged(path: Path, problem) -> UserError:
-    """What to raise for a file of a run that is not as a run writes it."""
+    """Returns the error for a file of a run that is not as a run writes it."""
     remedy = "restore it from a copy"
     if path.name == "results.json":  # which an evaluation can make again
-        remedy = "remove it, and name all metrics that it had, or train on, which makes it"
+        remedy = "remove it and evaluate the run again"
     return UserError(f"{path} is damaged ({problem}): {remedy}")
 
 
 def read_config(workdir) -> ml_collections.ConfigDict:
-    """A run's config; fields that there were not yet when it began have their defaults.
+    """Returns a run's config; fields added since it began have their defaults.
 
     Raises:
       UserError: it is not there, can't be read, or sets a retired field.
@@ -172,12 +172,12 @@ def _moved_or_lengthened(path, old, new) -> dict:
 
 
 def is_exported(path: Path) -> bool:
-    """Whether a folder is an exported model's, not a run's."""
+    """Returns whether a folder is an exported model's, not a run's."""
     return (path / WEIGHTS).exists()
 
 
 def in_use(workdir) -> bool:
-    """Whether a run is at work in a folder."""
+    """Returns whether a run is at work in a folder."""
     try:
         with files.open_lock(Path(workdir) / ".lock", make=False) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -84,7 +84,7 @@ def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objectiv
 
 
 def _evaluate(runs, states, step, objective, dataset):
-    """Results of the runs that have not diverged."""
+    """Returns the results of the runs that have not diverged."""
     results = []
     with processes.together():  # the others wait here for the first
         for run, state in zip(runs, states, strict=True):
@@ -106,7 +106,7 @@ def _evaluate(runs, states, step, objective, dataset):
 
 
 def _sound(runs, check):
-    """check(i) of every run that has not diverged, by its place; marks those that it refuses.
+    """Returns check(i) of every run i that has not diverged; marks those that it refuses.
 
     Raises:
       UserError: it refuses the only run, or the last one.
@@ -128,13 +128,13 @@ def _sound(runs, check):
 
 
 def _means(fetched, done, i):
-    """Of run i's metrics over the window that ends with step done."""
+    """Returns the means of run i's metrics over the window that ends with step done."""
     window = jax.tree.map(lambda *x: np.concatenate(x), *(metrics[i] for metrics in fetched))
     return monitor.summarise(done, window)
 
 
 def _report(runs, writers, by_run, done, rate):
-    """Write each run's means where they are kept; returns their means over runs."""
+    """Writes each run's means where they are kept; returns their means over runs."""
     with processes.together():
         for i, means in by_run.items():
             means["steps_per_second"] = rate
@@ -145,7 +145,7 @@ def _report(runs, writers, by_run, done, rate):
 
 
 def _warn_of_lost_critics(runs, by_run, done, before) -> set:
-    """(place of the run, critic) of all that have lost; those that had not before are told."""
+    """Warns about newly diverged critics; returns all diverged (run, critic) pairs."""
     lost = {
         (i, name): sentence
         for i, means in by_run.items()
@@ -158,7 +158,7 @@ def _warn_of_lost_critics(runs, by_run, done, before) -> set:
 
 
 def _save(runs, states, step):
-    """Save what is finite; a critic's gradient is in no metric, so parameters are looked at."""
+    """Saves what is finite; a critic's gradient is in no metric, so parameters are looked at."""
 
     def finite(i):
         leaves = jax.tree_util.tree_leaves_with_path(states[i].params)
@@ -171,7 +171,7 @@ def _save(runs, states, step):
 
 
 def _train(config, runs, states, start, dataset, objective, optimizers):
-    """From step start to config.num_steps; returns the final states, saved."""
+    """Trains from step start to config.num_steps; returns the final states, saved."""
     platform = jax.local_devices()[0].platform
     planned = calls.calls(start, config.num_steps, calls.steps_per_call(config, platform))
     state, fetch, run, unstack = calls.make(

@@ -1,9 +1,5 @@
 """Data, networks and objectives of one's own in the whole program."""
 
-import os
-import subprocess
-import sys
-
 import helpers
 import jax
 import numpy as np
@@ -18,48 +14,6 @@ from cvae_jax.errors import UserError
 from cvae_jax.evaluation import run as evaluation
 from cvae_jax.runs.workdir import read_json
 from cvae_jax.training import loop
-
-NETWORKS = '''
-"""An encoder and a decoder outside the package."""
-
-from flax import linen as nn
-
-from cvae_jax.networks import Networks
-
-
-class Encoder(nn.Module):
-    """Two strided convolutions and a layer for mean and logvar each."""
-
-    latents: int
-    features: tuple = (4, 8)
-
-    @nn.compact
-    def __call__(self, images):
-        x = images
-        for count in self.features:
-            x = nn.relu(nn.Conv(count, (4, 4), strides=(4, 4))(x))
-        x = x.reshape(x.shape[0], -1)
-        return nn.Dense(self.latents)(x), nn.Dense(self.latents)(x)
-
-
-class Decoder(nn.Module):
-    """A layer and two transposed convolutions."""
-
-    size: int
-    channels: int
-
-    @nn.compact
-    def __call__(self, z):
-        side = self.size // 16
-        x = nn.relu(nn.Dense(side * side * 8)(z))
-        x = x.reshape(z.shape[0], side, side, 8)
-        x = nn.relu(nn.ConvTranspose(4, (4, 4), strides=(4, 4))(x))
-        return nn.ConvTranspose(self.channels, (4, 4), strides=(4, 4))(x)
-
-
-def make(size, channels, latents):
-    return Networks(Encoder(latents), Decoder(size, channels))
-'''
 
 
 class Encoder(nn.Module):
@@ -78,113 +32,6 @@ class Decoder(nn.Module):
     @nn.compact
     def __call__(self, z):
         return nn.Dense(self.size**2)(z).reshape(z.shape[0], self.size, self.size, 1)
-
-
-def squares(count, size=48):
-    """Colour images of one square each, uint8, and the square's column and row as text."""
-    rng = np.random.default_rng(0)
-    index = rng.integers(0, 4, (count, 2))
-    images = np.zeros((count, size, size, 3), np.uint8)
-    side = size // 4
-    for image, (row, column) in zip(images, index, strict=True):
-        image[row * side : (row + 1) * side, column * side : (column + 1) * side] = (250, 120, 10)
-    return images, index.astype(str)
-
-
-def program(name, *arguments, folder):
-    """A command of the package run in a folder: its exit code and all that it said."""
-    environment = os.environ | {
-        "XLA_FLAGS": helpers.LESS_OPTIMISATION,
-        "PYTHONPATH": os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")]),
-        "CVAE_JAX_MALLOC": "off",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", f"cvae_jax.{name}", *map(str, arguments)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
-@pytest.mark.slow
-def test_networks_and_arrays_from_outside_train_resume_score_report_and_export(tmp_path):
-    (tmp_path / "mynets.py").write_text(NETWORKS)
-    images, factors = squares(2_000)
-    names = np.array(["row", "column"])
-    np.savez(tmp_path / "squares.npz", images=images, factors=factors, factor_names=names)
-    fields = helpers.SMALL | {
-        "data.name": "npz:squares.npz",
-        "data.size": 48,
-        "networks": "mynets:make",
-        "num_steps": 12,
-        "log_every": 3,
-        "checkpoint_every": 4,
-        "eval.metrics": "mig,reconstruction,terms",
-    }
-    config = os.path.abspath("configs/dsprites.py") + ":quick"
-    flags = [f"--config={config}", *(f"--config.{k}={v}" for k, v in fields.items())]
-
-    code, said = program("main", *flags, "--workdir=whole", folder=tmp_path)
-    assert code == 0, said
-    # killed at the moment at which step 8 is saved, and run again
-    killer = tmp_path / "killed.py"
-    killer.write_text(
-        "import os, signal, sys\n"
-        "from cvae_jax import main\n"
-        "from cvae_jax.runs import checkpoints\n"
-        "save = checkpoints.save\n"
-        "def killed(manager, state):\n"
-        "    if int(state.step) == 8:\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    save(manager, state)\n"
-        "checkpoints.save = killed\n"
-        "main.main(sys.argv)\n"
-    )
-    environment = os.environ | {
-        "XLA_FLAGS": helpers.LESS_OPTIMISATION,
-        "PYTHONPATH": os.getcwd(),
-    }
-    killed = subprocess.run(
-        [sys.executable, killer, *flags, "--workdir=cut"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert killed.returncode == -9, killed.stderr
-    assert sorted(p.name for p in (tmp_path / "cut/checkpoints").iterdir()) == ["4"]
-    code, said = program("main", *flags, "--workdir=cut", folder=tmp_path)
-    assert code == 0, said
-    assert "resumed from the checkpoint of step 4" in said
-
-    sys.path.insert(0, str(tmp_path))
-    try:
-        whole, cut = cvae_jax.load(tmp_path / "whole"), cvae_jax.load(tmp_path / "cut")
-    finally:
-        sys.path.remove(str(tmp_path))
-        sys.modules.pop("mynets")
-    helpers.assert_trees_equal(whole.params, cut.params)
-    scores = read_json(tmp_path / "cut/results.json")["scores"]
-    assert {"mig", "squared_error", "recon", "kl", "ancestor_share"} <= set(scores)
-
-    code, said = program("report", "--workdir=cut", folder=tmp_path)
-    assert code == 0, said
-    assert "This run has no sliders: its decoder is not one of" in (
-        (tmp_path / "cut/report.html").read_text()
-    )
-    code, said = program("export", "--workdir=cut", "--out=model", folder=tmp_path)
-    assert code == 0, said
-    decode = jax.export.deserialize(bytearray((tmp_path / "model/decoder.bin").read_bytes())).call
-    z = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
-    np.testing.assert_allclose(decode(z), cut.decode(z), atol=1e-5)
-    code, said = program("evaluate", f"--workdir={tmp_path / 'cut'}", "--metrics=mig", folder="/")
-    assert code == 2
-    assert "mynets can't be imported" in said
-    assert "Traceback" not in said
 
 
 @pytest.fixture
