@@ -161,6 +161,6 @@ def test_scores_of_another_step_are_noted(run, data_dir):
 @pytest.mark.parametrize("name", ["dsprites_cascade", "cvae_jax/models/dsprites_cascade"])
 def test_a_model_without_its_run_has_no_page(name):
     with pytest.raises(
-        UserError, match=r"is a model without its run: .* its card says the command"
+        UserError, match=r"is an exported model without its run.*the command on its card"
     ):
         report.write(name)
