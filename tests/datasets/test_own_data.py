@@ -195,7 +195,7 @@ def test_train_evaluate_and_encode_unlabelled_grey_images(tmp_path, capsys):
     arguments = ["encode", f"--workdir={workdir}", f"--data_dir={data_dir}"]
     capsys.readouterr()
     encode.main([*arguments, f"--out={tmp_path / 'codes.npz'}"])
-    assert "40 images, 4 codes each" in capsys.readouterr().out
+    assert "40 images, 4 latents each" in capsys.readouterr().out
     encode.main([*arguments, f"--out={tmp_path / 'codes.csv'}", f"--data=folder:{folder}"])
     codes = np.load(tmp_path / "codes.npz")
     with open(tmp_path / "codes.csv") as stream:

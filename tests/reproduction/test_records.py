@@ -17,7 +17,7 @@ from cvae_jax.reproduction import runs
 from cvae_jax.runs.workdir import read_config, read_json, write_json
 
 
-def test_what_has_ended_is_kept_and_gathered(whole_run, tiny, tmp_path, monkeypatch, caplog):
+def test_what_has_ended_is_kept_and_gathered(whole_run, tiny, tmp_path, monkeypatch, capsys):
     """With the tests' whole run in place of one of the paper's."""
     whole, _ = whole_run
     runs.CONFIG.write_text(
@@ -31,10 +31,9 @@ def test_what_has_ended_is_kept_and_gathered(whole_run, tiny, tmp_path, monkeypa
         lambda words: [sys.executable, "-c", copy, str(whole), words[-1].partition("=")[2]],
     )
     argv = ["reproduce", "--figure=9", "--scale=half", "--seeds=1", *tiny]
-    with caplog.at_level("INFO", "cvae_jax"):
-        reproduce.main([*argv, "--gather"])
-        assert "not run: needs the command above" in caplog.text
-        reproduce.main(argv)
+    reproduce.main([*argv, "--gather"])
+    assert "not run: needs the command above" in capsys.readouterr().out
+    reproduce.main(argv)
     folder = tmp_path / "results" / "half"
     record = json.loads((folder / "dsprites" / "vae+tower" / "seed_0.json").read_text())
     results = json.loads((whole / "results.json").read_text())
