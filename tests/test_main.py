@@ -70,7 +70,7 @@ def test_evaluate_prints_its_table(whole_run, data_dir):
     assert f"factor_score {entry['value']:>27.4f} ± {entry['std']:.4f}" in done.stdout
 
 
-def test_a_field_without_effect_is_told_of_and_changes_no_folder():
+def test_a_field_without_effect_is_reported_and_changes_no_folder():
     code = """
 import sys
 from cvae_jax import cli, main
@@ -83,8 +83,8 @@ cli.run(main.main, sys.argv)
         [sys.executable, "-c", code, *line], capture_output=True, text=True, check=True
     )
     assert done.stdout == "runs/dsprites-quick\n"
-    told = "config.objective.beta_vae.beta has no effect: see objective.name and cascade.weight"
-    assert told in done.stderr
+    warning = "config.objective.beta_vae.beta has no effect: see objective.name and cascade.weight"
+    assert warning in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -87,7 +87,7 @@ def join(coordinator: str = "", num_processes: int = 0, process_id: int = -1, fo
             "--coordinator_address, a host and a free port of process 0's machine"
         ) from error
     # JAX's own handler would swallow it for as long as ours is not set, in training.
-    signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
     index, host = jax.process_index(), socket.gethostname()
     log.info("process %d of %d on %s", index, jax.process_count(), host)
     if index:

@@ -40,7 +40,7 @@ def test_pages_fetch_nothing(site):
 
 def test_readme_is_the_first_page(site):
     text = (site / "index.html").read_text()
-    assert "The same command again resumes a run that was cut" in text
+    assert "Run the same command again to resume an interrupted run" in text
     assert 'href="methods.html"' in text
     assert 'href="launch.html"' in text
     assert 'src="pictures/traversals.png"' in text

@@ -130,8 +130,8 @@ def test_a_disk_that_refuses_elsewhere_is_told_in_one_line(small_disk, capsys):
     assert cli.run(program, []) == 2
     said = capsys.readouterr().err
     assert said == (
-        f"error: Read-only file system: {small_disk / 'picture.png'}; free space or mend it, then "
-        "run the same again\n"
+        f"error: Read-only file system: {small_disk / 'picture.png'}; free space or fix it, then "
+        "run the same command again\n"
     )
     with pytest.raises(FileNotFoundError):  # a mistake of ours is not the disk's
         cli.run(lambda argv: (small_disk / "nowhere/x").read_bytes(), [])
