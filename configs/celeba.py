@@ -5,7 +5,7 @@ with a download quota.
 10 latents, as the paper learns 10 features of it (its Fig. 4); others take 32:
 --config.objective.latents=32. FactorVAE's critic has the rate that its paper gives it for CelebA.
 
-  python -m cvae_jax.main --config=configs/celeba.py
+  cvae train --config=celeba
 
 Not yet run to its end. Fields that are not here have the values of cvae_jax/config/defaults.py.
 """

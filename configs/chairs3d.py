@@ -2,7 +2,7 @@
 
 The rate of FactorVAE's critic is the one that its paper has for chairs.
 
-  python -m cvae_jax.main --config=configs/chairs3d.py
+  cvae train --config=chairs3d
 
 Not yet run to its end. Fields that are not here have the values of cvae_jax/config/defaults.py.
 """

@@ -12,10 +12,10 @@ Variants:
   infogan   InfoGAN by the authors' least-squares networks, without the cascade, which
             --config.cascade.weight=1.0 adds. Not yet run to its end
 
-  python -m cvae_jax.main --config=configs/dsprites.py
-  python -m cvae_jax.main --config=configs/dsprites.py:quick
-  python -m cvae_jax.main --config=configs/dsprites.py:official
-  python -m cvae_jax.main --config=configs/dsprites.py:infogan
+  cvae train --config=dsprites
+  cvae train --config=dsprites:quick
+  cvae train --config=dsprites:official
+  cvae train --config=dsprites:infogan
 
 Fields that are not here have the values of cvae_jax/config/defaults.py, which says what each is.
 """

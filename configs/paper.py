@@ -9,9 +9,9 @@ METHOD  vae, beta_vae, factor_vae, beta_tcvae or infogan, alone or, after a +, w
         a structure: vae+independent is the paper's method, vae+tower its Fig. 9; then, after
         another +, posterior: the codes of the data go into the second pass, not the prior's
 
-  python -m cvae_jax.main --config=configs/paper.py:half,dsprites,vae+independent
+  cvae train --config=paper:half,dsprites,vae+independent
 
-`python -m cvae_jax.reproduce` runs what a table or figure needs of them: docs/reproduction.md.
+`cvae reproduce` runs what a table or figure needs of them: docs/reproduction.md.
 Fields that are not here have the values of cvae_jax/config/defaults.py.
 """
 
@@ -25,7 +25,7 @@ METRICS = (
     "classifier,inception"
 )
 
-# Of half: the best on dSprites by MIG of `python -m cvae_jax.reproduce --tuning`, one seed each.
+# Of half: the best on dSprites by MIG of `cvae reproduce --tuning`, one seed each.
 TUNED = {
     "beta_vae": {"objective.beta_vae.beta": 8.0},
     "beta_tcvae": {"objective.beta_tcvae.beta": 6.0},

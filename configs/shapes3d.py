@@ -1,6 +1,6 @@
 """The cascade VAE on 3D Shapes, 64x64 in colour: rooms with six known factors.
 
-  python -m cvae_jax.main --config=configs/shapes3d.py
+  cvae train --config=shapes3d
 
 Not yet run to its end. Fields that are not here have the values of cvae_jax/config/defaults.py.
 """

@@ -1,6 +1,6 @@
 """The cascade VAE on SmallNORB: toys, grey, 96x96 resized to 64x64.
 
-  python -m cvae_jax.main --config=configs/smallnorb.py
+  cvae train --config=smallnorb
 
 Not yet run to its end. Fields that are not here have the values of cvae_jax/config/defaults.py.
 """

@@ -7,7 +7,7 @@ defines no flag and loads neither data sets nor plots.
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PUBLIC = {
     "Objective": "cvae_jax.objectives.base",

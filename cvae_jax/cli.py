@@ -1,4 +1,4 @@
-"""What every program of the package does at its start: allocator, messages, exit codes, flags.
+"""What every program of the package does at its start: allocator, messages, exit codes, options.
 
 Memory that stays mapped: on a CPU, XLA otherwise maps and faults in its buffers at every step.
 glibc reads its settings when a process starts, so a program starts itself again with them, once.
@@ -6,6 +6,7 @@ They hold for the main thread's heap alone: in other threads glibc maps a large 
 temporary memory is one, and unmaps it when it is freed, whatever the settings say.
 """
 
+import argparse
 import logging
 import os
 import platform
@@ -14,13 +15,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import ml_collections
-from absl import flags
-from absl import logging as absl_logging
-from tqdm import tqdm
-
+from cvae_jax import errors, signals
 from cvae_jax.errors import DISK, PATH, UserError
-from cvae_jax.signals import Stopped
 
 # Huge pages for the heap, no separate mappings for large blocks, and no return of freed memory.
 TUNABLES = ":".join(
@@ -35,10 +31,11 @@ _HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _OFF = "CVAE_JAX_MALLOC"
 # A program that compiles faster is not worth a file.
 _WORTH_SECONDS = 0.2
+RESULTS = "cvae_jax.results"  # the logger of tables, which are a program's output
 
 
 def restart_with_tunables() -> None:
-    """Start the running command anew with glibc's allocator tuned; returns where that can't help.
+    """Starts the running command again with glibc's allocator tuned; returns where that can't help.
 
     It can't where the C library is not glibc, huge pages are off, GLIBC_TUNABLES or a preloaded
     allocator is set already, or the environment says CVAE_JAX_MALLOC=off.
@@ -53,14 +50,16 @@ def restart_with_tunables() -> None:
         or environment.get(_OFF) == "off"
         or not getattr(sys, "orig_argv", None)
     ):
+        signals.release()  # what the start before this one held
         return
     sys.stdout.flush()
     sys.stderr.flush()
+    signals.hold()
     os.execve(sys.executable, sys.orig_argv, {**environment, "GLIBC_TUNABLES": TUNABLES})
 
 
 def compute_in_calling_thread() -> None:
-    """Let JAX run CPU programs in the thread that calls them, so that they use the main heap.
+    """Lets JAX run CPU programs in the thread that calls them, so that they use the main heap.
 
     For programs, before JAX's first computation. It does so where the inputs are there already, and
     costs nothing where each step is waited for.
@@ -71,7 +70,7 @@ def compute_in_calling_thread() -> None:
 
 
 def keep_programs() -> None:
-    """Keep compiled programs in the user's cache folder, `$XDG_CACHE_HOME/cvae_jax/compiled`.
+    """Keeps compiled programs in the user's cache folder, `$XDG_CACHE_HOME/cvae_jax/compiled`.
 
     For programs, before their first computation. JAX's own settings come first: with
     JAX_COMPILATION_CACHE_DIR another folder serves, with JAX_ENABLE_COMPILATION_CACHE=false none.
@@ -85,12 +84,23 @@ def keep_programs() -> None:
 
 
 class _AboveBar(logging.Handler):
+    """Writes messages to standard error, and results to standard output."""
+
     def emit(self, record):
-        tqdm.write(self.format(record), file=sys.stderr)
+        from tqdm import tqdm
+
+        file = sys.stdout if record.name == RESULTS else sys.stderr
+        tqdm.write(self.format(record), file=file)
+        file.flush()
 
 
 def show_messages() -> None:
-    """Show the package's messages on standard error; for programs and notebooks."""
+    """Shows the package's messages on standard error, its tables on standard output.
+
+    For programs and notebooks.
+    """
+    from absl import logging as absl_logging  # takes a tenth of a second, before a restart twice
+
     log = logging.getLogger("cvae_jax")
     log.handlers = [_AboveBar()]  # one, however often a notebook's cell is run
     log.setLevel(logging.INFO)
@@ -100,10 +110,10 @@ def show_messages() -> None:
 
 
 def run(program: Callable, argv: list[str]) -> int:
-    """Run program(argv) with messages on standard error; returns the exit code.
+    """Runs program(argv) with messages on standard error; returns the exit code.
 
-    0; 2 after a UserError or a refusal of the disk or of a path, told in one line; 128 + n after
-    the signal n.
+    0; 2 after a UserError or a refusal of the disk or of a path, shown in one line; 128 + n after
+    the signal n, of which SIGPIPE is what reads the output having ended.
     """
     show_messages()
     log = logging.getLogger("cvae_jax")
@@ -112,67 +122,63 @@ def run(program: Callable, argv: list[str]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit flushes again
+        return 128 + signal.SIGPIPE
     except OSError as error:
-        remedies = dict.fromkeys(DISK, "free space or mend it, then run the same again")
+        remedies = dict.fromkeys(DISK, "free space or fix it, then run the same command again")
         remedies |= dict.fromkeys(PATH, "name another one, or move what is there")
         if error.errno not in remedies:
             raise
         what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
         print(f"error: {what}; {remedies[error.errno]}", file=sys.stderr)
         return 2
-    except Stopped as stopped:
-        log.info("stopped and saved; the same command goes on from here")
+    except signals.Stopped as stopped:
+        log.info("Saved. Run the same command again to resume.")
         return 128 + stopped.args[0]
-    except KeyboardInterrupt:
-        log.info("interrupted; what is saved is kept, and the same command goes on from there")
+    except KeyboardInterrupt:  # where `signals.end_at_once` was not called
+        log.info("Interrupted. Run the same command again to continue.")
         return 128 + signal.SIGINT
     return 0
 
 
-def _reason(error: Exception) -> str:
-    if str(error).startswith(("'", '"')):  # a field's name, quoted once or twice; and a hint
-        lines = str(error).replace("\\n", "\n").replace("\\", "").splitlines()
-        name, *hint = (line.strip("'\"") for line in lines)
-        return ". ".join([f"the config has no field {name}", *hint])
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__
+def path(text: str) -> str:
+    """Returns a path, or KIND:PATH, with ~ expanded: for arguments, as shells leave `--out=~/x`."""
+    kind, colon, rest = text.partition(":")
+    if colon and rest.startswith("~"):
+        return f"{kind}:{os.path.expanduser(rest)}"
+    return os.path.expanduser(text)
 
 
-def parse(flag_values: flags.FlagValues, argv: list[str], description: str):
-    """The config that the command line asks for, and a name for it such as "dsprites-quick".
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser of the command `cvae NAME` whose errors are UserErrors of one line."""
 
-    Args:
-      flag_values: flags, among them `config` by config_flags.DEFINE_config_file.
-      argv: the command line, the program's name first.
-      description: for --help, which prints it and exits.
+    def __init__(self, name: str, description: str, **kwargs):
+        super().__init__(prog=f"cvae {name}", description=description, **kwargs)
 
-    Raises:
-      UserError: a flag or a config field is unknown or of a wrong type, or there is no config.
-    """
-    if any(arg in ("-h", "--help", "-help") for arg in argv):
-        print(description, flag_values.main_module_help(), sep="\n")
-        sys.exit(0)
-    file = "--config"
-    for arg, following in zip(argv, [*argv[1:], ""], strict=True):
-        if arg.startswith("--config=") or (arg == "--config" and following):
-            value = arg.removeprefix("--config=") if "=" in arg else following
-            file = value.partition(":")[0]
-            if not Path(file).is_file():
-                raise UserError(f"there is no config file {file}; those that ship are in configs/")
-    try:
-        rest = flag_values(argv)
-        config = flag_values.config
-    except Exception as error:  # absl, ml_collections, or whatever the config file itself raises
-        reason = _reason(error).removeprefix("ValueError: ")
-        of_file = not isinstance(error, flags.Error) or "Traceback" in str(error)
-        raise UserError(f"{file}: {reason}" if of_file else reason) from error
-    if rest[1:]:
-        names = ", ".join(f"--{name}" for name in flag_values if "." not in name)
-        raise UserError(f"unexpected argument {rest[1]!r}; the options are {names}")
-    if config is None:
-        raise UserError("which config? for instance --config=configs/dsprites.py:quick")
-    path, _, variant = flag_values["config"].config_filename.partition(":")
-    if not isinstance(config, ml_collections.ConfigDict):
-        kind = type(config).__name__
-        raise UserError(f"get_config of {path} returns a {kind}: it must return a ConfigDict")
-    return config, "-".join(filter(None, (Path(path).stem, variant)))
+    def error(self, message):
+        raise UserError(f"{message}; {self.prog} --help lists the options")
+
+    def add_run(self, help: str) -> None:
+        """Adds the run's folder, by its place or as --workdir=RUN; `parse_run` reads it."""
+        self.add_argument("run", nargs="?", metavar="RUN", type=path, help=help)
+        self.add_argument("--workdir", metavar="RUN", type=path, help="the same")
+
+    def add_data_dir(self, help: str) -> None:
+        """Adds --data_dir, which messages about the data's folder then name."""
+        self.add_argument("--data_dir", default="", type=path, help=help)
+        errors.name_data_dir("--data_dir=...")
+
+    def parse_run(self, arguments: list[str]) -> argparse.Namespace:
+        """Returns the arguments, with the run's folder as `run`.
+
+        Raises:
+          UserError: they can't be read, or name no run or two.
+        """
+        args = self.parse_args(arguments)
+        if args.run and args.workdir:
+            self.error(f"name one run, not both {args.run} and {args.workdir}")
+        args.run = args.run or args.workdir
+        if not args.run:
+            self.error(f"name a run's folder: {self.prog} RUN")
+        return args

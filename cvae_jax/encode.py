@@ -1,8 +1,13 @@
-"""Latents of images: `python -m cvae_jax.encode --workdir=runs/dsprites --data=folder:PATH`."""
+"""Latents of images: `cvae encode runs/dsprites --data=folder:PATH`."""
 
-import argparse
+if __name__ == "__main__":  # as `cvae encode`, before the imports below
+    import sys
+
+    from cvae_jax import __main__ as program
+
+    sys.exit(program.main(["encode", *sys.argv[1:]]))
+
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -52,30 +57,32 @@ def _names(data: str) -> list[str] | None:
 
 
 def main(argv) -> None:
-    """Encode as the command line asks."""
-    parser = argparse.ArgumentParser(prog="python -m cvae_jax.encode", description=__doc__)
+    """Encodes as the command line asks."""
+    parser = cli.Parser("encode", __doc__)
+    parser.add_run("a trained run, or a model as load takes it")
     parser.add_argument(
-        "--workdir", required=True, help="a trained run, or a model as load takes it"
+        "--data", default="", type=cli.path, help="a data set or folder:PATH; default: the run's"
     )
-    parser.add_argument("--data", default="", help="a data set or folder:PATH; default: the run's")
-    parser.add_argument("--data_dir", default="", help="where data are kept; default: the run's")
+    parser.add_data_dir("where data are kept; default: the run's")
     parser.add_argument("--split", default="train", help="of the data set")
-    parser.add_argument("--out", default="codes.npz", help="an .npz or .csv file to write")
-    args = parser.parse_args(argv[1:])
+    parser.add_argument(
+        "--out", default="codes.npz", type=cli.path, help="an .npz or .csv file to write"
+    )
+    args = parser.parse_run(argv[1:])
     out = Path(args.out)
     if out.suffix not in (".npz", ".csv"):
         raise UserError(f"--out {out} must end in .npz or .csv")
     if out.is_dir() or not out.parent.is_dir():
         reason = "is a folder" if out.is_dir() else f"there is no folder {out.parent}"
         raise UserError(f"--out {out}: {reason}; name a file to write")
-    import jax  # after the arguments: a wrong one is refused at once
+    import jax  # after the arguments: a wrong one is reported at once
 
-    from cvae_jax import cli, datasets
+    from cvae_jax import datasets
     from cvae_jax.devices import batches
     from cvae_jax.runs import loading
 
     cli.keep_programs()
-    model = loading.load(args.workdir)
+    model = loading.load(args.run)
     data = model.config.data
     name = args.data or data.name
     names = _names(name)
@@ -88,11 +95,7 @@ def main(argv) -> None:
     devices = jax.local_devices()
     codes = batches.encode_all(model.objective, model.params, dataset, devices)
     if names != _names(name):
-        raise UserError(f"{name} changed while it was encoded: run the same again")
+        raise UserError(f"{name} changed while it was encoded: run the same command again")
     count, latents = codes[0].shape
     save(out, dataset, *codes, names)
     print(f"{count:,} images, {latents} latents each: {out}")
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main, sys.argv))

@@ -1,4 +1,4 @@
-"""Mistakes and mishaps that the user can mend: one line that names the cause and the remedy."""
+"""Mistakes and mishaps that the user can fix: one line that names the cause and the remedy."""
 
 import difflib
 import errno
@@ -7,18 +7,43 @@ import errno
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 # A file where a folder should be, a folder where a file should be, a name that no disk takes.
 PATH = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
+# Alike enough to be a slip: towr for tower, but not dip_vae for vae.
+_NEAR = 0.65
+# How the data's folder is named to the code that runs: an argument of functions, until a program
+# says how its command line has it.
+_data_dir = "data_dir=..."
+
+
+def of_the_disk(error: Exception) -> bool:
+    """Whether an error is the disk's fault, not that of a file's content.
+
+    What gzip and zip raise is an OSError without a number; a damaged zip can name a place before
+    the file's beginning, which is EINVAL.
+    """
+    return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
 
 
 class UserError(ValueError):
-    """Raised with one line: what is wrong, and what to do. `main` prints it and exits with 2."""
+    """Raised with one line: what is wrong, and what to do. Programs print it and exit with 2."""
 
 
-def did_you_mean(name, names, cutoff=0.6) -> str:
-    """The words "did you mean 'tower'? " for a name near one of names; "" where none is near."""
-    near = difflib.get_close_matches(str(name), names, 1, cutoff)
+def did_you_mean(name, names) -> str:
+    """Returns "did you mean 'tower'? " for a name near one of names; "" where none is near."""
+    near = [] if "/" in str(name) else difflib.get_close_matches(str(name), names, 1, _NEAR)
     return f"did you mean {near[0]!r}? " if near else ""
 
 
 def first_line(error: Exception) -> str:
-    """What an exception says, in one line; of one that says nothing its name."""
+    """Returns what an exception says, in one line; of one that says nothing its name."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def data_dir() -> str:
+    """Returns how the running program names the data's folder: for remedies in shared modules."""
+    return _data_dir
+
+
+def name_data_dir(option: str) -> None:
+    """Sets what `data_dir` returns; for programs."""
+    global _data_dir
+    _data_dir = option

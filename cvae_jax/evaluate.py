@@ -1,10 +1,15 @@
-"""Scores and pictures of a run: `python -m cvae_jax.evaluate --workdir=runs/dsprites`.
+"""Scores and pictures of a run: `cvae evaluate runs/dsprites`.
 
 The end of training does the same with the metrics that take seconds.
 """
 
-import argparse
-import sys
+if __name__ == "__main__":  # as `cvae evaluate`, before the imports below
+    import sys
+
+    from cvae_jax import __main__ as program
+
+    sys.exit(program.main(["evaluate", *sys.argv[1:]]))
+
 from pathlib import Path
 
 from cvae_jax import cli, datasets
@@ -17,11 +22,9 @@ from cvae_jax.runs import data_record, loading
 
 
 def main(argv) -> None:
-    """Evaluate as the command line asks."""
-    parser = argparse.ArgumentParser(
-        prog="python -m cvae_jax.evaluate", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("--workdir", required=True, help="a trained run or exported model")
+    """Evaluates as the command line asks."""
+    parser = cli.Parser("evaluate", __doc__.splitlines()[0])
+    parser.add_run("a trained run or exported model")
     parser.add_argument(
         "--metrics",
         default="",
@@ -31,19 +34,23 @@ def main(argv) -> None:
     parser.add_argument(
         "--num_samples", type=int, default=10_000, help="images for FID, KID and inception score"
     )
-    parser.add_argument("--inception", default="", help="pytorch-fid's file of weights")
-    parser.add_argument("--data_dir", default="", help="where data are kept; default: the run's")
-    parser.add_argument("--data", default="", help="the run's data set where it is now; see docs")
-    args = parser.parse_args(argv[1:])
+    parser.add_argument(
+        "--inception", default="", type=cli.path, help="pytorch-fid's file of weights"
+    )
+    parser.add_argument(
+        "--data", default="", help="the run's data set where it is now, such as folder:PATH"
+    )
+    parser.add_data_dir("where data are kept; default: the run's")
+    args = parser.parse_run(argv[1:])
     cli.keep_programs()
     cli.compute_in_calling_thread()
     names = scores.named(args.metrics) if args.metrics else None
     checks.metrics(names or ())
     if args.num_samples < 100:
         raise UserError(f"--num_samples is {args.num_samples}: it must be at least 100")
-    model = loading.load(args.workdir)
-    if not Path(args.workdir).exists():
-        ships = loading.folder(args.workdir)
+    model = loading.load(args.run)
+    if not Path(args.run).exists():
+        ships = loading.folder(args.run)
         raise UserError(f"results are written beside the model: copy {ships} and name the copy")
     config = model.config
     if args.data_dir:
@@ -51,11 +58,6 @@ def main(argv) -> None:
     recorded, config.data.name = config.data.name, args.data or config.data.name
     dataset = datasets.load(config.data.name, config.data.size, config.data.dir)
     if args.data:
-        dataset = data_record.as_recorded(args.workdir, recorded, dataset)
+        dataset = data_record.as_recorded(args.run, recorded, dataset)
     options = Options(args.num_samples, args.inception)
-    evaluate_run(model, Path(args.workdir), dataset, names, options)
-
-
-if __name__ == "__main__":
-    cli.restart_with_tunables()
-    sys.exit(cli.run(main, sys.argv))
+    evaluate_run(model, Path(args.run), dataset, names, options)

@@ -1,14 +1,19 @@
-"""A trained run as a small folder to pass on: `python -m cvae_jax.export --workdir=runs/dsprites`.
+"""A trained run as a small folder to pass on: `cvae export runs/dsprites`.
 
 In it: weights.npz, the parameters of encoder and decoder; config.json and data.json, with which
 `cvae_jax.load` builds the model; card.md, which says what it is; encoder.bin and decoder.bin,
 programs that run with JAX and flatbuffers alone, on CPUs, GPUs and TPUs.
 """
 
-import argparse
+if __name__ == "__main__":  # as `cvae export`, before the imports below
+    import sys
+
+    from cvae_jax import __main__ as program
+
+    sys.exit(program.main(["export", *sys.argv[1:]]))
+
 import contextlib
 import re
-import sys
 import tempfile
 from pathlib import Path
 
@@ -58,7 +63,7 @@ def programs(model, size: int) -> dict[str, bytes]:
 
 
 def _refuse_other_folder(out: Path) -> None:
-    """Only an earlier export, and what was made of it, may be replaced."""
+    """Refuses to replace anything but an earlier export and what was made of it."""
     if not out.exists():
         return
     found = sorted(path.name for path in out.iterdir()) if out.is_dir() else [out.name]
@@ -72,7 +77,7 @@ def _refuse_other_folder(out: Path) -> None:
 
 @contextlib.contextmanager
 def _whole_or_not_at_all(out: Path):
-    """A folder that becomes `out` when all of it is written.
+    """Yields a folder that becomes `out` when all of it is written.
 
     Killed between the two renames, it leaves no `out`: the old one and the new one then lie in the
     hidden folder .export-* beside it.
@@ -115,7 +120,7 @@ def export(workdir, out, **own) -> None:
         write_text,
     )
 
-    workdir, out = loading.folder(workdir), Path(out)
+    workdir, out = loading.folder(workdir), Path(out).expanduser()
     _refuse_other_folder(out)
     if is_exported(workdir):
         raise UserError(f"{workdir} is an exported model: copy it")
@@ -139,24 +144,20 @@ def export(workdir, out, **own) -> None:
 
 
 def _name(workdir: Path) -> str:
-    """A run's name; of one of several seeds with the run's, as each has a seed_0."""
+    """Returns a run's name; of one of several seeds with the run's, as each has a seed_0."""
     seed = re.fullmatch(r"seed_\d+", workdir.name)
     return f"{workdir.parent.name}-{workdir.name}" if seed else workdir.name
 
 
 def main(argv) -> None:
-    """Export as the command line asks."""
-    parser = argparse.ArgumentParser(
-        prog="python -m cvae_jax.export", description=__doc__.splitlines()[0]
+    """Exports as the command line asks."""
+    parser = cli.Parser("export", __doc__.splitlines()[0])
+    parser.add_run("a trained run")
+    parser.add_argument(
+        "--out", default="", type=cli.path, help="a folder; default: models/ and the run's name"
     )
-    parser.add_argument("--workdir", required=True, help="a trained run")
-    parser.add_argument("--out", default="", help="a folder; default: models/ and the run's name")
-    args = parser.parse_args(argv[1:])
-    out = Path(args.out) if args.out else Path("models") / _name(Path(args.workdir).absolute())
-    export(args.workdir, out)
+    args = parser.parse_run(argv[1:])
+    out = Path(args.out) if args.out else Path("models") / _name(Path(args.run).absolute())
+    export(args.run, out)
     sizes = [f"{name} {(out / name).stat().st_size / 1e6:.2f} MB" for name in FILES]
     print(f"{out}: {', '.join(sizes)}; {out / 'card.md'} says what it is")
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main, sys.argv))

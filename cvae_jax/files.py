@@ -1,40 +1,79 @@
-"""Files that are whole or not there, and made by one process at a time."""
+"""Files that are whole or not there, and made by one process at a time.
+
+A folder may come from elsewhere: no file is opened for writing through a link, and none that was
+there before is truncated.
+"""
 
 import contextlib
 import fcntl
+import glob
 import logging
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 log = logging.getLogger(__name__)
+
+_NAME = 100  # characters that a temporary name takes over; a whole one has at most 255 bytes
+
+
+def no_link(path, flags: int) -> int:
+    """An `opener` for `open` that refuses a symbolic link."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
 @contextlib.contextmanager
 def replacing(path: Path, mode: str = "wb", **how) -> Iterator:
     """A file that takes the name `path` only once it is whole and on the disk.
 
+    Until then it has a random name that nothing had before. What had the name is replaced, a link
+    itself and not what it points to.
+
     Args:
       path: of the file.
       mode: as for `open`.
       **how: as for `open`.
     """
-    part = path.with_name(path.name + ".part")
+    path = Path(path)
+    part = path.with_name(f".{path.name[:_NAME]}.{secrets.token_hex(8)}.part")
     try:
-        with open(part, mode, **how) as file:
+        descriptor = no_link(part, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        with open(descriptor, mode, **how) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
     finally:
-        with contextlib.suppress(OSError):  # what went wrong before is what is to be told
+        with contextlib.suppress(OSError):  # what went wrong before is what is reported
             part.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a killed `replacing` of this path left; for who alone writes it, under a lock."""
+    for part in path.parent.glob(f".{glob.escape(path.name[:_NAME])}.*.part"):
+        part.unlink(missing_ok=True)
+
+
+def open_lock(path: Path, make: bool = True):
+    """The lock file `path`, opened and never truncated.
+
+    Args:
+      path: of the file.
+      make: whether it is made where it is not there.
+
+    Raises:
+      OSError: among others, it is a link.
+    """
+    more = os.O_CREAT if make else os.O_NONBLOCK  # to open a pipe is to wait for ever
+    mode = "r+b" if make else "rb"
+    return open(path, mode, buffering=0, opener=lambda p, flags: no_link(p, flags | more))
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Holds the lock file `path` against other processes; it goes with the process that dies."""
-    with open(path, "w") as file:
+    with open_lock(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -45,7 +84,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked_if_possible(path: Path) -> Iterator[None]:
-    """`locked`; without a lock where the disk is read-only or knows none."""
+    """`locked`; without a lock where the disk is read-only or has none, or a link has its name."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             stack.enter_context(locked(path))

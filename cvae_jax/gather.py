@@ -1,12 +1,17 @@
-"""The runs of a sweep as one table: `python -m cvae_jax.gather runs/sweep`.
+"""The runs of a sweep as one table: `cvae gather runs/sweep`.
 
 Runs that differ by their seed alone are one row: mean and standard deviation over seeds.
 """
 
-import argparse
+if __name__ == "__main__":  # as `cvae gather`, before the imports below
+    import sys
+
+    from cvae_jax import __main__ as program
+
+    sys.exit(program.main(["gather", *sys.argv[1:]]))
+
 import csv
 import logging
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +25,7 @@ from cvae_jax.files import replacing
 from cvae_jax.metrics.scores import SCORES
 from cvae_jax.runs.workdir import CONFIG, is_exported, read_config, read_results
 
-log = logging.getLogger("cvae_jax.gather")  # not __main__, which nobody listens to
+log = logging.getLogger(__name__)
 
 SHOWN = ("mig", "mig_chen", "factor_score", "sap", "iou", "elbo", "cascade_kl")
 _NOT_THE_METHOD = (*FREE, "seed", "num_seeds")
@@ -36,14 +41,14 @@ class Row(NamedTuple):
 
 
 def runs_under(folders) -> list[Path]:
-    """The folders of runs in folders; of many seeds at once each seed's; no exported models."""
+    """Returns the runs' folders in folders, of many seeds each seed's; no exported models."""
     found = sorted({path.parent for folder in folders for path in Path(folder).rglob(CONFIG)})
     found = [path for path in found if not is_exported(path)]
     return [path for path in found if read_config(path).num_seeds == 1]
 
 
 def gather(folders) -> tuple[list[Row], list[Path]]:
-    """The rows, in the order of their first runs, and the runs that have not ended.
+    """Returns the rows, in the order of their first runs, and the runs that have not ended.
 
     Raises:
       UserError: no run has ended, or two runs are the same method with the same seed.
@@ -56,7 +61,7 @@ def gather(folders) -> tuple[list[Row], list[Path]]:
             continue
         fields = dict(flat(config.to_dict()))
         method = tuple((k, v) for k, v in fields.items() if k not in _NOT_THE_METHOD)
-        # Data rendered in place of the published ones are others, whatever the config says.
+        # Data rendered in place of the published ones differ from them, whatever the config says.
         method += (("source", results["data"]["source"]),)
         runs = groups.setdefault(method, {})
         if config.seed in runs:
@@ -72,25 +77,27 @@ def gather(folders) -> tuple[list[Row], list[Path]]:
 
 
 def _row(method, runs, several) -> Row:
-    """Runs of a method, {seed: (path, scores)}, by the fields that differ between rows."""
+    """Returns the row of a method's runs {seed: (path, scores)}; rows differ by `several`."""
     scores = [runs[seed][1] for seed in sorted(runs)]
     names = dict.fromkeys(name for s in scores for name in s)
+    definitions = {}  # the first seed's that has the score
+    for of_seed in scores:
+        for name, content in of_seed.items():
+            definitions.setdefault(name, content["definition"])
     return Row(
         fields={name: method[name] for name in several if name in method},
         seeds=sorted(runs),
         values={name: [s[name]["value"] for s in scores if name in s] for name in names},
-        definitions={
-            name: content["definition"] for s in reversed(scores) for name, content in s.items()
-        },
+        definitions=definitions,
     )
 
 
 def _spread(values):
-    return f" +- {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
+    return f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
 
 
 def table(rows: list[Row], scores) -> str:
-    """Rows as lines of text."""
+    """Returns rows as lines of text."""
     lines = []
     for row in rows:
         what = ", ".join(f"{name} {value!r}" for name, value in row.fields.items()) or "one method"
@@ -125,13 +132,13 @@ def write_csv(path, rows: list[Row]) -> None:
 
 
 def main(argv) -> None:
-    """Gather as the command line asks."""
-    parser = argparse.ArgumentParser(
-        prog="python -m cvae_jax.gather", description=__doc__.splitlines()[0]
+    """Gathers as the command line asks."""
+    parser = cli.Parser("gather", __doc__.splitlines()[0])
+    parser.add_argument(
+        "folders", nargs="+", metavar="RUNS", type=cli.path, help="runs, or folders of runs"
     )
-    parser.add_argument("folders", nargs="+", help="runs, or folders of runs")
     parser.add_argument("--scores", default=",".join(SHOWN), help="names with commas")
-    parser.add_argument("--out", default="", help="a CSV file with every score")
+    parser.add_argument("--out", default="", type=cli.path, help="a CSV file with every score")
     args = parser.parse_args(argv[1:])
     for folder in args.folders:
         if not Path(folder).is_dir():
@@ -141,13 +148,9 @@ def main(argv) -> None:
     if args.scores != parser.get_default("scores"):  # of which a row may have none
         for name in scores:
             one_of("score", name, [*dict.fromkeys(n for row in rows for n in row.values)])
-    log.info("%s", table(rows, scores))
+    print(table(rows, scores))
     if unfinished:
         log.info("not ended: %s", ", ".join(map(str, unfinished)))
     if args.out:
         write_csv(args.out, rows)
         log.info("all scores: %s", args.out)
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main, sys.argv))

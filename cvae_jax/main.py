@@ -1,28 +1,37 @@
-"""Train and evaluate: `python -m cvae_jax.main --config=configs/dsprites.py`."""
+"""Trains and evaluates: `cvae train --config=dsprites:quick [RUN]`."""
+
+if __name__ == "__main__":  # as `cvae train`, before the imports below
+    import sys
+
+    from cvae_jax import __main__ as program
+
+    sys.exit(program.main(["train", *sys.argv[1:]]))
 
 import logging
-import sys
+import os
 from pathlib import Path
 
 from absl import flags
 from ml_collections import config_flags
 
-from cvae_jax import cli
+from cvae_jax import cli, errors
+from cvae_jax.config import command_line
 
-log = logging.getLogger("cvae_jax.main")  # not __main__, which nobody listens to
+log = logging.getLogger(__name__)
 
 FLAGS = flags.FlagValues()
 config_flags.DEFINE_config_file(
     "config",
     None,
-    "A file of configs/, with :VARIANT behind it where it has some. --config.FIELD=VALUE changes a "
-    "field; cvae_jax/config/defaults.py says what each is.",
+    "A config that ships or a file of one's own, with :VARIANT behind it where it has some. "
+    "--config.FIELD=VALUE changes a field; --config=NAME --help lists the fields.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "workdir",
     None,
-    "The run's folder; a run in it is resumed. Default: runs/ and the config's name.",
+    "The run's folder, also without --workdir=; a run in it is resumed. Default: runs/ and the "
+    "config's name.",
     flag_values=FLAGS,
 )
 
@@ -41,9 +50,13 @@ flags.DEFINE_bool(
 
 
 def main(argv) -> None:
-    """Train as the command line asks."""
-    config, name = cli.parse(FLAGS, argv, __doc__)
-    # after the flags: a wrong one is told at once
+    """Trains as the command line asks."""
+    from cvae_jax.config import fields
+
+    fields.refuse_retired(argv[1:])
+    config, name = command_line.parse(FLAGS, argv, __doc__)
+    errors.name_data_dir("--config.data.dir=...")
+    # after the flags: a wrong one is reported at once
     from cvae_jax.config import checks
     from cvae_jax.devices import processes
     from cvae_jax.training import loop
@@ -57,9 +70,5 @@ def main(argv) -> None:
     with processes.ended_together():
         for field in checks.without_effect(config, given):
             log.warning("config.%s has no effect: see objective.name and cascade.weight", field)
-        loop.train_and_evaluate(config, FLAGS.workdir or str(Path("runs") / name))
-
-
-if __name__ == "__main__":
-    cli.restart_with_tunables()
-    sys.exit(cli.run(main, sys.argv))
+        workdir = FLAGS.workdir or str(Path("runs") / name)
+        loop.train_and_evaluate(config, os.path.expanduser(workdir))

@@ -1,12 +1,17 @@
-"""Which of several runs to trust, without labels: `python -m cvae_jax.rank runs/a runs/b runs/c`.
+"""Which of several runs to trust, without labels: `cvae rank runs/a runs/b runs/c`.
 
 Runs of one method and data set with different seeds, or of a sweep. Each is scored by how alike its
 latents are to those of the others (`metrics.udr`), best first.
 """
 
-import argparse
+if __name__ == "__main__":  # as `cvae rank`, before the imports below
+    import sys
+
+    from cvae_jax import __main__ as program
+
+    sys.exit(program.main(["rank", *sys.argv[1:]]))
+
 import logging
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +22,7 @@ from cvae_jax.evaluation.active_latents import encode_some, nats_of_latents, pri
 from cvae_jax.runs import loading
 from cvae_jax.runs.workdir import write_json
 
-log = logging.getLogger("cvae_jax.rank")  # not __main__, which has no handler
+log = logging.getLogger(__name__)
 
 _IMAGES = 10_000
 
@@ -32,10 +37,12 @@ def rank(workdirs, data_dir="") -> dict:
     Raises:
       UserError: fewer than two runs, or runs on different data.
     """
-    once = {loading.folder(workdir).resolve(): workdir for workdir in reversed(workdirs)}
+    once = {}  # a run that is named twice counts once
+    for workdir in workdirs:
+        once.setdefault(loading.folder(workdir).resolve(), workdir)
     if len(once) < 2:
         raise UserError("runs are ranked by comparing them: name two folders or more")
-    models = {workdir: loading.load(workdir) for workdir in reversed(once.values())}
+    models = {workdir: loading.load(workdir) for workdir in once.values()}
     first = next(iter(models.values())).config
     for workdir, model in models.items():
         data = model.config.data
@@ -57,13 +64,13 @@ def rank(workdirs, data_dir="") -> dict:
 
 
 def main(argv) -> None:
-    """Rank as the command line asks."""
-    parser = argparse.ArgumentParser(
-        prog="python -m cvae_jax.rank", description=__doc__.splitlines()[0]
+    """Ranks as the command line asks."""
+    parser = cli.Parser("rank", __doc__.splitlines()[0])
+    parser.add_argument(
+        "workdirs", nargs="+", metavar="RUN", type=cli.path, help="folders of trained runs"
     )
-    parser.add_argument("workdirs", nargs="+", help="folders of trained runs")
-    parser.add_argument("--data_dir", default="", help="where data are kept")
-    parser.add_argument("--out", default="", help="a .json file to write")
+    parser.add_data_dir("where data are kept")
+    parser.add_argument("--out", default="", type=cli.path, help="a .json file to write")
     args = parser.parse_args(argv[1:])
     cli.keep_programs()
     scores = rank(args.workdirs, args.data_dir)
@@ -72,7 +79,3 @@ def main(argv) -> None:
     if args.out:
         definition = f"UDR (Duan et al. 2020), Spearman, {_IMAGES:,} images at most"
         write_json(Path(args.out), {"definition": definition, "scores": scores})
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main, sys.argv))

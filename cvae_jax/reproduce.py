@@ -1,28 +1,34 @@
-"""The paper's tables and figures: `python -m cvae_jax.reproduce --figure=12 --scale=half`.
+"""The paper's tables and figures: `cvae reproduce --figure=12 --scale=half`.
 
-Trains what is missing, one run after the other or several side by side, goes on with what was
-cut, and gathers what is there. A run that has ended is kept as a record in results/ and is not
-made again.
+Trains what is missing, one run after the other or several side by side, resumes what was
+interrupted, and gathers what is there. A run that has ended is kept as a record in results/ and is
+not trained again.
 """
+
+if __name__ == "__main__":  # as `cvae reproduce`, before the imports below
+    import sys
+
+    from cvae_jax import __main__ as program
+
+    sys.exit(program.main(["reproduce", *sys.argv[1:]]))
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
-from cvae_jax import cli
+from cvae_jax import cli, errors
 from cvae_jax.datasets import catalogue
 from cvae_jax.errors import UserError
 from cvae_jax.reproduction import paper, runs, show, trainer, tuning
 from cvae_jax.reproduction.tables import Found
 
-log = logging.getLogger("cvae_jax.reproduce")  # not __main__, which nobody listens to
+log = logging.getLogger(__name__)
 
 SEEDS = {"quick": 2, "half": 3, "paper": 3}
 
 
 def plan(name: str, scale: str, seeds: int) -> list[runs.Run]:
-    """The runs of an experiment, seed by seed: whatever is cut, each method has about as many."""
+    """Returns the runs of an experiment, seed by seed: an early end cuts all methods alike."""
     if name == "tuning":
         return tuning.planned()
     experiment = paper.EXPERIMENTS[name]
@@ -34,7 +40,7 @@ def plan(name: str, scale: str, seeds: int) -> list[runs.Run]:
 
 
 def _needs(data: str) -> str:
-    """What runs of a data set need, where nobody has tried to make them."""
+    """Returns what runs of a data set need, where nobody has tried to train them."""
     source = catalogue.ENTRIES[data].source
     rendered = source.startswith("rendered here")
     first = "" if rendered else f"{data} ({source}; docs/data.md says what goes where) and "
@@ -42,25 +48,23 @@ def _needs(data: str) -> str:
 
 
 def _found(planned, records, reasons) -> Found:
-    """By method: records of each seed, or why there are none."""
+    """Returns by method the records of each seed, or why there are none."""
     grouped = Found({}, {})
     for run in planned:
         what = (run.data, run.method, run.changes)
         by_seed = grouped.records.setdefault(what, {})
         if run in records:
             by_seed[run.seed] = records[run]
-        if run not in records or run in reasons:  # one that was cut may have failed since
+        if run not in records or run in reasons:  # an interrupted one may have failed since
             grouped.reasons.setdefault(what, reasons.get(run, _needs(run.data)))
     return grouped
 
 
 def main(argv) -> None:
-    """Reproduce as the command line asks."""
-    parser = argparse.ArgumentParser(
-        prog="python -m cvae_jax.reproduce",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Reproduces as the command line asks."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = cli.Parser("reproduce", __doc__, formatter_class=raw)
+    errors.name_data_dir("TFDS_DATA_DIR")
     numbers = {
         kind: [n.removeprefix(kind) for n in paper.EXPERIMENTS if n.startswith(kind)]
         for kind in ("table", "figure")
@@ -82,8 +86,12 @@ def main(argv) -> None:
         "--jobs", type=int, default=1, help="programs side by side, for many cores or a large GPU"
     )
     parser.add_argument("--gather", action="store_true", help="train nothing, show what is there")
-    parser.add_argument("--runs", default="runs/paper", help="folder of the runs themselves")
-    parser.add_argument("--results", default="results", help="folder of what is kept")
+    parser.add_argument(
+        "--runs", default="runs/paper", type=cli.path, help="folder of the runs themselves"
+    )
+    parser.add_argument(
+        "--results", default="results", type=cli.path, help="folder of what is kept"
+    )
     args = parser.parse_args(argv[1:])
     if args.tuning and (args.scale or args.seeds is not None):
         raise UserError("--tuning has a scale and a seed of its own: leave out --scale and --seeds")
@@ -108,10 +116,7 @@ def main(argv) -> None:
         records |= done
     found = _found(planned, records, reasons)
     paths = show.write(name, scale, found, results, args.seeds)
-    log.info("%s\n%s", paths[0].read_text(), "  ".join(map(str, paths)))
+    print(paths[0].read_text(), flush=True)
+    log.info("%s", "  ".join(map(str, paths)))
     if failed:
         raise UserError(f"{len(failed)} of {len(planned)} runs failed: {reasons[failed[0]]}")
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main, sys.argv))

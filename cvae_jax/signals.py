@@ -1,16 +1,59 @@
-"""SIGINT and SIGTERM while a program works: noted, so that its work can be saved first."""
+"""SIGINT, SIGTERM and SIGHUP: a program ends in one line, and saves first what has to be saved."""
 
 import contextlib
+import ctypes
+import os
 import signal
+import sys
+from collections.abc import Callable
+
+# Ctrl-C, a scheduler's or the system's end, a closed terminal.
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Stopped(Exception):
     """A signal asked the program to stop, and its work is saved; holds the signal's number."""
 
 
+def taken() -> list:
+    """Returns those of STOPPING that act; a SIGHUP that is ignored stays so, as nohup asks."""
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return [number for number in STOPPING if number != signal.SIGHUP or not ignored]
+
+
+def _end(number, frame):
+    del frame
+    os.write(2, b"Interrupted. Run the same command again to continue.\n")
+    os._exit(128 + number)
+
+
+def end_at_once() -> None:
+    """Makes SIGINT, SIGTERM and SIGHUP end this process with one line and exit code 128 + number.
+
+    For programs, before they import anything that takes time. The handler raises nothing, as an
+    exception is lost where it meets somebody's `except` or a callback of the garbage collector.
+    Files are whole or not there at any moment (`files.replacing`); work that has to be saved first
+    is done inside `stop_requests`.
+    """
+    for number in taken():
+        signal.signal(number, _end)
+    release()
+
+
+def hold() -> None:
+    """Lets SIGINT, SIGTERM and SIGHUP wait, also across an execve, until `release`."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+
+
+def release() -> None:
+    """Lets SIGINT, SIGTERM and SIGHUP that came since `hold` act."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+
 @contextlib.contextmanager
 def stop_requests():
-    """Collect SIGINT and SIGTERM in the list yielded; a second signal of a kind acts at once."""
+    """Collects SIGINT, SIGTERM and SIGHUP in the list yielded; a second of a kind acts at once."""
     requests, before = [], {}
 
     def note(number, frame):
@@ -20,7 +63,7 @@ def stop_requests():
 
     # Handlers belong to the main thread; in another (a notebook's worker) signals act as they did.
     with contextlib.suppress(ValueError):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in taken():
             before[number] = signal.signal(number, note)
     try:
         yield requests
@@ -28,3 +71,20 @@ def stop_requests():
         for number, handler in before.items():
             # None: it was not set from Python but by jax.distributed
             signal.signal(number, handler or signal.SIG_DFL)
+
+
+def dying_with_parent() -> Callable | None:
+    """Returns a `preexec_fn` of `subprocess.Popen`: the child is killed when this process dies.
+
+    Even a `kill -9` of this process then leaves no orphan. None where the system isn't Linux.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()  # loaded before the fork
+
+    def ask():
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before it was asked
+            os._exit(1)
+
+    return ask

@@ -13,7 +13,7 @@ from cvae_jax.objectives.rows import num_devices
 
 
 class TrainState(NamedTuple):
-    """All that a resumed run needs."""
+    """All that training needs to resume."""
 
     step: Any  # int32, the number of steps taken
     params: Players
@@ -76,7 +76,7 @@ def create_train_state(rng, objective: Objective, optimizers: Players, images) -
 def train_step(
     state: TrainState, images, *, objective: Objective, optimizers: Players, axis_name=None
 ):
-    """One step; pure: the caller applies jit, pmap, vmap or scan.
+    """Takes one step; pure: the caller applies jit, pmap, vmap or scan.
 
     The model's loss is differentiated with respect to params.model alone and the critic's with
     respect to params.critic alone, on the model's samples, stopped; so no gradient of one player's

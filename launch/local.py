@@ -6,8 +6,9 @@
 
 What stands after -- goes to `python -m cvae_jax.main`. One process uses all local devices by
 itself, so this is for trying on a CPU what a cluster will do, and for machines where a process a
-GPU is faster. A process that dies ends the others; all are started again, from the last checkpoint.
-SIGTERM and Ctrl-C are passed on, and the run is saved.
+GPU is faster. A process that dies or stops answering ends the others; all are started again, from
+the last checkpoint. SIGINT (Ctrl-C), SIGTERM and SIGHUP are passed on, and the run is saved. If
+this launcher is killed, so are its processes.
 """
 
 import argparse
@@ -18,10 +19,16 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-# done, an error that told its remedy, Ctrl-C, SIGTERM: starting again is the user's
-_NOT_STARTED_AGAIN = (0, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM)
-_PATIENCE = 45  # seconds in which the others notice that one is gone, or that they save
+sys.path.insert(0, str(Path(__file__).parents[1]))  # this checkout, from whatever folder
+
+from cvae_jax import signals
+
+# done, an error that named its remedy, or one of the signals: starting again is the user's
+_NOT_STARTED_AGAIN = (0, 2, *(128 + number for number in signals.STOPPING))
+_TO_SAVE = 45  # seconds after a signal
+_TO_NOTICE = 15  # that one is gone: more than JAX's heartbeat takes, `processes.HEARTBEAT`
 
 
 def free_port() -> int:
@@ -49,22 +56,34 @@ def ended(code: int) -> str:
 
 
 def attend(processes, stopping) -> int:
-    """Wait for all; the first code that is not 0, after which the others get time to end, or 0."""
-    failed, deadline = None, None
+    """Wait for all; when one has failed or a signal came, the others get time to end.
+
+    Returns:
+      The first code that is not 0, or 0. Why all have ended is the last line on standard error.
+    """
+    failed, cause, deadline = None, "", None
     while any(process.poll() is None for process in processes):
         time.sleep(0.1)
         for index, process in enumerate(processes):
             if failed is None and process.poll():
                 failed = process.returncode
-                deadline = time.monotonic() + _PATIENCE
-                print(f"process {index} {ended(failed)}", file=sys.stderr, flush=True)
+                deadline = deadline or time.monotonic() + _TO_NOTICE
+                cause = f"process {index} {ended(failed)}"
+                print(cause, file=sys.stderr, flush=True)
         if stopping and deadline is None:
-            deadline = time.monotonic() + _PATIENCE
+            deadline = time.monotonic() + _TO_SAVE
         if deadline and time.monotonic() > deadline:
-            for process in processes:
-                process.kill()
+            silent = [i for i, process in enumerate(processes) if process.poll() is None]
+            for index in silent:
+                processes[index].kill()
+                processes[index].wait()
+            if silent:
+                cause = f"process {', '.join(map(str, silent))} stopped answering and was killed"
     codes = [process.returncode for process in processes]
-    return failed or next((code for code in codes if code), 0)
+    failed = failed or next((code for code in codes if code), 0)
+    if failed not in _NOT_STARTED_AGAIN and cause:  # again, behind all that JAX says of it
+        print(f"the run has ended: {cause}", file=sys.stderr, flush=True)
+    return failed
 
 
 def run(arguments, num_processes, gpus, stopping) -> int:
@@ -78,13 +97,20 @@ def run(arguments, num_processes, gpus, stopping) -> int:
             if process.poll() is None:
                 process.send_signal(number)
 
-    signal.signal(signal.SIGTERM, pass_on)
-    # A terminal sends Ctrl-C to all of them itself.
-    signal.signal(signal.SIGINT, lambda number, frame: stopping.append(number))
+    for number in signals.taken():
+        signal.signal(number, pass_on)
     for variables, command in commands(arguments, num_processes, free_port(), gpus):
-        processes.append(subprocess.Popen(command, env=os.environ | variables))
-    if stopping:  # it came while they were started
-        pass_on(stopping[-1], None)
+        # In a group of its own, or a terminal's Ctrl-C would reach it twice: the second ends a run
+        # that has not saved.
+        child = subprocess.Popen(
+            command,
+            env=os.environ | variables,
+            process_group=0,
+            preexec_fn=signals.dying_with_parent(),
+        )
+        processes.append(child)
+        if stopping:  # it came while they were started
+            child.send_signal(stopping[-1])
     return attend(processes, stopping)
 
 

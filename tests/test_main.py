@@ -67,7 +67,7 @@ def test_evaluate_prints_its_table(whole_run, data_dir):
         check=True,
     )
     entry = read_json(workdir / "results.json")["scores"]["factor_score"]
-    assert f"factor_score {entry['value']:>27.4f} +- {entry['std']:.4f}" in done.stderr
+    assert f"factor_score {entry['value']:>27.4f} ± {entry['std']:.4f}" in done.stdout
 
 
 def test_a_field_without_effect_is_told_of_and_changes_no_folder():
@@ -106,14 +106,14 @@ def test_a_signal_saves_and_leaves(data_dir, tmp_path, number):
     process.send_signal(number)
     _, output = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert "stopped and saved" in output
+    assert "Saved. Run the same command again to resume." in output
     assert saved_step(workdir) > 0
 
 
 ERRORS = [
     (("--config.batch_size=17",), "batch_size 17 is not divisible by 2 devices"),
     (("--config.cascade.structure=towr",), "unknown structure 'towr'"),
-    (("--config.cascade.wieght=1",), 'Did you mean "weight"'),
+    (("--config.cascade.wieght=1",), "did you mean --config.cascade.weight=1?"),
     (("--config.data.name=dsprite",), "did you mean 'dsprites'"),
     (("--wrokdir=x",), "wrokdir"),
     (("--workdir=/proc/nothing",), "can't write --workdir /proc/nothing"),

@@ -21,6 +21,7 @@ FLOORS = (
     ("errors", "signals", "files"),
     ("structures", "networks", "metrics", "plots"),
     ("cli", "devices", "objectives"),
+    ("__main__",),
     ("datasets", "step"),
     ("config",),
     ("runs",),

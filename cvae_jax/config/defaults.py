@@ -1,23 +1,53 @@
-"""Every field of a config, with its default; the files of configs/ change what their data need."""
+"""Every field of a config, with its default and its limits; configs/ change what data need.
+
+A field is one line: its default, inside `positive`, `not_negative`, `one_of` or `Field` where it
+has limits, and a comment above or behind it.
+"""
 
 import ml_collections
 
+from cvae_jax import datasets
+from cvae_jax.config import limits
+from cvae_jax.config.limits import Field, not_negative, one_of, positive
+
+LARGEST_SEED = 2**32 - 1  # a key keeps 32 bits
+
 
 def get_config() -> ml_collections.ConfigDict:
-    """A cascade VAE on dSprites in the paper's setting."""
+    """Returns a cascade VAE on dSprites in the paper's setting."""
+    return limits.defaults_of(_declared())
+
+
+def get_limits() -> dict[str, Field]:
+    """Returns the fields that have limits, by their dotted names."""
+    return limits.limits_of(_declared())
+
+
+def _adam(learning_rate, b1, b2) -> ml_collections.ConfigDict:
+    """Returns the fields of an optimizer: its rate and the decay of its two moments."""
+    fields = ml_collections.ConfigDict()
+    fields.learning_rate = positive(learning_rate)
+    fields.b1 = Field(b1, least=0, below=1)
+    fields.b2 = Field(b2, least=0, below=1)
+    return fields
+
+
+# Upper limits catch slips: more would fill the memory, or take hours, before anything is logged.
+def _declared() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
 
-    config.seed = 0
+    config.seed = not_negative(0, most=LARGEST_SEED)
     # Trained at once, from seed on, each in a folder of its own: docs/performance.md
-    config.num_seeds = 1
-    config.batch_size = 64  # images a step over all devices; a multiple of their number
-    config.num_steps = 300_000
+    config.num_seeds = positive(1, most=64)
+    # images per step over all devices; a multiple of their number
+    config.batch_size = positive(64, most=1_000_000)
+    config.num_steps = positive(300_000)
     # What encoder, decoder (or InfoGAN's networks) and critics compute in: float32, or bfloat16 for
     # GPUs and TPUs; parameters, losses and everything else are float32
-    config.compute_dtype = "float32"
+    config.compute_dtype = one_of("float32", "bfloat16")
     # Steps that the device takes without coming back, a divisor of log_every, checkpoint_every and
     # eval.every; 0: 1 on a CPU, up to 50 elsewhere
-    config.steps_per_call = 0
+    config.steps_per_call = not_negative(0, most=10_000)
     # Weights & Biases' project to log to as well (pip install wandb); "": none
     config.wandb = ""
     # package.module:function that makes encoder and decoder of one's own, docs/data.md; "": none
@@ -27,80 +57,97 @@ def get_config() -> ml_collections.ConfigDict:
     config.data = ml_collections.ConfigDict()
     # a name that `python -m cvae_jax.datasets` lists, folder:PATH, npz:PATH or tfds:NAME
     config.data.name = "dsprites"
-    config.data.size = 64  # pixels a side; 32 and 16 are means of 2x2 and 4x4 pixels
+    # pixels per side: 64; 32 and 16 are means of 2x2 and 4x4 pixels; of one's own pictures any
+    # multiple of 16
+    config.data.size = positive(64, most=datasets.LARGEST)
     config.data.dir = ""  # where data are kept; "": $TFDS_DATA_DIR or ~/tensorflow_datasets
 
     config.objective = ml_collections.ConfigDict()
     # vae, beta_vae, annealed_vae, factor_vae, beta_tcvae or infogan; each has its fields below
     config.objective.name = "vae"
-    config.objective.latents = 10
-    config.objective.likelihood = "bernoulli"  # or gaussian (unit variance)
-    config.objective.pixel_weight = 1.0  # on the reconstruction; 4 at 32x32 balances as 1 at 64x64
+    config.objective.latents = positive(10, most=1_000)
+    config.objective.likelihood = one_of("bernoulli", "gaussian")  # gaussian has unit variance
+    # of the reconstruction; 4 at 32x32 balances as 1 at 64x64
+    config.objective.pixel_weight = positive(1.0)
 
     # Steps over which beta (of beta_vae and beta_tcvae) or weight (of factor_vae) rises from 0
-    config.objective.warmup_steps = 0
-    config.objective.beta_vae = ml_collections.ConfigDict({"beta": 4.0})  # Higgins et al. 2017
-    config.objective.annealed_vae = ml_collections.ConfigDict(  # Burgess et al. 2018
-        {"gamma": 1000.0, "capacity": 25.0, "capacity_steps": 100_000}  # capacity in nats
-    )
-    config.objective.factor_vae = ml_collections.ConfigDict(  # Kim & Mnih 2018
-        {"weight": 35.0, "critic_layers": 6, "critic_width": 1000}
-    )
-    # True: as in the paper's Algorithm 2 half of each batch serves for permutation alone
-    config.objective.factor_vae.second_batch = False
-    config.objective.beta_tcvae = ml_collections.ConfigDict(  # Chen et al. 2018
-        {"alpha": 1.0, "beta": 6.0, "gamma": 1.0, "estimator": "stratified"}  # or weighted
-    )
-    config.objective.infogan = ml_collections.ConfigDict(  # codes are objective.latents
-        {"categories": 0, "noise": 62, "info_weight": 1.0, "loss": "least_squares"}
-    )  # or cross_entropy, the original's
-    # "": the original's at 28x28, the authors' at 32x32 and 64x64; or "strided", much faster ones
-    config.objective.infogan.networks = ""
-    # of the continuous codes' information beside the category's
-    config.objective.infogan.continuous_weight = 1.0
-    config.objective.infogan.packed = 2  # images that the discriminator judges together
-    # standard deviation of the noise that it sees them under, and what it falls to in so many steps
-    config.objective.infogan.image_noise = 0.4
-    config.objective.infogan.image_noise_end = 0.04
-    config.objective.infogan.image_noise_steps = 900
+    config.objective.warmup_steps = not_negative(0)
+
+    config.objective.beta_vae = ml_collections.ConfigDict()  # Higgins et al. 2017
+    config.objective.beta_vae.beta = not_negative(4.0)  # of the KL
+
+    config.objective.annealed_vae = ml_collections.ConfigDict()  # Burgess et al. 2018
+    config.objective.annealed_vae.gamma = not_negative(1000.0)  # of |KL - capacity|
+    config.objective.annealed_vae.capacity = not_negative(25.0)  # nats
+    config.objective.annealed_vae.capacity_steps = not_negative(100_000)  # it rises from 0
+
+    config.objective.factor_vae = ml_collections.ConfigDict()  # Kim & Mnih 2018
+    config.objective.factor_vae.weight = not_negative(35.0)  # of the total correlation
+    config.objective.factor_vae.critic_layers = positive(6, most=100)
+    config.objective.factor_vae.critic_width = positive(1000, most=20_000)
+
+    config.objective.beta_tcvae = ml_collections.ConfigDict()  # Chen et al. 2018
+    config.objective.beta_tcvae.alpha = not_negative(1.0)  # of the mutual information
+    config.objective.beta_tcvae.beta = not_negative(6.0)  # of the total correlation
+    config.objective.beta_tcvae.gamma = not_negative(1.0)  # of the dimension-wise KL
+    # how q(z) is estimated from a batch, see docs/methods.md
+    config.objective.beta_tcvae.estimator = one_of("stratified", "weighted")
+
+    # Its continuous latents are objective.latents
+    config.objective.infogan = ml_collections.ConfigDict()
+    config.objective.infogan.categories = not_negative(0, most=10_000)  # of a categorical code
+    config.objective.infogan.noise = not_negative(62, most=10_000)  # N(0, 1) inputs besides
+    config.objective.infogan.info_weight = not_negative(1.0)
+    config.objective.infogan.loss = one_of("least_squares", "cross_entropy")  # the original's
+    # "": the original's at 28x28, the authors' at other sizes; or "strided", much faster ones
+    config.objective.infogan.networks = one_of("", "strided")
+    # of the continuous latents' information beside the category's
+    config.objective.infogan.continuous_weight = not_negative(1.0)
+    # standard deviation of the noise under which the discriminator sees images, and what it falls
+    # to in so many steps
+    config.objective.infogan.image_noise = not_negative(0.4)
+    config.objective.infogan.image_noise_end = not_negative(0.04)
+    config.objective.infogan.image_noise_steps = positive(900)
 
     config.cascade = ml_collections.ConfigDict()
     # independent, decompose2, decompose3, compose2, compose3, tower, or edges such as "1>3 2>3"
     config.cascade.structure = "independent"
-    config.cascade.weight = 6.0  # of the KL; the paper's Eq. 5 has 1; 0: no cascade
-    config.cascade.warmup_steps = 0  # over which the weight rises from 0
-    config.cascade.critic_input = "z_hat"  # Eq. 6 as printed; or joint: the critic sees (z, z_hat)
+    config.cascade.weight = not_negative(6.0)  # of the KL; the paper's Eq. 5 has 1; 0: no cascade
+    config.cascade.warmup_steps = not_negative(0)  # over which the weight rises from 0
+    # z_hat is Eq. 6 as printed; with joint the critic sees (z, z_hat)
+    config.cascade.critic_input = one_of("z_hat", "joint")
     # z ~ N(0, I), as the paper's text has it; or posterior: z of the images, as its Fig. 2 draws it
-    config.cascade.source = "prior"
-    config.cascade.prior_batch_size = 0  # more donors for samples of p_B; 0: batch_size
+    config.cascade.source = one_of("prior", "posterior")
+    # more donors for samples of p_B; 0: batch_size
+    config.cascade.prior_batch_size = not_negative(0, most=1_000_000)
     # An extension, not in the paper: weight of a reward for edges that are used, a lower bound of
     # I(z_hat_j; its z_hat parents); 0: none
-    config.cascade.edge_reward = 0.0
-    config.cascade.critic_layers = 6
-    config.cascade.critic_width = 1000
+    config.cascade.edge_reward = not_negative(0.0)
+    config.cascade.critic_layers = positive(6, most=100)
+    config.cascade.critic_width = positive(1000, most=20_000)
 
     config.optim = ml_collections.ConfigDict()
-    # FactorVAE's rates. The critic must be as fast as the model, or the model outruns it and the
-    # estimated KL means nothing. On dSprites at 64x64 and 5e-4 for both the critic lost within
-    # 1,600 steps (its loss reached 6.3 nats; guessing has 0.69), at 1e-4 it stayed under 0.69 over
-    # 4,000 steps.
-    config.optim.model = ml_collections.ConfigDict({"learning_rate": 1e-4, "b1": 0.9, "b2": 0.999})
-    config.optim.cascade = ml_collections.ConfigDict({"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9})
+    # FactorVAE's rates. The critic must be as fast as the model, or it diverges and the estimated
+    # KL means nothing. On dSprites at 64x64 and 5e-4 for both the critic diverged within 1,600
+    # steps (its loss reached 6.3 nats; guessing has 0.69), at 1e-4 it stayed under 0.69 over 4,000
+    # steps.
+    config.optim.model = _adam(1e-4, 0.9, 0.999)
+    config.optim.cascade = _adam(1e-4, 0.5, 0.9)
 
     # The critics of factor_vae (the paper's rate) and of infogan (the discriminator)
-    config.optim.factor = ml_collections.ConfigDict({"learning_rate": 1e-4, "b1": 0.5, "b2": 0.9})
-    config.optim.image = ml_collections.ConfigDict({"learning_rate": 4e-4, "b1": 0.5, "b2": 0.999})
+    config.optim.factor = _adam(1e-4, 0.5, 0.9)
+    config.optim.image = _adam(4e-4, 0.5, 0.999)
 
     # Share of num_steps after which all rates fall, linearly, to 0 at the end; 1: they never do
-    config.optim.decay_from = 1.0
+    config.optim.decay_from = Field(1.0, least=0, most=1)
 
-    config.log_every = 100  # steps
-    config.checkpoint_every = 5_000
+    config.log_every = positive(100)  # steps
+    config.checkpoint_every = positive(5_000)  # steps
 
     config.eval = ml_collections.ConfigDict()
-    config.eval.every = 50_000  # steps between evaluations; 0: at the end alone
+    config.eval.every = not_negative(50_000)  # steps between evaluations; 0: at the end alone
     # names with commas between them (docs/metrics.md), or all; "": those that take seconds
     config.eval.metrics = ""
-    config.eval.num_images = 1_000  # for the scores of reconstructions
-    config.eval.traversal_range = 2.0  # traversals move a code from minus this to this
+    config.eval.num_images = positive(1_000)  # for the scores of reconstructions
+    config.eval.traversal_range = positive(2.0)  # traversals move a latent from minus this to this
     return config

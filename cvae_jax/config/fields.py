@@ -1,21 +1,58 @@
-"""A config's fields by their dotted names: flattened, compared, made fit to pass on."""
+"""A config's fields by their dotted names: flattened, compared, made fit to pass on, retired."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from cvae_jax.config import defaults
+from cvae_jax.errors import UserError
 
-# Where the data lie, how steps are handed to the device, who is told: matters of the machine.
+# Where data lie, how steps are handed to the device, where metrics are logged: the machine's.
 FREE = ("data.dir", "steps_per_call", "wandb")
+
+# Fields that configs had: the value that is meant now, and what to do for another one.
+_IN_PYTHON = "it is an argument of cvae_jax.{} in Python now"
+RETIRED = {
+    "objective.factor_vae.second_batch": (False, _IN_PYTHON.format("factor")),
+    "objective.infogan.packed": (2, _IN_PYTHON.format("infogan")),
+}
 
 
 def flat(config, prefix=""):
-    """(dotted name, value) of every field of a config."""
+    """Yields (dotted name, value) of every field of a config."""
     for key, value in config.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def without_retired(config: dict, prefix="") -> dict:
+    """Returns an older run's nested config without the fields that are retired.
+
+    Raises:
+      UserError: one had another value than the one that is meant now.
+    """
+    kept = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            kept[key] = without_retired(value, f"{name}.")
+        elif name not in RETIRED:
+            kept[key] = value
+        elif value != RETIRED[name][0]:
+            meant, remedy = RETIRED[name]
+            raise UserError(
+                f"config.{name} is {value!r}; the field is retired and means {meant!r}: {remedy}"
+            )
+    return kept
+
+
+def refuse_retired(arguments: list[str]) -> None:
+    """Refuse --config.FIELD=VALUE of a retired field on a command line."""
+    for argument in arguments:
+        name = argument.removeprefix("--config.").partition("=")[0]
+        if name in RETIRED:
+            raise UserError(f"config.{name} is retired: {RETIRED[name][1]}")
 
 
 def without_paths(name: str) -> str:
@@ -26,7 +63,7 @@ def without_paths(name: str) -> str:
 
 
 def to_pass_on(config) -> dict:
-    """A config's fields by their dotted names without what only one's own machine knows.
+    """Returns a config's fields by their dotted names without what only one's own machine knows.
 
     FREE is left out; of folder: data and of init_from the last part of the path remains.
     """
@@ -38,13 +75,14 @@ def to_pass_on(config) -> dict:
 
 
 def differences(old, new) -> str:
-    """How config new differs from config old, in words; "": in nothing that makes another run.
+    """Returns how config new differs from old, in words; "": in nothing that makes another run.
 
     Args:
       old: a nested dict; fields that it lacks have their defaults.
       new: another.
     """
-    old = dict(flat(defaults.get_config().to_dict())) | dict(flat(old))
-    new = dict(flat(new))
+    retired = {name: value for name, (value, _) in RETIRED.items()}
+    standard = dict(flat(defaults.get_config().to_dict())) | retired
+    old, new = standard | dict(flat(old)), standard | dict(flat(new))
     names = [n for n in sorted({*old, *new}) if n not in FREE and old.get(n) != new.get(n)]
     return ", ".join(f"{n} {old.get(n)!r} -> {new.get(n)!r}" for n in names)

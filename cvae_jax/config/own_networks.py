@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 
+from cvae_jax.config import methods
 from cvae_jax.errors import UserError, first_line
 from cvae_jax.networks import Networks
 
@@ -22,10 +23,11 @@ def of(config, info, given: Networks | None = None) -> Networks | None:
     """
     if given is None and not config.networks:
         return None
-    if config.objective.name == "infogan":
+    method = methods.method_of(config)
+    if not method.likelihood:
         raise UserError(
-            "config.objective.name is infogan, which has a generator in place of encoder and "
-            "decoder: choose another method for networks of your own"
+            f"{method.name} has a generator in place of encoder and decoder: choose another method "
+            "for networks of your own"
         )
     if given is None:
         given = _function(config.networks)(info.size, info.channels, config.objective.latents)

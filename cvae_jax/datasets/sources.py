@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from cvae_jax.errors import UserError, first_line
+from cvae_jax.errors import UserError, first_line, of_the_disk
+from cvae_jax.files import no_link
 
 _CHUNK = 1 << 20
 _LARGEST = 1 << 30  # bytes of an array that is read whole; SmallNORB's has 448 million
@@ -104,7 +105,7 @@ def download(url: str, part: pathlib.Path) -> None:
             unit_scale=True,
             disable=None,
         )
-        with bar, open(part, "ab" if goes_on else "wb") as out:
+        with bar, open(part, "ab" if goes_on else "wb", opener=no_link) as out:
             while chunk := response.read(_CHUNK):
                 out.write(chunk)
                 bar.update(len(chunk))
@@ -163,12 +164,9 @@ def refusing(path: pathlib.Path, what: str, rows: Iterator) -> Iterator:
     """The rows of a file; whatever goes wrong in reading them is told as one UserError."""
     try:
         yield from rows
-    except (UserError, OSError) as error:
-        # The disk's fault, not the file's; but what gzip and zip raise is an OSError without errno.
-        if isinstance(error, UserError) or error.errno:
-            raise
-        raise _refusal(path, what, error) from error
     except Exception as error:  # zlib, zip, tar, pickle and Pillow raise a dozen kinds
+        if isinstance(error, UserError) or of_the_disk(error):
+            raise
         raise _refusal(path, what, error) from error
 
 

@@ -1,6 +1,7 @@
 """Any data set of tensorflow-datasets' catalogue, or of one's own builders, as square images."""
 
 import pathlib
+import shlex
 
 import numpy as np
 from PIL import Image
@@ -36,9 +37,10 @@ def load(name: str, size: int, root: pathlib.Path, split: str = "train"):
         records = builder.as_data_source(split=split)
     except Exception as error:  # not prepared, prepared as tfrecord, no such split
         reason = first_line(error)
+        flags = [f"--data_dir={root}", "--file_format=array_record"]
         raise UserError(
             f"tfds:{name} can't be read from {root} ({reason}); prepare it once, where TensorFlow "
-            f"is installed: tfds build {name} --data_dir={root} --file_format=array_record"
+            f"is installed: {shlex.join(['tfds', 'build', name, *flags])}"
         ) from error
     features = builder.info.features
     if "image" not in features:

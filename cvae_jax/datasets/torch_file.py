@@ -1,28 +1,17 @@
 """Tensors from a .pth file without PyTorch: its pickle may build arrays and nothing else."""
 
-import collections
 import io
-import math
 import pathlib
-import pickle
 import zipfile
 
 import numpy as np
 
-from cvae_jax.errors import first_line
+from cvae_jax.datasets import tensor_pickle
+from cvae_jax.errors import first_line, of_the_disk
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # first pickle of files from before PyTorch 1.6
-_DTYPES = {
-    "DoubleStorage": np.float64,
-    "FloatStorage": np.float32,
-    "HalfStorage": np.float16,
-    "LongStorage": np.int64,
-    "IntStorage": np.int32,
-    "ShortStorage": np.int16,
-    "CharStorage": np.int8,
-    "ByteStorage": np.uint8,
-    "BoolStorage": np.bool_,
-}
+_PROTOCOL = 1001  # their second
+_LINE = 1_000  # bytes; the longest line of a pickle is a global's name
 
 
 def read(path: pathlib.Path):
@@ -36,87 +25,53 @@ def read(path: pathlib.Path):
     try:
         return _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
     except Exception as e:  # a damaged pickle may raise anything, MemoryError among it
-        if isinstance(e, OSError) and e.errno:  # the disk's fault, not the file's
+        if of_the_disk(e):
             raise
-        reason = first_line(e)
+        reason = first_line(e)[:200]
         raise ValueError(f"no file of tensors: {reason}") from e
 
 
 class _Bounded:
-    """A file as an unpickler reads it: no read is longer than what is left, whatever it claims."""
+    """A file of which no read is longer than what is left, whatever is claimed."""
 
     def __init__(self, stream, size):
         self._stream, self._size = stream, size
-        self.readline = stream.readline
+        self.tell = stream.tell
 
     def read(self, count):
-        return self._stream.read(min(count, self._size - self._stream.tell()))
+        return self._stream.read(min(count, self._size - self.tell()))
 
-
-class _Unpickler(pickle._Unpickler):
-    """Builds containers and arrays; storages come from `storage(key, dtype, count)`.
-
-    It is the one in Python: the one in C takes memory for as many objects as an index claims.
-    """
-
-    def __init__(self, stream, storage):
-        super().__init__(stream)
-        self._storage = storage
-
-    def find_class(self, module, name):
-        if module == "torch" and name in _DTYPES:
-            return _DTYPES[name]
-
-        def tensor(*args):  # one for each request: a pickle may set a function's attributes
-            return _tensor(*args)
-
-        allowed = {
-            ("collections", "OrderedDict"): collections.OrderedDict,
-            ("torch._utils", "_rebuild_tensor"): tensor,
-            ("torch._utils", "_rebuild_tensor_v2"): tensor,
-            ("torch._utils", "_rebuild_parameter"): lambda data, *rest: data,
-        }
-        if (module, name) not in allowed:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no tensor")
-        return allowed[module, name]
-
-    def persistent_load(self, pid):
-        kind, dtype, key, _, count = pid[:5]
-        if kind != "storage" or dtype not in _DTYPES.values():
-            raise pickle.UnpicklingError(f"it asks for {kind!r} of {dtype!r}")
-        return self._storage(key, dtype, count)
-
-
-def _tensor(storage, offset, size, stride, *rest):
-    """A view of a storage [count]; PyTorch's strides count elements."""
-    del rest  # requires_grad, hooks
-    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-    if 0 in size:
-        return np.empty(size, storage.dtype)
-    if min((*size, *stride, offset, 0)) < 0 or last >= len(storage):
-        raise pickle.UnpicklingError("a tensor reaches beyond its storage")
-    if math.prod(size) > len(storage):  # by strides of 0; a copy of it may fill the memory
-        raise pickle.UnpicklingError("a tensor repeats its storage")
-    strides = [s * storage.itemsize for s in stride]
-    return np.lib.stride_tricks.as_strided(storage[offset:], size, strides, writeable=False)
+    def readline(self):
+        return self._stream.readline(_LINE)
 
 
 def _read_zip(path):
     with zipfile.ZipFile(path) as archive:
-        if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ValueError("its members are packed, which torch.save never does")
+        if sum(member.file_size for member in members) > path.stat().st_size:
+            raise ValueError("its members are larger than the file")
         (name,) = [n for n in archive.namelist() if n.endswith("/data.pkl")]
         folder, storages = name.removesuffix("data.pkl"), {}
+        order = f"{folder}byteorder"
+        if order in archive.namelist() and archive.read(order) != b"little":
+            raise ValueError("its numbers begin with their highest byte, which is not read")
 
         def storage(key, dtype, count):
             if key not in storages:
                 content = archive.read(f"{folder}data/{key}")
                 storages[key] = np.frombuffer(content, dtype)
-            if len(storages[key]) != count:
-                raise pickle.UnpicklingError(f"storage {key} has not {count} values")
-            return storages[key]
+            return _matching(storages[key], key, dtype, count)
 
-        return _Unpickler(io.BytesIO(archive.read(name)), storage).load()
+        content = archive.read(name)
+        return tensor_pickle.load(_Bounded(io.BytesIO(content), len(content)), storage)
+
+
+def _matching(array, key, dtype, count):
+    if (array.dtype, len(array)) != (dtype, count):
+        raise ValueError(f"storage {key[:80]} has not {count} values of {dtype}")
+    return array
 
 
 def _read_legacy(path):
@@ -125,25 +80,26 @@ def _read_legacy(path):
     def storage(key, dtype, count):
         nonlocal left
         if key not in storages:
-            left -= count * np.dtype(dtype).itemsize
+            left -= count * dtype.itemsize
             if left < 0:
-                raise pickle.UnpicklingError("its tensors are larger than the file")
+                raise ValueError("its tensors are larger than the file")
             storages[key] = np.empty(count, dtype)  # filled below
-        return storages[key]
+        return _matching(storages[key], key, dtype, count)
 
     with open(path, "rb") as stream:
         bounded = _Bounded(stream, left)
-        if _Unpickler(bounded, None).load() != _MAGIC:
+        if tensor_pickle.load(bounded) != _MAGIC or tensor_pickle.load(bounded) != _PROTOCOL:
             raise ValueError("not torch.save's")
-        for _ in range(2):  # protocol, machine
-            _Unpickler(bounded, None).load()
-        content = _Unpickler(bounded, storage).load()
-        for key in _Unpickler(bounded, None).load():
+        tensor_pickle.load(bounded)  # the machine that wrote it
+        content = tensor_pickle.load(bounded, storage)
+        keys = tensor_pickle.load(bounded)
+        if type(keys) is not list or not all(type(key) is str for key in keys):
+            raise ValueError("it lacks the list of its storages")
+        if sorted(keys) != sorted(storages):
+            raise ValueError("it lacks the values of some tensors")
+        for key in keys:
             count = int.from_bytes(stream.read(8), "little")
             array = storages[key]
-            if count != len(array) or stream.readinto(memoryview(array).cast("B")) != array.nbytes:
+            if count != len(array) or stream.readinto(array.view(np.uint8)) != array.nbytes:
                 raise ValueError("it is cut off")
-            del storages[key]
-    if storages:
-        raise ValueError("it lacks the values of some tensors")
     return content

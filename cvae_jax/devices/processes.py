@@ -77,6 +77,7 @@ def join(coordinator: str = "", num_processes: int = 0, process_id: int = -1, fo
         where = _own_devices()
     else:
         return
+    before = signal.getsignal(signal.SIGTERM)
     try:
         jax.distributed.initialize(**where, heartbeat_timeout_seconds=HEARTBEAT)
     except Exception as error:  # RuntimeError, ValueError, or the service's own
@@ -86,7 +87,7 @@ def join(coordinator: str = "", num_processes: int = 0, process_id: int = -1, fo
             "--coordinator_address, a host and a free port of process 0's machine"
         ) from error
     # JAX's own handler would swallow it for as long as ours is not set, in training.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, before)
     index, host = jax.process_index(), socket.gethostname()
     log.info("process %d of %d on %s", index, jax.process_count(), host)
     if index:

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 
+from cvae_jax.config import methods
 from cvae_jax.devices import batches
 from cvae_jax.metrics.mig import entropy, information_of_varying
 from cvae_jax.objectives.distributions import kl_to_standard_normal
@@ -11,8 +12,8 @@ _USED = 0.05  # nats; a latent with less holds nothing
 
 
 def prior_of(config) -> str:
-    """Returns what a method's latents are drawn from: "normal", N(0, 1), or "uniform", U(-1, 1)."""
-    return "uniform" if config.objective.name == "infogan" else "normal"
+    """Returns what a method's z are drawn from: "normal", N(0, 1), or "uniform", U(-1, 1)."""
+    return methods.method_of(config).prior
 
 
 def nats_of_latents(mean, logvar, prior) -> np.ndarray:

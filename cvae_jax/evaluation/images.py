@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from cvae_jax import datasets
-from cvae_jax.config import build
+from cvae_jax.config import build, methods
 from cvae_jax.devices import batches
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import classifier_features, sample_quality
@@ -70,7 +70,7 @@ def terms_entries(subject):
     means, samples = mean_terms(subject.model, subject.dataset, subject.key("terms"))
     estimate = f", estimate from batches of {config.batch_size}: aggregate_* take all images"
     details = dict.fromkeys(("mi", "tc", "dwkl"), estimate)
-    if config.objective.name == "infogan":
+    if not methods.method_of(config).likelihood:
         details["mi"] = ", lower bound, of generated images"
     if config.cascade.source == "prior":
         details["cascade_kl"] = ", of generated images"
@@ -84,8 +84,9 @@ def terms_entries(subject):
 def held_out_entries(subject):
     """Likelihoods of the test split."""
     config = subject.config
-    if config.objective.name == "infogan":
-        raise UserError("InfoGAN has no likelihood")
+    method = methods.method_of(config)
+    if not method.likelihood:
+        raise UserError(f"{method.name} has no likelihood")
     test = datasets.load(config.data.name, config.data.size, config.data.dir, "test")
     # At random: of MNIST, for instance, the first half is easier.
     rows = np.random.default_rng(subject.seed).permutation(test.num_images)[:_HELD_OUT_IMAGES]

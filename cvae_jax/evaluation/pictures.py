@@ -6,6 +6,7 @@ import numpy as np
 from cvae_jax import plots
 from cvae_jax.config import build
 from cvae_jax.evaluation.active_latents import prior_of, what_latents_hold
+from cvae_jax.files import replacing
 from cvae_jax.plots.page import plain
 from cvae_jax.runs.metrics_log import read_metrics
 
@@ -62,6 +63,8 @@ def draw_all(subject, workdir, structure):
       The paths.
     """
     folder = workdir / "plots"
+    if folder.is_symlink():  # pictures of the same names behind it would be replaced
+        folder.unlink()
     folder.mkdir(exist_ok=True)
     model, dataset = subject.model, subject.dataset
     size = f"{dataset.size}x{dataset.size}"
@@ -114,13 +117,14 @@ def _traversals(folder, subject, where):
     moves = config.eval.traversal_range * np.concatenate([values, swing])
     images = moved(subject.model.decode, typical, order, moves)
     rows, there = images[:, :_STEPS], images[:_CELLS, _STEPS:]
-    np.savez_compressed(
-        folder / "traversals.npz",
-        images=np.round(255 * np.clip(rows, 0, 1)).astype(np.uint8),
-        values=moves[:_STEPS],
-        latents=order,
-        labels=np.array(labels),
-    )
+    with replacing(folder / "traversals.npz") as file:
+        np.savez_compressed(
+            file,
+            images=np.round(255 * np.clip(rows, 0, 1)).astype(np.uint8),
+            values=moves[:_STEPS],
+            latents=order,
+            labels=np.array(labels),
+        )
     picture = plots.traversals(
         folder / "traversals.png",
         rows,

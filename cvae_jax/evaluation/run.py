@@ -4,6 +4,7 @@ import logging
 import shlex
 import time
 
+from cvae_jax.cli import RESULTS
 from cvae_jax.devices import processes
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import pictures, results
@@ -11,6 +12,7 @@ from cvae_jax.evaluation.scoring import score, subject_of
 from cvae_jax.runs.workdir import is_exported
 
 log = logging.getLogger(__name__)
+shown = logging.getLogger(RESULTS)
 
 
 def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
@@ -45,7 +47,7 @@ def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
         return {}
     scored = score(subject, names)
     found = facts | {"scores": scored.entries}
-    log.info("%s", results.table(found))
+    shown.info("%s", results.table(found))
     if names is not None:
         return results.write(workdir, found, names, time.perf_counter() - start)
     found["structure"] = scored.structure
@@ -66,6 +68,5 @@ def _draw(subject, workdir, structure) -> list[str]:
         ) from None
     log.info("pictures: %s", "  ".join(str(path) for path in paths))
     if not is_exported(workdir):
-        folder = shlex.quote(str(workdir))
-        log.info("a page with sliders: python -m cvae_jax.report --workdir=%s", folder)
+        log.info("a page with sliders: %s", shlex.join(["cvae", "report", str(workdir)]))
     return [str(path.relative_to(workdir)) for path in paths]

@@ -93,7 +93,8 @@ def kernel_gradient(x, y):
 
 
 # <y, conv(x, k)> is linear in each of the three, so they are each other's gradients, of any order.
-# What the forward pass made of x and y, the backward makes again: XLA merges the two.
+# The backward pass recomputes intermediates; XLA's common-subexpression elimination removes the
+# duplicates.
 conv.defvjp(
     lambda x, kernel: (conv(x, kernel), (x, kernel)),
     lambda saved, g: (conv_transpose(g, saved[1]), kernel_gradient(saved[0], g)),
@@ -109,7 +110,7 @@ kernel_gradient.defvjp(
 
 
 def by_halves(layers, x, pixels):
-    """layers(x), on a CPU for each half of a large batch's rows: caches hold more of the halves.
+    """Returns layers(x), on a CPU by halves of a large batch, which fit better into caches.
 
     The halves of a larger one, as an evaluation's, would hold no better, and take more memory.
 

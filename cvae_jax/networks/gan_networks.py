@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
+from cvae_jax.networks.burgess import halvings
 from cvae_jax.networks.layers import (
     StridedConv,
     StridedConvTranspose,
@@ -20,15 +21,17 @@ from cvae_jax.networks.layers import (
 
 
 class GanNetworks(NamedTuple):
-    """Networks of a GAN with codes; a recogniser has a body of its own, not the discriminator's."""
+    """Networks of a GAN with latents; its recogniser shares nothing with the discriminator."""
 
-    generator: nn.Module  # inputs [B, codes + categories + noise] -> images in [0, 1], [B, H, W, C]
+    generator: (
+        nn.Module
+    )  # inputs [B, latents + categories + noise] -> images in [0, 1], [B, H, W, C]
     recogniser: nn.Module  # images -> [B, outputs]
     discriminator: nn.Module  # packs of images [B, H, W, packed * C] -> logits [B, 1]
 
 
 def _normal(x):
-    """Each sample's features to mean 0 and variance 1: group normalisation with one group."""
+    """Normalises each sample's features to mean 0, variance 1: GroupNorm with one group."""
     return nn.GroupNorm(num_groups=1, use_bias=False, use_scale=False)(x)
 
 
@@ -81,7 +84,7 @@ class OriginalBody(nn.Module):
 
 
 class LeastSquaresGenerator(nn.Module):
-    """32x32 or 64x64: dense, then twice doubled and convolved (the authors' earlier work)."""
+    """Dense to a quarter of the side, twice doubled and convolved (the authors' earlier work)."""
 
     size: int
     channels: int
@@ -100,7 +103,7 @@ class LeastSquaresGenerator(nn.Module):
 
 
 class LeastSquaresBody(nn.Module):
-    """32x32 or 64x64: four strided convolutions of 16, 32, 64 and 128 channels."""
+    """Four strided convolutions of 16, 32, 64 and 128 channels, dense."""
 
     outputs: int
     dtype: Any = None
@@ -115,7 +118,7 @@ class LeastSquaresBody(nn.Module):
 
 
 class StridedGenerator(nn.Module):
-    """32x32 or 64x64: dense 128, dense 4x4x64, then doubled by transposed convolutions."""
+    """Dense 128, dense to a grid of 64 channels, then doubled by transposed convolutions."""
 
     size: int
     channels: int
@@ -123,16 +126,18 @@ class StridedGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, inputs):
+        count, side = halvings(self.size)
+        hidden = (count - 3) * (64,) + (32, 32)  # at 16 the last alone: 4 -> 8 -> 16
         x = nn.leaky_relu(_normal(nn.Dense(128, dtype=self.dtype)(inputs)), 0.2)
-        x = nn.Dense(4 * 4 * 64, dtype=self.dtype)(x).reshape(-1, 4, 4, 64)
+        x = nn.Dense(side * side * 64, dtype=self.dtype)(x).reshape(-1, side, side, 64)
         x = nn.leaky_relu(_normal(x), 0.2)
-        for features in (64, 32, 32)[-(self.size.bit_length() - 4) :]:
+        for features in hidden[1 - count :]:
             x = nn.leaky_relu(_normal(StridedConvTranspose(features, self.dtype)(x)), 0.2)
         return nn.sigmoid(StridedConvTranspose(self.channels, self.dtype)(x))
 
 
 class StridedBody(nn.Module):
-    """32x32 or 64x64: strided convolutions of 32, 32, 64 and 64 channels, dense 128, outputs."""
+    """Strided convolutions of 32, 32, 64 and 64 channels, dense 128, the outputs."""
 
     outputs: int
     dtype: Any = None
@@ -152,16 +157,16 @@ NETWORKS = ("", "strided")
 def infogan_networks(
     size: int, channels: int, latents: int, categories: int, dtype=None, networks: str = ""
 ) -> GanNetworks:
-    """Generator, recogniser and discriminator for images of a size.
+    """Returns generator, recogniser and discriminator for images of a size.
 
     Args:
-      size: side of the square images in pixels.
+      size: side of the square images in pixels, a multiple of 16, or 28 with the original's.
       channels: of the images.
-      latents: d, the number of continuous codes.
+      latents: d, the number of continuous latents.
       categories: of the categorical code; 0: none.
       dtype: that the layers compute in; None: that of parameters and inputs.
-      networks: "": the original's for 28x28, the authors' least-squares ones for 32x32 and 64x64;
-        "strided": for 32x32 and 64x64, with the encoder's strided convolutions throughout, as those
+      networks: "": the original's for 28x28, else the least-squares ones, which the authors have
+        for 32x32 and 64x64; "strided": with the encoder's strided convolutions throughout, as those
         that FactorVAE's paper (arXiv:1802.05983) compares with on dSprites; a twentieth of the
         arithmetic.
 
@@ -171,14 +176,15 @@ def infogan_networks(
     outputs = 2 * latents + categories
     if networks not in NETWORKS:
         raise ValueError(f"networks {networks!r} are not one of {', '.join(map(repr, NETWORKS))}")
-    if networks == "strided" and size in (32, 64):
+    if size % 16 and (networks or size != 28):
+        sizes = "a multiple of 16" if networks else "28 or a multiple of 16"
+        raise ValueError(f"image size {size} is not {sizes}, which InfoGAN's networks take")
+    if networks == "strided":
         return GanNetworks(
             StridedGenerator(size, channels, dtype),
             StridedBody(outputs, dtype),
             StridedBody(1, dtype),
         )
-    if networks:
-        raise ValueError(f"image size {size} is none of 32 and 64, which strided networks take")
     if size == 28:
         # The original's recogniser shares D's 1024 and adds 128. With a body of its own 128 do, and
         # a step takes a quarter less.
@@ -187,10 +193,8 @@ def infogan_networks(
             OriginalBody(outputs, (128,), dtype),
             OriginalBody(1, (1024,), dtype),
         )
-    if size in (32, 64):
-        return GanNetworks(
-            LeastSquaresGenerator(size, channels, dtype),
-            LeastSquaresBody(outputs, dtype),
-            LeastSquaresBody(1, dtype),
-        )
-    raise ValueError(f"image size {size} is none of 28, 32 and 64, which InfoGAN's networks take")
+    return GanNetworks(
+        LeastSquaresGenerator(size, channels, dtype),
+        LeastSquaresBody(outputs, dtype),
+        LeastSquaresBody(1, dtype),
+    )

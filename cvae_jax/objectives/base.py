@@ -12,9 +12,9 @@ class Players(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """A method: how its parameters begin, its two losses, and how it maps images and codes.
+    """A method: how its parameters begin, its two losses, and how it maps images and latents.
 
-    Losses are in nats an image, the mean over the local rows of the batch: with `axis_name` the
+    Losses are in nats per image, the mean over the local rows of the batch: with `axis_name` the
     batch is split over the devices of that axis, and the mean over devices of loss and gradient
     equals the loss and gradient on one device.
     """
@@ -37,5 +37,5 @@ class Objective(NamedTuple):
 
 
 def at_step(weight, step):
-    """A weight that is a number, or a schedule: a function of the step, as in optax."""
+    """Returns a weight at a step: a number, or a schedule of it, as in optax."""
     return weight(step) if callable(weight) else weight

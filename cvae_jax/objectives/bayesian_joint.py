@@ -11,7 +11,7 @@ node in topological order, so that each node depends on its parents as under q a
   this node, the one with the nearest parents gives its value, moved along the batch's regression of
   the node on its parents by the distance that remains. Exact in the limit of a large batch for any
   q; where q is linear-Gaussian, slopes and variances are without bias at any size, but for parents
-  so far out that their leverage is above .9 (see `draw`).
+  so far out that their leverage is above 0.9 (see `draw`).
 
 Every drawn node has a random share of the rows to itself. Two nodes of a sample must not share a
 donor, and forbidding the second one what the first one took would bias it: the rows taken are those
@@ -62,7 +62,10 @@ def plan(structure: Structure, *, with_z: bool = True) -> Plan:
     if not with_z and not structure.is_marginal:
         raise ValueError(f"the structure {structure} conditions on z: give z, or take its marginal")
     shift, held, nodes = {}, [], []  # held: for each row of a sample, the nodes taken from it
-    for node in (*structure.order, *(range(d, 2 * d) if with_z else ())):
+    candidates = [*structure.order]
+    if with_z:
+        candidates += range(d, 2 * d)
+    for node in candidates:
         if not parents_of(structure, node):
             shift[node] = len(held)
             held.append({node})
@@ -101,7 +104,7 @@ def sample_joint(rng, z, z_hat, structure: Structure, rows=None):
       rng: a key.
       z: [B, d] roots, the decoder's inputs; None: samples of z_hat alone, which are nearer to their
         law, as z takes no rows.
-      z_hat: [B, d] in the same rows, the re-encoded codes.
+      z_hat: [B, d] in the same rows, the re-encoded latents.
       structure: parents of each z_hat_j. z parents condition on z; a structure without any
         (`Structure.marginal()`) never reads z, and then z_new is independent of z_hat_new.
       rows: which of the B samples to return, int [n] (all of them when None). The samples of
@@ -152,7 +155,7 @@ def draw(y, x, target, donors, allowed):
     Written as the fit at the target plus the donor's residual, times sqrt((1 - h) / (1 - h_donor))
     with the leverages h of target and donor. The fit at the target has a variance of h times the
     residual's, which p_B's wider parents can make large, and has taken h_donor of the donor's own;
-    with the factor the sample's variance is right, as long as h is under .9: beyond, the factor
+    with the factor the sample's variance is right, as long as h is under 0.9: beyond, the factor
     stays what it is there. Where the donor is near, it is 1.
 
     Args:

@@ -16,7 +16,9 @@ def beta_tcvae(
     estimator: str = "stratified",
     **kwargs,
 ) -> Objective:
-    """Chen et al. 2018 (arXiv:1802.04942, Eq. 4): alpha * MI + beta * TC + gamma * dwKL.
+    """Returns beta-TCVAE: alpha * MI + beta * TC + gamma * dwKL in place of the KL.
+
+    Chen et al. 2018 (arXiv:1802.04942, Eq. 4).
 
     Args:
       networks: as for `vae`.

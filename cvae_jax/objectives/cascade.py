@@ -26,7 +26,7 @@ def cascade(
     prior_batch_size: int = 0,
     critic: Critic | None = None,
 ) -> Objective:
-    """Wrap an objective in the cascade: minimises its loss + weight * KL(q || p_B), in nats.
+    """Wraps an objective in the cascade: minimises its loss + weight * KL(q || p_B), in nats.
 
     z ~ source, x_hat = decode(z), z_hat ~ N(encode(x_hat)) with the same encoder as for the data;
     q is the law of what the critic sees and p_B the law that the structure makes of it. The KL's
@@ -40,7 +40,7 @@ def cascade(
         "joint" is D(z, z_hat).
       source: "prior" is Section 3.4 as printed, z ~ N(0, I); "posterior" takes the batch's own z,
         as Fig. 2 draws it: x_hat are the reconstructions of the data.
-      prior_batch_size: codes drawn from the prior over all devices; those beyond the data batch
+      prior_batch_size: prior latents drawn over all devices; those beyond the data batch
         serve as donors for samples of p_B alone, without gradient. 0: as many as the data batch.
       critic: the discriminator; FactorVAE's 6 x 1000 when None.
 
@@ -54,7 +54,7 @@ def cascade(
     if source not in SOURCES:
         raise ValueError(f"source {source!r} is not one of {', '.join(SOURCES)}")
     if source == "posterior" and prior_batch_size:
-        raise ValueError("prior_batch_size adds codes of the prior: source must be prior")
+        raise ValueError("prior_batch_size adds prior latents: source must be prior")
     joint = critic_input == "joint"
     structure = structure if joint else structure.marginal()
 

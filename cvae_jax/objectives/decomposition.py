@@ -17,7 +17,7 @@ ESTIMATORS = ("stratified", "weighted")
 
 
 class Decomposition(NamedTuple):
-    """Nats an image, means over the local rows."""
+    """Nats per image, means over the local rows."""
 
     mi: Any  # I(x; z)
     tc: Any  # total correlation
@@ -25,7 +25,7 @@ class Decomposition(NamedTuple):
 
 
 def log_stratified_weights(own, batch: int, dataset_size: int):
-    """Minibatch stratified sampling: log w_ij with which image j's posterior counts in q(z_i).
+    """Returns log w_ij, the weight of image j's posterior in q(z_i) by stratified sampling.
 
     Of N images in the data set and B in the batch, M = B - 1: the sample's own image has 1 / N, one
     other (N - M) / (N M), each of the rest 1 / M; a row sums to 1 (Chen et al., appendix C.2).
@@ -50,7 +50,7 @@ def log_stratified_weights(own, batch: int, dataset_size: int):
 def decompose(
     z, mean, logvar, dataset_size: int, axis_name=None, estimator: str = "stratified"
 ) -> Decomposition:
-    """The three terms, from the batch of all devices.
+    """Estimates the three terms from the batch of all devices.
 
     log q(z_i) is log sum_j w_ij q(z_i | x_j), and log q(z_ik) of each dimension k the same with the
     density of that dimension alone; log w enters each sum once. With "weighted" w = 1 / (N B),

@@ -1,6 +1,6 @@
 """KL(q || p) from samples by a critic, the density-ratio trick: the paper's Eq. 6.
 
-A classifier D told to separate samples of q (label 1) from samples of p (label 0) has, at its
+A classifier D trained to separate samples of q (label 1) from samples of p (label 0) has, at its
 optimum, the logit log q(v) - log p(v); so KL(q || p) = E_q[logit].
 """
 
@@ -15,12 +15,17 @@ from cvae_jax.objectives.base import Objective, at_step
 
 
 def named_key(rng, name: str):
-    """A key of its own for a wrapper, which leaves the keys of what it wraps as they were."""
+    """Returns the key of one use, folded in by its name: a wrapper's, or that of what it wraps."""
     return jax.random.fold_in(rng, zlib.crc32(name.encode()))
 
 
+def base_key(rng, name: str):
+    """Returns the key that the wrapper `name` hands to the objective it wraps."""
+    return named_key(rng, f"base of {name}")
+
+
 def classification_loss(q_logits, p_logits):
-    """The critic's loss and accuracy, with equal weight on q (label 1) and p (label 0).
+    """Returns the critic's loss and accuracy, with equal weight on q (label 1) and p (label 0).
 
     Args:
       q_logits: [n] of samples of q.
@@ -28,7 +33,7 @@ def classification_loss(q_logits, p_logits):
 
     Returns:
       (loss, accuracy): cross entropy in nats, log 2 for a critic that knows nothing; the share
-      of samples told right, .5 for such a critic.
+      of samples classified correctly, 0.5 for such a critic.
     """
     # softplus(-l) = -log sigmoid(l), without the rounding of sigmoid to 0 or 1
     loss = 0.5 * (jnp.mean(jax.nn.softplus(-q_logits)) + jnp.mean(jax.nn.softplus(p_logits)))
@@ -46,10 +51,10 @@ def add_density_ratio(
     q_rows: Callable,
     p_rows: Callable,
 ) -> Objective:
-    """Add weight * KL(q || p) to the model's loss, and the critic that estimates it.
+    """Adds weight * KL(q || p) to the model's loss, and the critic that estimates it.
 
     Args:
-      base: the objective to wrap; its own random keys stay what they were.
+      base: the objective to wrap; its keys are folded with a name of their own (`base_key`).
       name: of the critic and of its metrics NAME_kl, NAME_critic_loss, NAME_critic_accuracy.
       weight: of the KL, in nats per nat: a number, or a function of the step.
       critic: a linen module, v [n, k] -> logits [n], a row's logit from that row alone.
@@ -67,21 +72,21 @@ def add_density_ratio(
         logits = critic.apply({"params": params.critic[name]}, jnp.concatenate([q, p]))
         return logits[: len(q)], logits[len(q) :]
 
+    def extended(params, images, rng, step, axis_name):
+        """The base's loss and metrics, and its samples with what `extend` adds."""
+        base_rng = base_key(rng, name)
+        loss, (metrics, samples) = base.model_loss(params, images, base_rng, step, axis_name)
+        return loss, metrics, extend(params, images, samples, named_key(rng, name), axis_name)
+
     def init(rng, images):
-        params = base.init(rng, images)
-        init_rng = named_key(rng, name)
-        samples = jax.eval_shape(
-            lambda: extend(
-                params, images, base.model_loss(params, images, rng, 0)[1][1], init_rng, None
-            )
-        )
-        v = jax.eval_shape(q_rows, samples)
-        new = critic.init(init_rng, jnp.zeros(v.shape, v.dtype))["params"]
+        params = base.init(base_key(rng, name), images)
+        # For the shape of the critic's input; no key is used, as nothing is computed.
+        v = jax.eval_shape(lambda: q_rows(extended(params, images, rng, 0, None)[2]))
+        new = critic.init(named_key(rng, name), jnp.zeros(v.shape, v.dtype))["params"]
         return params._replace(critic={**params.critic, name: new})
 
     def model_loss(params, images, rng, step, axis_name=None):
-        loss, (metrics, samples) = base.model_loss(params, images, rng, step, axis_name)
-        samples = extend(params, images, samples, named_key(rng, name), axis_name)
+        loss, metrics, samples = extended(params, images, rng, step, axis_name)
         q = q_rows(samples)
         p = jax.lax.stop_gradient(p_rows(samples, named_key(rng, f"p of {name}"), axis_name))
         kl = jnp.mean(logits_of(params, q, p)[0])
@@ -89,7 +94,8 @@ def add_density_ratio(
         return loss + at_step(weight, step) * kl, ({**metrics, f"{name}_kl": kl}, samples)
 
     def critic_loss(params, samples, rng, step, axis_name=None):
-        base_loss, metrics = base.critic_loss(params, samples, rng, step, axis_name)
+        base_rng = base_key(rng, name)
+        base_loss, metrics = base.critic_loss(params, samples, base_rng, step, axis_name)
         loss, accuracy = classification_loss(*logits_of(params, *samples[f"{name}_critic"]))
         new = {f"{name}_critic_loss": loss, f"{name}_critic_accuracy": accuracy}
         return base_loss + loss, {**metrics, **new}

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 from cvae_jax.networks import Critic
 from cvae_jax.objectives import rows
 from cvae_jax.objectives.base import Objective
-from cvae_jax.objectives.density_ratio import named_key
+from cvae_jax.objectives.density_ratio import base_key, named_key
 from cvae_jax.structures import Structure
 
 _SCORER = Critic(layers=2, width=64)
 
 
 def information_bound(scores, rows_of):
-    """InfoNCE (van den Oord et al. 2018, arXiv:1807.03748): a lower bound of I(x; y) in nats.
+    """Computes InfoNCE, a lower bound of I(x; y), in nats (van den Oord et al. 2018, 1807.03748).
 
         log B + mean_i ( f(x_i, y_i) - log sum_k exp f(x_i, y_k) )
 
@@ -33,10 +33,10 @@ def information_bound(scores, rows_of):
 
 
 def edge_reward(objective: Objective, structure: Structure, weight: float) -> Objective:
-    """Add -weight * (lower bound of sum_j I(z_hat_j ; Pa_j)) to the loss of a cascade, in nats.
+    """Adds -weight * (lower bound of sum_j I(z_hat_j ; Pa_j)) to the loss of a cascade, in nats.
 
     The function f of each node is a small network of its own under params.model: it maximises the
-    same bound as encoder and decoder do, so there is no game. The bound is at most log B a node.
+    same bound as encoder and decoder do, so no player opposes it. It is at most log B per node.
 
     Args:
       objective: a `cascade`; its samples hold z_hat.
@@ -54,7 +54,7 @@ def edge_reward(objective: Objective, structure: Structure, weight: float) -> Ob
         raise ValueError("the structure has no edges between z_hat nodes to reward")
 
     def init(rng, images):
-        params = objective.init(rng, images)
+        params = objective.init(base_key(rng, "edges"), images)
         scorers = {}
         for j in nodes:
             inputs = jnp.zeros((1, len(structure.z_hat_parents(j)) + 1))

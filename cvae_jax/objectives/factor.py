@@ -9,23 +9,23 @@ from cvae_jax.objectives.density_ratio import add_density_ratio
 
 
 def permute_dims(rng, z):
-    """Each dimension of z [B, d] permuted over the batch on its own, the paper's Algorithm 1."""
+    """Permutes each dimension of z [B, d] over the batch on its own, the paper's Algorithm 1."""
     return jax.random.permutation(rng, z, axis=0, independent=True)
 
 
 def factor(
     objective: Objective, weight, *, critic: Critic | None = None, second_batch: bool = False
 ) -> Objective:
-    """Kim & Mnih 2018 (arXiv:1802.05983): adds weight * KL(q(z) || prod_j q(z_j)), in nats.
+    """Adds weight * KL(q(z) || prod_j q(z_j)), in nats: Kim & Mnih 2018 (arXiv:1802.05983).
 
     FactorVAE is `factor(vae(networks), weight)`; weights of 10 to 40 were best on dSprites, there
-    35. The critic tells z ~ q(z | x) from z with permuted dimensions.
+    35. The critic separates z ~ q(z | x) from z with permuted dimensions.
 
     Args:
       objective: a base with an encoder whose samples hold z [B, d].
       weight: a number, or a function of the step.
       critic: the discriminator; the paper's 6 x 1000 when None.
-      second_batch: permute the codes of other images, as in the paper's Algorithm 2: of a batch the
+      second_batch: permute other images' latents, as in the paper's Algorithm 2: of a batch the
         even rows train the model and the odd ones are permuted. False, as in most implementations:
         the same images serve both.
     """

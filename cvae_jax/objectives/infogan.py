@@ -1,4 +1,4 @@
-"""InfoGAN: a generator whose codes a recogniser can read from its images, as two players."""
+"""InfoGAN: a generator whose latents a recogniser reads from its images, as two players."""
 
 import jax
 import jax.numpy as jnp
@@ -9,15 +9,15 @@ from cvae_jax.objectives.base import Objective, Players, at_step
 from cvae_jax.objectives.density_ratio import classification_loss
 
 LOSSES = ("cross_entropy", "least_squares")
-# Of a recognised code, whose density has no upper bound where the generator is deterministic. The
+# Of a recognised latent, whose density has no upper bound where the generator is deterministic. The
 # gradient of a wrong mean grows with the inverse variance: -4 and -6 broke down sooner.
 LEAST_LOGVAR = -2.0
 
 
 def limited(logvar):
-    """Logvar itself where it is over -1, from there on bent towards -2, which it never reaches.
+    """Returns logvar where it is over -1, below that bent towards -2, which it never reaches.
 
-    A clip has no gradient: a code that came to its limit would stay there for good.
+    A clip has no gradient: a latent that reached its limit would stay there for good.
     """
     over = logvar - (LEAST_LOGVAR + 1)
     return LEAST_LOGVAR + jnp.where(over > 0, over + 1, jnp.exp(jnp.where(over > 0, 0, over)))
@@ -35,29 +35,29 @@ def infogan(
     packed: int = 2,
     image_noise=0.04,
 ) -> Objective:
-    """Chen et al. 2016 (arXiv:1606.03657), with two players in place of three parts.
+    """Returns InfoGAN of Chen et al. 2016 (arXiv:1606.03657), two players in place of three parts.
 
-    Codes z ~ U(-1, 1)^d, a category c and noise e make an image x = G(z, c, e). Generator and
+    Latents z ~ U(-1, 1)^d, a category c and noise e make an image x = G(z, c, e). Generator and
     recogniser Q minimise, mean over the batch, in nats:
 
         adversarial(D(x)) - info_weight * ( E[log q(c | x)] + continuous_weight E[log q(z | x)] )
 
     The discriminator D minimises its own loss. It judges `packed` images at a time, stacked as
     channels (Lin et al. 2018, arXiv:1712.04086), and all of them under fresh Gaussian noise
-    (Arjovsky & Bottou 2017, arXiv:1701.04862). Without the two D told 5,000 digits from samples
-    within some dozen steps, and G made one image of every input: a pack of equal images is seen to
-    be fake, and noise keeps D from living on what no eye sees.
+    (Arjovsky & Bottou 2017, arXiv:1701.04862). Without the two D separated 5,000 digits from
+    samples within some dozen steps, and G made one image of every input: a pack of equal images is
+    seen to be fake, and noise hides from D what no eye sees.
 
     In the original Q shares D's body and its gradient moves D; here Q has a body of its own, so
     that neither player's loss moves the other.
 
     Args:
       networks: see `gan_networks.infogan_networks`.
-      latents: d, the number of continuous codes; they are the z of the cascade and the metrics.
+      latents: d, the number of continuous latents; they are the z of the cascade and the metrics.
       categories: of the categorical code, drawn with equal chances; 0: none.
       noise: the number of N(0, 1) inputs besides.
       info_weight: a number, or a function of the step.
-      continuous_weight: of the continuous codes beside the category. The paper asks for a smaller
+      continuous_weight: of the continuous latents beside the category. The paper asks for a smaller
         one; with 1 their information, which has no upper bound, outgrows the category's.
       loss: "cross_entropy" (the original's, with -log D(x) for the generator) or "least_squares"
         (Mao et al. 2017).
@@ -94,7 +94,7 @@ def infogan(
         return generator.apply({"params": params.model["generator"]}, inputs)
 
     def rest(keys):
-        """What images hold besides z: (category [n], noise [n, noise]), from a key each."""
+        """Returns what images hold besides z: (category [n], noise [n, noise]), from a key each."""
 
         def one(rng):
             category_rng, noise_rng = jax.random.split(rng)

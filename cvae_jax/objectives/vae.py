@@ -24,9 +24,9 @@ def vae(
     pixel_weight: float = 1.0,
     dataset_size: int | None = None,
 ) -> Objective:
-    """The VAE of Kingma & Welling 2014, on any encoder and decoder.
+    """Returns the VAE of Kingma & Welling 2014, on any encoder and decoder.
 
-    Minimises, mean over the batch, in nats an image:
+    Minimises, mean over the batch, in nats per image:
 
         pixel_weight * sum_pixels -log p(x | z) + sum_j KL(q(z_j | x) || N(0, 1)),  z ~ q(z | x)
 
@@ -44,7 +44,7 @@ def vae(
 
 
 def beta_vae(networks: Networks, *, beta=4.0, **kwargs) -> Objective:
-    """Higgins et al. 2017: beta * KL in place of the KL; beta 4 is theirs for dSprites.
+    """Returns the beta-VAE of Higgins et al. 2017: beta * KL in place of the KL; theirs is 4.
 
     Args:
       networks: as for `vae`.
@@ -59,7 +59,7 @@ def beta_vae(networks: Networks, *, beta=4.0, **kwargs) -> Objective:
 
 
 def annealed_vae(networks: Networks, *, gamma=1000.0, capacity=25.0, **kwargs) -> Objective:
-    """Burgess et al. 2018 (arXiv:1804.03599, Eq. 8): gamma * |KL - C| in place of the KL.
+    """Returns Burgess et al. 2018 (arXiv:1804.03599, Eq. 8): gamma * |KL - C| in place of the KL.
 
     Args:
       networks: as for `vae`.
@@ -79,7 +79,7 @@ def annealed_vae(networks: Networks, *, gamma=1000.0, capacity=25.0, **kwargs) -
 
 
 def kl_of(posterior, step=0, axis_name=None):
-    """KL(q(z | x) || N(0, I)), mean over the local rows, nats; posterior is (z, mean, logvar)."""
+    """Returns KL(q(z | x) || N(0, I)), mean over local rows, nats, of (z, mean, logvar)."""
     del step, axis_name
     _, mean, logvar = posterior
     return jnp.sum(jnp.mean(distributions.kl_to_standard_normal(mean, logvar), axis=0))
@@ -92,7 +92,7 @@ def penalised_vae(
     pixel_weight: float = 1.0,
     dataset_size: int | None = None,
 ) -> Objective:
-    """pixel_weight * reconstruction + penalty((z, mean, logvar), step, axis_name)."""
+    """Returns pixel_weight * reconstruction + penalty((z, mean, logvar), step, axis_name)."""
     encoder, decoder = networks
     p_x = distributions.LIKELIHOODS[likelihood]
 
@@ -100,7 +100,7 @@ def penalised_vae(
         require_supported(networks, images)
         encoder_rng, decoder_rng = jax.random.split(rng)
         encoder_params = encoder.init(encoder_rng, images)
-        decoder_params = decoder.init(decoder_rng, prior(rng, 1))
+        decoder_params = decoder.init(decoder_rng, jnp.zeros((1, encoder.latents)))
         model = {"encoder": encoder_params["params"], "decoder": decoder_params["params"]}
         return Players(model=model, critic={})
 
@@ -111,7 +111,7 @@ def penalised_vae(
         return decoder.apply({"params": params.model["decoder"]}, z)
 
     def decode(params, z, rng=None):
-        del rng  # z holds all there is
+        del rng  # z determines the image
         return p_x.mean(logits_of(params, z))
 
     def model_loss(params, images, rng, step, axis_name=None):

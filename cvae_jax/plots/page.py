@@ -1,10 +1,12 @@
-"""What all figures share: size, palette, the title, and how they are written.
+"""Shared by all figures: size, palette, the title, and how they are written.
 
 Figures are at most 8 inches wide, to be shown at about 800 pixels. matplotlib is imported inside
 functions and used through its objects alone: no global state, no window, nothing to close.
 """
 
 import pathlib
+
+from cvae_jax.files import replacing
 
 WIDTH = 8.0  # inches; 100 of the 800 pixels a reader sees are one of them
 DPI = 200
@@ -14,7 +16,7 @@ MARGIN, RIGHT, HEADER = 0.12, 0.12, 0.66
 
 
 def plain(text: str) -> str:
-    """Text from outside, a factor's or a folder's name: its dollars begin no formula."""
+    """Escapes dollars in outside text, such as a factor's name, so that they begin no formula."""
     return text.replace("$", r"\$")
 
 
@@ -26,19 +28,20 @@ def head(figure, title, subtitle):
 
 
 def head_width(title, subtitle):
-    """Inches that the title and the line under it need."""
+    """Returns the height in inches of the title and the line under it."""
     return MARGIN + max(text_width(title, 12.5, "bold"), text_width(subtitle, 9)) + RIGHT
 
 
 def save(figure, path):
     """Writes the figure at its own resolution and returns the path."""
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi="figure", format="png", facecolor="white")
+    with replacing(path) as file:
+        figure.savefig(file, dpi="figure", format="png", facecolor="white")
     return path
 
 
 def text_width(text, size, weight="normal"):
-    """Width in inches of a line of text."""
+    """Returns the width in inches of a line of text."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 

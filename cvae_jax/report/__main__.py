@@ -1,12 +1,18 @@
-"""A run as one page with sliders: `python -m cvae_jax.report --workdir=runs/dsprites-quick`.
+"""A run as one page with sliders: `cvae report runs/dsprites-quick`.
 
 Writes report.html into the run's folder: scores in plain words, pictures, the config, and the
 explorer, in which the decoder itself runs. It opens from the disk, without a network.
 """
 
-import argparse
+if __name__ == "__main__":  # as `cvae report`, before the imports below
+    import sys
+
+    from cvae_jax import __main__ as program
+
+    sys.exit(program.main(["report", *sys.argv[1:]]))
+
 import io
-import sys
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -36,16 +42,16 @@ _MOST_WEIGHTS = 1_200_000  # 3.2 MB of the page, half of what a page may have
 _NO_SLIDERS = (
     "This run has no sliders: its decoder is not one of the package's, whose layers the page knows."
 )
-_NORMAL = 3.0  # sliders of normal codes go at least so far
+_NORMAL = 3.0  # sliders of normal latents reach at least this far
 
 
 def _scored(path: Path) -> bool:
-    """Whether a run has scores and pictures, not scores alone that were asked for by name."""
+    """Returns whether a run has pictures beside its scores, as after a whole evaluation."""
     return "pictures" in (read_results(path / "results.json") or {})
 
 
 def _diverged(path: Path) -> str:
-    """Why one of several seeds was left out; "": it was not.
+    """Returns why one of several seeds was left out; "": it was not.
 
     Raises:
       UserError: its file is damaged.
@@ -60,22 +66,21 @@ def _diverged(path: Path) -> str:
 
 
 def _png(pixels) -> bytes:
-    """uint8 [H, W, 1 or 3] as a PNG."""
+    """Returns uint8 [H, W, 1 or 3] as a PNG."""
     file = io.BytesIO()
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "PNG")
     return file.getvalue()
 
 
 def explorer(model, dataset) -> sliders.Explorer | str:
-    """What the sliders of a model need, or why it has none.
+    """Returns what the sliders of a model need, or why it has none.
 
     Args:
       model: a `runs.model.Model`.
       dataset: see `datasets.Dataset`.
     """
     config, size = model.config, dataset.size
-    gan = config.objective.name == "infogan"
-    categories = config.objective.infogan.categories if gan else 0
+    categories = methods.fields_of(config).get("categories", 0)
     stack = layers.decoder_layers(model.params.model, config.objective.latents + categories, size)
     count = layers.num_weights(stack)
     if count > _MOST_WEIGHTS:
@@ -89,7 +94,8 @@ def explorer(model, dataset) -> sliders.Explorer | str:
     nats, holds = what_latents_hold(mean, logvar, some.factors, some.factor_names, prior)
     codes = mean[:_STARTS].round(3)
     images = some.images(np.arange(len(codes)))
-    farthest = max(config.eval.traversal_range, 0.0 if gan else _NORMAL, np.abs(codes).max())
+    least = _NORMAL if prior == "normal" else 0.0
+    farthest = max(config.eval.traversal_range, least, np.abs(codes).max())
     return sliders.Explorer(
         plan=layers.plan(stack),
         weights=layers.weights(stack),
@@ -102,20 +108,14 @@ def explorer(model, dataset) -> sliders.Explorer | str:
     )
 
 
-def _method(config) -> str:
-    name = methods.NAMES[config.objective.name]
-    if not config.cascade.weight:
-        return name
-    return f"{name} with the cascade, structure {config.cascade.structure or 'independent'}"
-
-
 def _report(path, config, results, notes, explorer) -> page.Report:
     data, size = results["data"], config.data.size
+    of = f"{data['source']}, {size}x{size}"
     parts = path.resolve().parts
     drawn = {name: path / "plots" / f"{name}.png" for name in PICTURES}
     return page.Report(
         name="/".join(parts[-2:]) if parts[-1] == f"seed_{config.seed}" else parts[-1],
-        subtitle=f"{_method(config)} · {data['source']}, {size}x{size} · step {results['step']:,}",
+        subtitle=f"{methods.title(config)} · {of} · step {results['step']:,}",
         results=results | {"data": data | {"name": without_paths(data["name"])}},
         pictures={name: file.read_bytes() for name, file in drawn.items() if file.is_file()},
         explorer=explorer,
@@ -126,10 +126,10 @@ def _report(path, config, results, notes, explorer) -> page.Report:
 
 
 def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
-    """Write the report of a run of one seed."""
+    """Writes the report of a run of one seed."""
     if not _scored(path):
         raise UserError(
-            f"{path} has no scores and pictures yet: python -m cvae_jax.evaluate --workdir={path} "
+            f"{path} has no scores and pictures yet: {shlex.join(['cvae', 'evaluate', str(path)])} "
             "makes them, from the run's last checkpoint"
         )
     results, model = read_results(path / "results.json"), loading.load(path, **(own or {}))
@@ -147,7 +147,7 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
     if model.step != results["step"]:
         notes.append(
             f"The scores and pictures are of step {results['step']:,}, the sliders of step "
-            f"{model.step:,}: python -m cvae_jax.evaluate scores the latter."
+            f"{model.step:,}: cvae evaluate scores the latter."
         )
     shown = _NO_SLIDERS if parts.recorded(path) else explorer(model, dataset)
     report = _report(path, config, results, tuple(notes), shown)
@@ -155,7 +155,7 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
 
 
 def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
-    """Write a run's report.html, of several seeds one for each and one for all; returns its path.
+    """Writes a run's report.html, of several seeds one for each and one for all; returns its path.
 
     Args:
       workdir: the run's folder.
@@ -166,13 +166,13 @@ def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
 
     Raises:
       UserError: it is not a run's folder, has no checkpoint or no scores yet, a file of it is
-        damaged, or the data are not to be had.
+        damaged, or the data are not available.
     """
-    path = Path(workdir)
+    path = Path(workdir).expanduser()
     if loading.is_exported(loading.folder(workdir)):
         raise UserError(
-            f"{workdir} is a model without its run: it has no pictures to show; its card says the "
-            "command that trains it, and the page is of that run's folder"
+            f"{workdir} is an exported model without its run, so it has no pictures: train it by "
+            "the command on its card, then report that run's folder"
         )
     config = read_config(path)
     if dataset is not None:
@@ -184,7 +184,8 @@ def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
     results = read_results(path / "results.json")
     if results is None:
         raise UserError(
-            f"{path} has no scores of all seeds yet: the command that began it goes on to its end"
+            f"{path} has no scores of all seeds yet: run the command that began it again, to the "
+            "end"
         )
     if dataset is None:
         dataset = datasets.load(config.data.name, config.data.size, data_dir or config.data.dir)
@@ -205,17 +206,11 @@ def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
 
 
 def main(argv) -> None:
-    """Write a report as the command line asks."""
-    parser = argparse.ArgumentParser(
-        prog="python -m cvae_jax.report", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("--workdir", required=True, help="a trained run")
-    parser.add_argument("--data_dir", default="", help="where data are kept; default: the run's")
+    """Writes a report as the command line asks."""
+    parser = cli.Parser("report", __doc__.splitlines()[0])
+    parser.add_run("a trained run")
+    parser.add_data_dir("where data are kept; default: the run's")
     parser.add_argument("--data", default="", help="the run's data set, where it is now")
-    args = parser.parse_args(argv[1:])
+    args = parser.parse_run(argv[1:])
     cli.keep_programs()
-    print(write(args.workdir, args.data_dir, args.data))
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main, sys.argv))
+    print(write(args.run, args.data_dir, args.data))

@@ -1,5 +1,6 @@
 """The card of an exported model: what it is, what it scored, how it was made, what it can't do."""
 
+import re
 import shlex
 
 import jax
@@ -27,9 +28,23 @@ def _entry(name: str) -> catalogue.Entry:
     return catalogue.Entry("", "", "", "", "", licence, source)
 
 
-def _cell(value) -> str:
-    """Text that can't end the cell of a table."""
-    return " ".join(str(value).splitlines()).replace("|", "\\|")
+def _text(value) -> str:
+    """Text of anyone's as one line of Markdown that shows it, and does nothing else."""
+    line = "".join(c if c.isprintable() else " " for c in str(value))
+    line = re.sub(r"([\\`*\[\]|])", r"\\\1", line)
+    return re.sub(r"&(?=#?\w+;)", "&amp;", line).replace("<", "&lt;")
+
+
+def _quoted(name: str) -> str:
+    """A name as Python's text."""
+    return f'"{name}"' if re.fullmatch(r"[\w .-]+", name) else repr(name)
+
+
+def _fenced(language: str, *lines: str) -> list[str]:
+    """A block of code, between fences that nothing in it can close."""
+    longest = max(map(len, re.findall("`+", "\n".join(lines))), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [fence + language, *lines, fence]
 
 
 def command(config, name: str) -> str:
@@ -54,18 +69,20 @@ def _scores(results: dict | None, step: int) -> list[str]:
     lines = ["| score | value | what it is | from |", "|---|---|---|---|"]
     for name, score in results["scores"].items():
         spread = f" ± {score['std']:.4f}" if "std" in score else ""
-        what = _cell(score["definition"])
-        lines.append(f"| {name} | {score['value']:.4f}{spread} | {what} | {counted(name, score)} |")
-    note = (
-        f"On the training data, {results['data']['source']}. Formulas: docs/metrics.md of cvae_jax."
-    )
+        what = _text(score["definition"])
+        lines.append(
+            f"| {_text(name)} | {score['value']:.4f}{spread} | {what} | {counted(name, score)} |"
+        )
+    source = _text(results["data"]["source"])
+    note = f"On the training data, {source}. Formulas: docs/metrics.md of cvae_jax."
     return [*lines, "", note]
 
 
 def _limits(config, entry) -> list[str]:
     size, latents = config.data.size, config.objective.latents
     # A Gaussian's KL to U(-1, 1) is infinite; see active_latents.nats_of_latents.
-    measure = "an information" if config.objective.name == "infogan" else "a KL"
+    uniform = methods.method_of(config).prior == "uniform"
+    measure = "an information" if uniform else "a KL"
     lines = [
         f"It knows one data set at {size}x{size} pixels, and images like those alone. What it "
         "makes of others, also if they look alike, means nothing.",
@@ -78,7 +95,7 @@ def _limits(config, entry) -> list[str]:
     if "binary" in entry.images:
         grey = "" if size == 64 else f" (at {size}x{size} means of pixels, so grey at edges)"
         lines.insert(1, f"Images are black and white{grey}.")
-    if config.objective.name == "infogan":
+    if not methods.method_of(config).likelihood:
         lines.append("decode fixes the generator's noise and its category: one image for each z.")
     else:
         lines.append(
@@ -114,9 +131,9 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
       results: the content of results.json; None: there is none.
     """
     entry = _entry(config.data.name)
-    method = config.objective.name
-    own = config.objective.get(method)
-    fields = ", ".join(f"{k} {v}" for k, v in own.items() if v != "") if own else ""
+    method = methods.method_of(config)
+    own = methods.fields_of(config)
+    fields = ", ".join(f"{k} {v}" for k, v in own.items() if v != "")
     likelihood = f"{config.objective.likelihood}, pixel weight {config.objective.pixel_weight}"
     cascade, structure = "none", "none"
     if config.cascade.weight:
@@ -130,9 +147,8 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
     kind = {1: "grey", 3: "colour"}[info["channels"]]
     shape = f"{config.data.size}, {config.data.size}, {info['channels']}"
     facts = {
-        "method": f"{methods.NAMES[method]} ({methods.PAPERS[method]})"
-        + (fields and f"; {fields}"),
-        **({} if method == "infogan" else {"likelihood": likelihood}),
+        "method": f"{method.name} ({method.paper})" + (fields and f"; {fields}"),
+        **({"likelihood": likelihood} if method.likelihood else {}),
         "cascade": cascade,
         "structure": structure,
         "latents": config.objective.latents,
@@ -144,41 +160,43 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
     }
     return "\n".join(
         [
-            f"# {name}",
+            f"# {_text(name)}",
             "",
             "| | |",
             "|---|---|",
-            *(f"| {key} | {_cell(value)} |" for key, value in facts.items()),
+            *(f"| {key} | {_text(value)} |" for key, value in facts.items()),
             "",
             "## Load it",
             "",
             "With cvae_jax, by the path of this folder (of a model that ships by its name alone):",
             "",
-            "```python",
-            "import cvae_jax, numpy as np",
-            "",
-            f'model = cvae_jax.load("{name}")',
-            f"images = np.zeros((5, {shape}), np.uint8)  # or float32 in [0, 1]",
-            "mean, logvar = model.encode(images)",
-            "reconstructions = model.decode(mean)",
-            "```",
+            *_fenced(
+                "python",
+                "import cvae_jax, numpy as np",
+                "",
+                f"model = cvae_jax.load({_quoted(name)})",
+                f"images = np.zeros((5, {shape}), np.uint8)  # or float32 in [0, 1]",
+                "mean, logvar = model.encode(images)",
+                "reconstructions = model.decode(mean)",
+            ),
             "",
             "With JAX and flatbuffers, by which it reads programs, alone, on CPUs, GPUs and TPUs:",
             "",
-            "```python",
-            "import pathlib, jax.export, numpy as np",
-            "",
-            "",
-            "def program(file):",
-            f'    content = pathlib.Path("{name}", file).read_bytes()',
-            "    return jax.export.deserialize(bytearray(content)).call",
-            "",
-            "",
-            'encode, decode = program("encoder.bin"), program("decoder.bin")',
-            f"images = np.zeros((5, {shape}), np.float32)  # in [0, 1]; any number",
-            "mean, logvar = encode(images)",
-            "reconstructions = decode(mean)",
-            "```",
+            *_fenced(
+                "python",
+                "import pathlib, jax.export, numpy as np",
+                "",
+                "",
+                "def program(file):",
+                f"    content = pathlib.Path({_quoted(name)}, file).read_bytes()",
+                "    return jax.export.deserialize(bytearray(content)).call",
+                "",
+                "",
+                'encode, decode = program("encoder.bin"), program("decoder.bin")',
+                f"images = np.zeros((5, {shape}), np.float32)  # in [0, 1]; any number",
+                "mean, logvar = encode(images)",
+                "reconstructions = decode(mean)",
+            ),
             "",
             "JAX promises that versions of six months later read the programs; weights.npz lasts. "
             "A program runs: load only one whose writer you trust. weights.npz is data.",
@@ -189,9 +207,7 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
             "",
             "## Train it again",
             "",
-            "```sh",
-            command(config, name),
-            "```",
+            *_fenced("sh", command(config, name)),
             "",
             "## Limits",
             "",

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from cvae_jax import files
 from cvae_jax.errors import UserError, first_line
 from cvae_jax.step import TrainState
 
@@ -28,11 +30,11 @@ def _first_line(error):
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file under a checkpoint's folder but the list itself, by relative path."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _LIST)
+    """Returns the SHA-256 of every file of a checkpoint but the list itself, by relative path."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _LIST)
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
+        for path in paths
     }
 
 
@@ -80,7 +82,7 @@ def _placed(array, like):
 
 @contextlib.contextmanager
 def open_checkpoints(workdir, *, read_only: bool = False):
-    """The checkpoint manager of a run's folder; what a killed save left is removed.
+    """Opens the checkpoint manager of a run's folder; what a killed save left is removed.
 
     Args:
       workdir: the run's folder.
@@ -107,10 +109,12 @@ def open_checkpoints(workdir, *, read_only: bool = False):
     )
     try:
         if not read_only:
+            if directory.is_symlink():  # what lies behind it may be anyone's, and is cleaned up
+                raise OSError("it is a link")
             directory.mkdir(exist_ok=True)
-        for folder in () if read_only else directory.glob("*"):
-            if folder.name.isdigit() and not (folder / _LIST).exists():
-                shutil.rmtree(folder)
+            for folder in directory.glob("*"):
+                if folder.name.isdigit() and not (folder / _LIST).exists():
+                    shutil.rmtree(folder)
         manager = ocp.CheckpointManager(directory, options=options)
     except Exception as error:  # whatever orbax and the file system raise
         raise UserError(
@@ -121,7 +125,7 @@ def open_checkpoints(workdir, *, read_only: bool = False):
 
 
 def saved_steps(manager) -> list[int]:
-    """The steps of the checkpoints that count, in order."""
+    """Returns the steps of the checkpoints that count, in order."""
     directory = Path(manager.directory)
     return sorted(s for s in manager.all_steps() if (directory / str(s) / _LIST).exists())
 
@@ -129,7 +133,7 @@ def saved_steps(manager) -> list[int]:
 def _require_space(folder: Path, size: int) -> None:
     """Raise OSError where size bytes won't fit or nothing can be written.
 
-    Asked before orbax starts: its threads would go on to print their own errors after ours.
+    Asked before orbax starts: its threads would print their own errors after ours.
     """
     with tempfile.TemporaryFile(dir=folder):
         free = shutil.disk_usage(folder).free
@@ -146,7 +150,7 @@ def _sync(path: Path) -> None:
 
 
 def save(manager, state: TrainState) -> None:
-    """Save the state as its step's checkpoint, unless that step is saved.
+    """Saves the state as its step's checkpoint, unless that step is saved.
 
     Raises:
       UserError: it could not be written (a full or read-only disk); earlier ones are intact.
@@ -160,23 +164,23 @@ def save(manager, state: TrainState) -> None:
         _require_space(folder.parent, sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
         arrays = jax.device_get(jax.tree.map(_stored, state))
         manager.save(step, args=ocp.args.StandardSave(arrays), force=True)
-        part = folder / (_LIST + ".tmp")
-        part.write_text(json.dumps(hashes(folder), indent=1))
+        listed = json.dumps(hashes(folder), indent=1)
         for path in (*folder.rglob("*"), folder):  # on the disk before the list makes it count
             _sync(path)
-        part.rename(folder / _LIST)
+        with files.replacing(folder / _LIST, "w") as file:
+            file.write(listed)
         _sync(folder)
     except Exception as error:  # OSError, or tensorstore's ValueError with the cause in its text
         kept = f"the checkpoint of step {steps[-1]} is intact" if steps else "none was saved"
         raise UserError(
             f"can't write the checkpoint of step {step} to {manager.directory} "
-            f"({_first_line(error)}); {kept}: free space or mend the disk, then run the same "
+            f"({_first_line(error)}); {kept}: free space or repair the disk, then run the same "
             "command again"
         ) from error
 
 
 def restore(manager, like: TrainState, step: int | None = None) -> TrainState | None:
-    """A checkpoint with the shapes, types and shardings of `like`; None without any.
+    """Returns a checkpoint with the shapes, types and shardings of `like`; None without any.
 
     Args:
       manager: see `open_checkpoints`.
@@ -205,8 +209,9 @@ def restore(manager, like: TrainState, step: int | None = None) -> TrainState | 
             ) from error
     before = [s for s in steps if s < step]
     if before:
-        remedy = f"to go on from the one before it, step {before[-1]}, rm -r"
-        remedy += f" {manager.directory / str(step)}"
+        remedy = f"to resume from the one before it, step {before[-1]}, rm -r"
+        remedy += f" {shlex.quote(str(manager.directory / str(step)))}"
     else:
-        remedy = f"there is none before it: to start again, rm -r {manager.directory.parent}"
+        whole = shlex.quote(str(manager.directory.parent))
+        remedy = f"there is none before it: to start again, rm -r {whole}"
     raise UserError(f"the checkpoint of step {step} is damaged ({problem}); {remedy}")

@@ -1,10 +1,12 @@
 """Checks that a resumed run sees the data set it started with."""
 
 import hashlib
+import shlex
 from pathlib import Path
 
 import numpy as np
 
+from cvae_jax import __version__
 from cvae_jax.datasets import OWN
 from cvae_jax.errors import UserError
 from cvae_jax.runs.workdir import damaged, read_json, write_json
@@ -135,8 +137,29 @@ def as_recorded(workdir, name: str, dataset):
     return dataset._replace(name=name, source=str(source))
 
 
-def keep(workdir, dataset) -> None:
-    """Writes to data.json what the data of a run that begins are."""
+def keep(workdir, dataset, begins: bool = False) -> None:
+    """Writes to data.json what a run's data are and which version began it, if it is not there.
+
+    Args:
+      workdir: the run's folder.
+      dataset: its data.
+      begins: whether the run is at step 0, and this version begins it whatever data.json says.
+    """
     path = Path(workdir) / "data.json"
-    if not path.exists():
-        write_json(path, _described(dataset))
+    if begins or not path.exists():
+        write_json(path, _described(dataset) | {"version": __version__})
+
+
+def require_same_version(workdir) -> None:
+    """Refuse to resume a run that another minor version began: its random numbers were others.
+
+    Raises:
+      UserError: data.json names another version; one without any is of 0.1.
+    """
+    began = str(read_json(Path(workdir) / "data.json").get("version", "0.1"))[:20]
+    if began.split(".")[:2] != __version__.split(".")[:2]:
+        raise UserError(
+            f"{workdir} is half-trained by cvae_jax {began}, whose random numbers are not those of "
+            f"{__version__}: resume it with {began}, or start another --workdir with "
+            f"--config.init_from={shlex.quote(str(workdir))}"
+        )

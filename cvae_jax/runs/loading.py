@@ -1,6 +1,7 @@
 """A trained run or an exported model, loaded to encode and decode."""
 
 import functools
+import shlex
 from pathlib import Path
 
 import jax
@@ -19,8 +20,9 @@ MODELS = Path(__file__).parents[1] / "models"  # those that ship, NAME/ as `expo
 
 def _data_info(path, size):
     """What data.json says about images with a side of `size` pixels."""
-    try:  # "data" is for a resumed run to check that the data are the same
-        info = build.DataInfo(**{k: v for k, v in read_json(path).items() if k != "data"})
+    try:  # the others are for a run that resumes, see data_record
+        found = {k: v for k, v in read_json(path).items() if k not in ("data", "version")}
+        info = build.DataInfo(**found)
     except (TypeError, AttributeError) as error:
         raise damaged(path, str(error).removeprefix("DataInfo.__new__() ")) from None
     for name, value in info._asdict().items():
@@ -53,7 +55,8 @@ def folder(name) -> Path:
     Raises:
       UserError: there is neither; it names the models that ship.
     """
-    path, names = Path(name), sorted(p.name for p in MODELS.glob("*") if is_exported(p))
+    path = Path(name).expanduser()
+    names = sorted(p.name for p in MODELS.glob("*") if is_exported(p))
     if path.exists():
         return path
     if str(name) in names:
@@ -107,7 +110,7 @@ def restore(workdir, **own):
     if restored is None:
         raise UserError(
             f"{path} holds no checkpoint yet: run its command again, python -m cvae_jax.main "
-            f"--config=... --workdir={path}"
+            f"--config=... {shlex.quote(f'--workdir={path}')}"
         )
     return config, info, objective, restored
 

@@ -58,7 +58,7 @@ class MetricsWriter:
         with self._telling():
             with files.replacing(path, "w") as file:
                 file.writelines(json.dumps(line) + "\n" for line in kept)
-            self._file = path.open("a")
+            self._file = open(path, "a", opener=files.no_link)
         self._board = None
         if importlib.util.find_spec("tensorboardX"):
             from tensorboardX import SummaryWriter

@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from cvae_jax.errors import UserError, first_line
+from cvae_jax.errors import UserError, first_line, of_the_disk
 from cvae_jax.runs.workdir import damaged
 
 _STEP = "step"
@@ -40,9 +40,9 @@ def read(path: Path, like):
     try:
         with zipfile.ZipFile(path) as archive:
             found = _read(archive, forms | {_STEP: (np.dtype(np.int32), ())})
-    except OSError as error:
-        raise UserError(f"can't read {path}: {error.strerror or error}") from None
     except Exception as error:  # zipfile, zlib and npy headers raise a dozen kinds
+        if of_the_disk(error):
+            raise UserError(f"can't read {path}: {error.strerror}") from None
         raise damaged(path, first_line(error)[:160]) from None
     step = int(found.pop(_STEP))
     return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in forms]), step

@@ -1,15 +1,17 @@
 """A run's folder: one run at a time, one config for good, its JSON files."""
 
 import contextlib
+import errno
 import fcntl
 import json
+import shlex
 from pathlib import Path
 
 import ml_collections
 
 from cvae_jax import datasets, files
 from cvae_jax.config import defaults
-from cvae_jax.config.fields import differences
+from cvae_jax.config.fields import differences, without_retired
 from cvae_jax.errors import UserError, first_line
 
 CONFIG = "config.json"
@@ -41,7 +43,7 @@ def read_json(path: Path):
     try:
         return json.loads(path.read_text())
     except OSError as error:
-        raise UserError(f"can't read {path}: {error.strerror}; is it a run's --workdir?") from None
+        raise UserError(f"can't read {path}: {error.strerror}; is it a run's folder?") from None
     except (ValueError, RecursionError) as error:
         raise damaged(path, error) from None
 
@@ -102,13 +104,15 @@ def read_config(workdir) -> ml_collections.ConfigDict:
     """Returns a run's config; fields added since it began have their defaults.
 
     Raises:
-      UserError: it is not there or can't be read.
+      UserError: it is not there, can't be read, or sets a retired field.
     """
     config, path = defaults.get_config(), Path(workdir) / CONFIG
     content = read_json(path)
     try:
         with config.ignore_type():
-            config.update(content)
+            config.update(without_retired(content))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     except Exception as error:  # what ml_collections makes of a list, or of text for a group
         raise damaged(path, f"no config: {error}") from None
     return config
@@ -125,7 +129,7 @@ def _begun(path, config) -> bool:
     if is_exported(path):
         raise UserError(
             f"--workdir {path} is an exported model: choose another one, with "
-            f"--config.init_from={path} to start from its weights"
+            f"{shlex.quote(f'--config.init_from={path}')} to start from its weights"
         )
     saved = _saved(path)
     for name in (CONFIG, "data.json") if path in saved else ():
@@ -140,7 +144,10 @@ def _begun(path, config) -> bool:
     old = read_config(path).to_dict()
     changes = differences(_moved_or_lengthened(path, old, config), config)
     if changes:
-        start = f", with --config.init_from={saved[0]} to start from its weights" if saved else ""
+        start = ""
+        if saved:
+            flag = shlex.quote(f"--config.init_from={saved[0]}")
+            start = f", with {flag} to start from its weights"
         raise UserError(
             f"{path} holds a run of another config ({changes}); choose another --workdir{start}"
         )
@@ -172,12 +179,12 @@ def is_exported(path: Path) -> bool:
 def in_use(workdir) -> bool:
     """Returns whether a run is at work in a folder."""
     try:
-        with (Path(workdir) / ".lock").open() as lock:
+        with files.open_lock(Path(workdir) / ".lock", make=False) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError as error:  # without a lock, or with a link in its place, no run is at work
+        return error.errno not in (errno.ENOENT, errno.ELOOP)
     return False
 
 
@@ -203,7 +210,7 @@ def open_workdir(workdir, config):
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = (path / ".lock").open("w")
+        lock = files.open_lock(path / ".lock")
     except OSError as error:
         raise UserError(
             f"can't write --workdir {path}: {error.strerror}; choose another one"
@@ -214,6 +221,8 @@ def open_workdir(workdir, config):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(f"another run is at work in {path}; choose another --workdir") from None
+        for name in (CONFIG, "data.json", "metrics.jsonl"):
+            files.remove_leftovers(path / name)
         if not _begun(path, config) or read_json(path / CONFIG) != config:
             write_json(path / CONFIG, config)
         try:

@@ -92,11 +92,15 @@ def _restored(config, runs, found, dataset, built, own):
         data_record.require_same(run.workdir, dataset)
         parts.require_same(run.workdir, built.record)
     found, start = seeds.restore(runs, found)
+    if 0 < start < config.num_steps:
+        for run in runs:
+            data_record.require_same_version(run.workdir)
     if config.init_from and not start:
         like = own if parts.recorded(config.init_from) else {}
         params = loading.params_like(config.init_from, found[0].params, **like)
         found = [state._replace(params=params) for state in found]
     for run in runs:
         parts.keep(run.workdir, built.record)
-        data_record.keep(run.workdir, dataset)  # last: a folder with data.json holds a run
+        # last: a folder with data.json holds a run
+        data_record.keep(run.workdir, dataset, begins=not start)
     return found, start

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from cvae_jax.cli import RESULTS
 from cvae_jax.config import checks
 from cvae_jax.datasets import order
 from cvae_jax.devices import processes
@@ -26,8 +27,8 @@ from cvae_jax.step import train_step
 from cvae_jax.training import begin, calls, monitor, seeds
 
 log = logging.getLogger(__name__)
+shown = logging.getLogger(RESULTS)
 
-_BAR = {"dynamic_ncols": True, "smoothing": 0.05, "mininterval": 0.5}
 _ASK_EVERY = 10  # steps after which several processes ask each other whether to stop
 _TELL_EVERY = 20  # seconds between lines of progress where there is no terminal for a bar
 
@@ -60,6 +61,7 @@ def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objectiv
     config, dataset = begin.with_data(config, dataset)
     processes.require_same("config", data_record.digest(str(config).encode()))
     checks.check(config, len(processes.devices()), processes.count())
+    workdir = Path(workdir).expanduser()
     with seeds.open_runs(workdir, config) as runs:
         dataset = begin.load_data(config, dataset)
         built = begin.method(config, dataset, networks, objective)
@@ -68,6 +70,8 @@ def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objectiv
         )
         if start:
             log.info("resumed from the checkpoint of step %d in %s", start, workdir)
+        devices = processes.devices()
+        log.info("%s", monitor.start_up(config, dataset, states[0].params, devices, workdir))
         objective, optimizers = built.objective, built.optimizers
         states = _train(config, runs, states, start, dataset, objective, optimizers)
         results = _evaluate(runs, states, config.num_steps, objective, dataset)
@@ -75,7 +79,7 @@ def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objectiv
             return states[0]
         together = seeds.gather(runs, results)
         write_json(Path(workdir) / "results.json", together)
-        log.info("all seeds: %s", table(together))
+        shown.info("all seeds: %s", table(together))
     return states
 
 
@@ -91,7 +95,8 @@ def _evaluate(runs, states, step, objective, dataset):
             with processes.together():
                 found = results_of(run.workdir, step) if processes.first() else None
             if found:
-                log.info("scored and drawn before:\n%s", table(found))
+                log.info("scored and drawn before:")
+                shown.info("%s", table(found))
             if not processes.any_of(found is not None):
                 model = Model(run.config, objective, state.params, step, dataset.channels)
                 found = evaluate.evaluate_run(model, run.workdir, dataset)
@@ -179,8 +184,9 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
                 i: MetricsWriter(r.workdir, start) for i, r in enumerate(runs) if not r.diverged
             }
             hidden = None  # a bar where there is a terminal
-    bar = tqdm(total=config.num_steps, initial=start, unit="step", disable=hidden, **_BAR)
+    bar = tqdm(total=config.num_steps, initial=start, disable=hidden, **monitor.BAR)
     window, window_start, counted = [], time.perf_counter(), start
+    clock = monitor.Clock(bar)
     told, lost = 0.0, set()
     batches = order.prefetch(lambda call: (*call, fetch(*call)), planned)
     with contextlib.ExitStack() as stack, bar, stop_requests() as requests:
@@ -192,7 +198,7 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
                 # Queued steps on several virtual CPU devices deadlock.
                 jax.block_until_ready(state)
             window.append(metrics)
-            bar.update(count)
+            clock.count(count)
             done = first + count
             last = done == config.num_steps
             # Processes are asked now and then, as the question is a message to all.
@@ -210,7 +216,7 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
                 means = _report(runs, writers, by_run, done, rate)
                 bar.set_postfix_str(monitor.terms(means), refresh=False)
                 if bar.disable and (last or now - told > _TELL_EVERY):
-                    log.info("%s", monitor.progress(done, config.num_steps, means))
+                    log.info("%s", monitor.progress(done, config.num_steps, clock.speed(), means))
                     told = now
                 lost = _warn_of_lost_critics(runs, by_run, done, lost)
                 window, window_start, counted = [], now, done

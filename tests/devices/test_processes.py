@@ -112,6 +112,30 @@ def test_one_of_two_dies_and_all_go_on(whole_run, data_dir, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("index", [0, 1])
+def test_one_of_two_stops_answering(data_dir, tmp_path, index):
+    """The launcher ends all within 30 seconds; its last line says why."""
+    workdir = tmp_path / "two"
+    with started(workdir, data_dir, 2) as (process, said):
+        await_true(lambda: soak.saved_step(workdir) >= 6, process, said)
+        os.kill(member(workdir, index), signal.SIGSTOP)
+        assert process.wait(30)
+    last = said.read_text().splitlines()[-1]
+    assert last == f"the run has ended: process {index} stopped answering and was killed"
+    assert not soak.members(workdir)
+
+
+@pytest.mark.slow
+def test_a_ctrl_c_that_only_the_launcher_gets_is_saved(data_dir, tmp_path):
+    workdir = tmp_path / "two"
+    with started(workdir, data_dir, 2) as (process, said):
+        await_true(lambda: soak.saved_step(workdir) >= 6, process, said)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130, said.read_text()
+    assert "Saved" in said.read_text() or "saved" in said.read_text()
+
+
+@pytest.mark.slow
 def test_another_number_of_processes_goes_on(whole_run, data_dir, tmp_path):
     """One process, stopped; two, one of which gets a SIGTERM, upon which both save; one again."""
     workdir = tmp_path / "run"
@@ -120,7 +144,7 @@ def test_another_number_of_processes_goes_on(whole_run, data_dir, tmp_path):
             await_true(lambda at=step: soak.saved_step(workdir) >= at, process, said)
             os.kill(member(workdir, 1) if num_processes > 1 else process.pid, signal.SIGTERM)
             assert process.wait() == 128 + signal.SIGTERM, said.read_text()
-        assert "stopped and saved; the same command goes on from here" in said.read_text()
+        assert "Saved. Run the same command again to resume." in said.read_text()
     said = to_its_end(workdir, data_dir, 1)
     assert re.search(r"resumed from the checkpoint of step \d+ in", said)
     assert_same_run(whole_run[0], workdir, steps=[60])

@@ -13,6 +13,8 @@ import helpers
 import pytest
 
 from cvae_jax import main
+from cvae_jax.__main__ import COMMANDS as COMMANDS_OF_CVAE
+from cvae_jax.config import shipped
 from cvae_jax.config.fields import flat
 
 TUTORIAL = Path("docs/tutorial.md").read_text().partition("## Where to go next")[0]
@@ -25,7 +27,7 @@ COMMANDS = [
     for language, _, code in BLOCKS
     if language == "sh"
     for line in code.splitlines()
-    if line.startswith("python ")
+    if line.startswith(("python ", "cvae "))
 ]
 FEWER = {
     "batch_size": 32,
@@ -46,7 +48,7 @@ def config_file(tmp_path):
     def read(text):
         path, _, variant = text.partition(":")
         if path not in FILES:
-            return helpers.read_config(path, variant)
+            return helpers.read_config(shipped.find(path), variant)
         (tmp_path / path).write_text(FILES[path])
         spec = importlib.util.spec_from_file_location("own", tmp_path / path)
         module = importlib.util.module_from_spec(spec)
@@ -58,15 +60,15 @@ def config_file(tmp_path):
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_command_names_what_there_is(command, config_file):
-    _, *rest = command
-    if rest[0] != "-m":
+    program, *rest = command
+    if program == "python":
         assert rest == [name for name in rest if name in FILES]
         return
-    source = Path(*rest[1].split(".")).with_suffix(".py").read_text()
+    module, _ = COMMANDS_OF_CVAE[rest[0]]
     flags = dict(word.removeprefix("--").split("=", 1) for word in rest if word.startswith("--"))
-    if rest[1] != "cvae_jax.main":
-        known = set(re.findall(r"\"--(\w+)\"", source))
-        assert set(flags) <= known
+    if module != "main":
+        source = Path("cvae_jax", *module.split(".")).with_suffix(".py").read_text()
+        assert set(flags) <= set(re.findall(r"\"--(\w+)\"", source))
         return
     config = config_file(flags.pop("config"))
     for name, value in flags.items():
@@ -78,14 +80,14 @@ def test_a_command_names_what_there_is(command, config_file):
             assert isinstance(type(default)(value), type(default))
 
 
-def test_the_text_names_fields_that_there_are(config_file):
+def test_the_text_names_existing_fields(config_file):
     fields = dict(flat(config_file("own.py").to_dict()))
     named = set(re.findall(r"--config\.([\w.]+)=", TUTORIAL))
     assert {"cascade.structure", "cascade.critic_input", "num_seeds"} <= named <= set(fields)
 
 
 @pytest.mark.parametrize("code", [c for language, _, c in BLOCKS if language == "python"])
-def test_python_imports_what_there_is(code):
+def test_python_imports_existing_names(code):
     imports = [x for x in ast.parse(code).body if isinstance(x, (ast.Import, ast.ImportFrom))]
     exec(compile(ast.Module(imports, []), "docs/tutorial.md", "exec"), {})
 
@@ -95,15 +97,18 @@ def fewer(line):
     if ".venv" in line:
         return ""
     steps = [f"--config.{name}={value}" for name, value in FEWER.items()]
-    return f"{line} {' '.join(steps)}" if "cvae_jax.main" in line else line
+    return f"{line} {' '.join(steps)}" if "cvae train" in line else line
 
 
 @pytest.mark.slow
 def test_every_block_runs_in_order(tmp_path):
-    """As a reader would run them, in a folder beside the configs."""
-    (tmp_path / "configs").symlink_to(Path("configs").resolve())
+    """As a reader would run them, in an empty folder."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "cvae").write_text(f'#!/bin/sh\nexec {sys.executable} -m cvae_jax "$@"\n')
+    (programs / "cvae").chmod(0o755)
     environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(Path.cwd()),
         "TFDS_DATA_DIR": str(tmp_path / "data"),
         "XLA_FLAGS": "",  # as a reader's: one device, and what encodes all images is optimised

@@ -190,7 +190,7 @@ def test_runs_that_differ_by_their_seed_are_one_row(tmp_path):
     text = gather.table(rows, ["mig", "sap"])
     assert text.splitlines() == [
         "cascade.structure 'independent'; seeds 0, 1, 2",
-        f"  mig                     0.3000 +- {np.std([0.1, 0.2, 0.6], ddof=1):.4f}",
+        f"  mig                     0.3000 ± {np.std([0.1, 0.2, 0.6], ddof=1):.4f}",
         "cascade.structure '1>3'; seeds 0",
         "  mig                     0.5000",
     ]
@@ -214,8 +214,8 @@ def test_seeds_that_lack_a_score_or_have_other_data(tmp_path):
     text = gather.table(rows, ["mig", "sap"])
     assert text.splitlines() == [
         "source 'noise'; seeds 0, 1, 2",
-        "  mig                     0.1000 +- 0.1000",
-        "  sap                     0.1500 +- 0.0707 of 2 seeds",
+        "  mig                     0.1000 ± 0.1000",
+        "  sap                     0.1500 ± 0.0707 of 2 seeds",
         "source 'others'; seeds 3",
         "  mig                     9.0000",
     ]

@@ -7,23 +7,22 @@ import pytest
 from test_step import run
 
 from cvae_jax import datasets, signals
-from cvae_jax.config import build, checks
+from cvae_jax.config import build, checks, methods
 from cvae_jax.runs.workdir import read_json
 from cvae_jax.training import loop
 
-METHODS = [name for name in build.METHODS if name != "vae"]
+METHODS = [name for name in methods.METHODS if name != "vae"]
 CASCADES = pytest.mark.parametrize("weight", [0.0, 2.0], ids=["base", "cascade"])
 
 
 def config_of(method, weight):
-    size = 32 if method == "infogan" else 16
     return helpers.small_config(
         **{
             "objective.name": method,
             "cascade.weight": weight,
             "cascade.structure": "1>2",
             "cascade.warmup_steps": 4,
-            "data.size": size,
+            "data.size": 16,
             "objective.factor_vae.critic_layers": 2,
             "objective.factor_vae.critic_width": 32,
             "eval.num_images": 50,
@@ -43,7 +42,7 @@ def test_every_method_is_built(method, weight):
             jax.random.key(0), objective, build.optimizers(config), images
         )
     )
-    expected = {"factor_vae": {"factor"}, "infogan": {"image"}}.get(method, set())
+    expected = set(methods.METHODS[method].critics)
     assert set(state.params.critic) == expected | ({"cascade"} if weight else set())
 
 
@@ -51,7 +50,7 @@ def losses_on_one_and_four_devices(method, weight, dtype):
     """Two curves of 30 steps."""
     config = config_of(method, weight)
     # Rounding grows with the rate, fastest between a generator and its discriminator.
-    rate = 3e-5 if method == "infogan" else 1e-4
+    rate = 1e-4 if methods.METHODS[method].likelihood else 3e-5
     for player in ("model", "cascade", "factor", "image"):
         config.optim[player].learning_rate = rate
     dataset = helpers.noise_dataset(512, config.data.size)

@@ -46,7 +46,7 @@ def test_classification_loss_by_hand():
 
 @pytest.mark.parametrize("critic_input", ["z_hat", "joint"])
 def test_cascade_adds_weight_times_the_mean_logit(images, critic_input):
-    base = cvae_jax.vae(networks.burgess(8, 1, 4))
+    base = helpers.as_base_of("cascade", cvae_jax.vae(networks.burgess(8, 1, 4)))
     objective = helpers.small_cascade(weight=5.0, critic_input=critic_input)
     params = jax.jit(objective.init)(jax.random.key(0), floats(images))
     rng = jax.random.key(1)
@@ -96,7 +96,7 @@ def test_no_gradient_between_the_players(images, critic_input):
 
 
 def test_weight_zero_leaves_the_base_as_it_is(images):
-    base = cvae_jax.vae(networks.burgess(8, 1, 4))
+    base = helpers.as_base_of("cascade", cvae_jax.vae(networks.burgess(8, 1, 4)))
     wrapped = helpers.small_cascade(weight=0.0)
     rng, step_rng = jax.random.key(0), jax.random.key(3)
     helpers.assert_trees_equal(
@@ -145,7 +145,7 @@ def test_errors():
         helpers.small_cascade(critic_input="zhat")
     with pytest.raises(ValueError, match="source 'data' is not one of prior, posterior"):
         helpers.small_cascade(source="data")
-    with pytest.raises(ValueError, match="prior_batch_size adds codes of the prior"):
+    with pytest.raises(ValueError, match="prior_batch_size adds prior latents"):
         helpers.small_cascade(source="posterior", prior_batch_size=32)
     structure = structures.preset("independent", 4)
     z = jnp.zeros((3, 4))

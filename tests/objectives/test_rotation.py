@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
-from closed_forms import rotation
+from closed_forms import linear_gaussian, rotation
+
+from cvae_jax import structures
 
 
 def sampled_loss(model, factors, scales, rng):
@@ -69,3 +71,18 @@ def test_a_square_on_its_corner_has_the_entropies_of_triangles(monkeypatch):
     assert again < total_correlation(keeps, v) - 0.01
     assert abs(found.elbo) < 1e-6  # codes that say equally much may turn for nothing
     assert abs(found.codes_of_prior) < 1e-6
+
+
+def test_the_joint_kl_of_gaussian_factors_has_a_closed_form():
+    """Where the posterior means are Gaussian, so is (z, z_hat): by the determinants of Sigma."""
+    rng = np.random.default_rng(1)
+    root = np.array([[0.9, 0.0], [0.5, 0.8]])
+    variances, again = np.array([0.3, 0.2]), np.array([[0.9, 0.2], [-0.1, 0.7]])
+    mean = rng.normal(size=(8_000, 2)) @ root.T
+    of_z = root @ root.T + np.diag(variances)
+    of_z_hat = again @ of_z @ again.T + np.diag(variances)
+    cov = np.block([[of_z_hat, again @ of_z], [of_z @ again.T, of_z]])  # (z_hat, z)
+    conditional = linear_gaussian.conditionals(cov, structures.preset("independent", 2))[1]
+    expected = 0.5 * (np.log(conditional).sum() - np.linalg.slogdet(cov)[1])
+    assert expected > 0.1
+    assert rotation.joint_kl(mean, variances, again) == pytest.approx(expected, rel=0.05)

@@ -38,6 +38,8 @@ def script(*lines):
     ("model", "size", "channels"),
     [
         (lambda: burgess(32, 1), 32, 1),
+        (lambda: burgess(48, 3), 48, 3),
+        (lambda: gan(48, 1, 0, "strided"), 48, 1),
         (lambda: burgess(64, 3, "gaussian"), 64, 3),
         (lambda: gan(32, 3, 2), 32, 3),
         (lambda: gan(32, 1, 0, "strided"), 32, 1),
@@ -47,6 +49,8 @@ def script(*lines):
     ],
     ids=[
         "burgess32",
+        "burgess48",
+        "infogan48_strided",
         "burgess64_gaussian",
         "infogan32",
         "infogan32_strided",

@@ -8,7 +8,6 @@ import numpy as np
 from fixtures.report_pages import SCORE, parsed
 
 from cvae_jax import plots
-from cvae_jax.config import methods
 from cvae_jax.networks import gan_networks
 from cvae_jax.objectives.infogan import infogan
 from cvae_jax.report import __main__ as report
@@ -55,7 +54,7 @@ def test_sliders_come_by_information_and_the_unused_last(random_report):
     assert labels == {f"z{j + 1}" for j in range(10)}
 
 
-def test_a_large_generator_is_told_of():
+def test_a_large_generator_has_a_reason_in_place_of_sliders():
     """InfoGAN's original for 28x28 has 6.6 million weights."""
     config = helpers.small_config(**{"objective.name": "infogan", "objective.latents": 5})
     nets = gan_networks.infogan_networks(28, 1, 5, 0)
@@ -70,5 +69,4 @@ def test_a_large_generator_is_told_of():
 
 
 def test_words_are_of_what_there_is():
-    assert set(methods.PAPERS) == set(methods.NAMES)
     assert all(name in plots.__all__ for name in words.PICTURES)

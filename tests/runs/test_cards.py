@@ -13,7 +13,8 @@ from fixtures.exports import RESULTS
 from ml_collections import config_flags
 
 import cvae_jax
-from cvae_jax import cli, export
+from cvae_jax import export
+from cvae_jax.config import command_line
 from cvae_jax.runs import card as cards
 from cvae_jax.runs.workdir import read_json, write_json
 
@@ -27,7 +28,7 @@ def test_the_cards_command_gives_the_config(exported, monkeypatch):
     config_flags.DEFINE_config_file("config", None, "", flag_values=values)
     flags.DEFINE_string("workdir", None, "", flag_values=values)
     monkeypatch.setattr(sys, "argv", command[2:])  # where ml_collections looks for overrides
-    config, _ = cli.parse(values, command[2:], "")
+    config, _ = command_line.parse(values, command[2:], "")
     assert config.to_dict() == read_json(exported / "config.json")
 
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("limits")
 )
 def test_a_damaged_checkpoint_is_refused(run, what, damage):
     damage(in_checkpoint(run, what))
-    remedy = f"to go on from the one before it, step 2, rm -r {run}/checkpoints/4"
+    remedy = f"to resume from the one before it, step 2, rm -r {run}/checkpoints/4"
     refused(lambda: loading.load(run), "the checkpoint of step 4 is damaged", remedy)
 
 

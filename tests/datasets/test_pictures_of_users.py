@@ -1,0 +1,164 @@
+"""What users' folders hold besides: hidden files, links, tables typed by hand, other depths."""
+
+import struct
+import unicodedata
+import zlib
+
+import helpers
+import numpy as np
+import pytest
+from fixtures import published_files
+from PIL import Image
+
+from cvae_jax import datasets
+from cvae_jax.datasets import folder as folders
+from cvae_jax.errors import UserError
+
+
+def load(folder, root, size=16):
+    return datasets.load(f"folder:{folder}", size, str(root))
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    return helpers.write_three_pictures(tmp_path / "pictures")
+
+
+def test_hidden_files_are_no_pictures_of_the_users(pictures, tmp_path, caplog):
+    for name in (".ipynb_checkpoints/a-checkpoint.png", ".thumb/t.png", "sub/.deep/x/y.png"):
+        (pictures / name).parent.mkdir(parents=True)
+        Image.new("L", (8, 8)).save(pictures / name)
+    for name in ("._a.png", "__MACOSX/._b.png", "sub/__MACOSX/b.png", ".DS_Store"):
+        (pictures / name).parent.mkdir(exist_ok=True)
+        (pictures / name).write_bytes(b"\0\5\x16\7 Mac OS X")
+    with caplog.at_level("INFO"):
+        dataset = load(pictures, tmp_path / "data")
+    assert dataset.num_images == 3
+    assert "6 files are left out" in caplog.text
+    assert folders.names(str(pictures)) == ["a.jpg", "b.png", "sub/c.PNG"]
+    hidden = helpers.write_three_pictures(tmp_path / ".cache" / "mine")
+    assert load(hidden, tmp_path / "data").num_images == 3  # the user's own choice
+
+
+def test_links_to_folders_are_followed_and_loops_are_named(pictures, tmp_path, caplog):
+    other = helpers.write_three_pictures(tmp_path / "other")
+    (pictures / "a_link").symlink_to(other)
+    (pictures / "again").symlink_to(pictures / "sub")
+    (pictures / "loop").symlink_to(pictures)
+    (pictures / "up").symlink_to(tmp_path)
+    (pictures / "a_link" / "back").symlink_to(pictures)
+    expected = ["a.jpg", "a_link/a.jpg", "a_link/b.png", "a_link/sub/c.PNG", "b.png", "sub/c.PNG"]
+    assert folders.names(str(pictures)) == expected
+    for name in ("again", "loop", "up"):
+        assert f"{pictures / name} leads to a folder that is read already" in caplog.text
+
+
+def labels(pictures, root, table):
+    (pictures / "factors.csv").write_text(table, encoding="utf-8")
+    dataset = load(pictures, root)
+    return dataset.factor_names, dataset.factors.tolist()
+
+
+def test_blanks_a_mark_and_other_spellings_do_not_count(pictures, tmp_path, caplog):
+    Image.new("L", (20, 16), 9).save(pictures / unicodedata.normalize("NFD", "é.png"))
+    rows = "./a.jpg, x , 1\nb.png,x,1.0\nsub\\c.PNG , x,2\né.png,y,2\n\n , ,\n"
+    found = labels(pictures, tmp_path / "data", "\ufefffile, shape ,size\n" + rows)
+    # a.jpg, b.png, then e with an accent as it is stored, in two letters, then sub/c.PNG
+    assert found == (("shape", "size"), [[0, 0], [0, 0], [1, 1], [0, 1]])
+    assert not [x for x in caplog.messages if "factors.csv" in x]
+
+
+def test_another_case_is_a_last_resort_and_reported(pictures, tmp_path, caplog):
+    table = "file,shape\nA.JPG,1\nb.png,2\nSub/C.png,2\n"
+    assert labels(pictures, tmp_path / "data", table) == (("shape",), [[0], [1], [1]])
+    assert "2 names are those of pictures only without regard to case" in caplog.text
+    Image.new("L", (20, 16), 9).save(pictures / "A.jpg")  # now it is not clear which is meant
+    with pytest.raises(UserError, match=r"has no row for A\.jpg"):
+        labels(pictures, tmp_path / "data", table)
+
+
+def test_rows_without_a_picture_are_counted_and_the_nearest_named(pictures, tmp_path, caplog):
+    table = "file,shape\na.jpg,1\nb.png,2\nsub/c.PNG,2\nb1.png,7\nzzz,7\n"
+    assert labels(pictures, tmp_path / "data", table)[1] == [[0], [1], [1]]
+    assert "2 rows name no picture, such as b1.png; did you mean 'b.png'?" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("file;shape\na.jpg;0,5\n", "separates its columns by semicolons: write it with commas"),
+        ("file\tshape\na.jpg\t1\n", "by tabs"),
+        ("file,shape\na.jpeg,1\nb.png,1\nsub/c.PNG,1\n", r"no row for a.jpg .*'a.jpeg'"),
+        ("file,shape\na.jpg,1\n./a.jpg,1\nb.png,1\nsub/c.PNG,1\n", "several rows for a.jpg"),
+        ("file,shape\na.jpg,1\na.jpg ,1\nb.png,1\nsub/c.PNG,1\n", "several rows for a.jpg"),
+        ("file, shape,shape \na.jpg,1,1\n", "several columns named shape"),
+        ("file,shape\na.jpg,-nan\nb.png,1\nsub/c.PNG,1\n", "line 2: no value of shape"),
+    ],
+)
+def test_tables_that_are_refused(pictures, tmp_path, table, message):
+    with pytest.raises(UserError, match=message) as caught:
+        labels(pictures, tmp_path / "data", table)
+    assert "\n" not in str(caught.value)
+
+
+def deep(largest, order="<"):
+    ramp = np.linspace(0, largest, 256).astype(f"{order}u2").reshape(16, 16)
+    return Image.frombytes("I;16" if order == "<" else "I;16B", (16, 16), ramp.tobytes()), ramp
+
+
+@pytest.mark.parametrize(("largest", "bits"), [(255, 8), (1023, 10), (4095, 12), (65535, 16)])
+def test_depth_is_that_of_the_largest_value(tmp_path, caplog, largest, bits):
+    (tmp_path / "pictures").mkdir()
+    values = []
+    for index, (share, order) in enumerate(((1.0, "<"), (0.5, ">"))):
+        picture, ramp = deep(int(share * largest), order)
+        picture.save(tmp_path / "pictures" / f"{index}.tif")
+        with Image.open(tmp_path / "pictures" / f"{index}.tif") as stored:
+            assert stored.mode == picture.mode
+        values.append(ramp.astype(int) >> (bits - 8))
+    with caplog.at_level("INFO"):
+        dataset = load(tmp_path / "pictures", tmp_path / "data")
+    assert dataset.channels == 1
+    np.testing.assert_array_equal(dataset.images(np.arange(2))[..., 0], values)
+    assert f"reach {largest}: read as {bits} bits" in caplog.text
+    assert "of one shade" not in caplog.text
+
+
+def test_pictures_of_one_shade_are_warned_of(pictures, tmp_path, caplog):
+    load(pictures, tmp_path / "data")
+    assert "all 3 pictures are nearly of one shade each" in caplog.text
+
+
+def png_of_16_bits_in_colour(value):
+    rows = (b"\0" + struct.pack(">3H", *[value] * 3) * 16) * 16
+    head = struct.pack(">2I5B", 16, 16, 16, 2, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(held)) + kind + held + struct.pack(">I", zlib.crc32(kind + held))
+        for kind, held in chunks
+    )
+
+
+def test_colour_of_16_bits_is_said_to_be_cut(pictures, tmp_path, caplog):
+    (pictures / "d.png").write_bytes(png_of_16_bits_in_colour(0x1234))
+    assert (load(pictures, tmp_path / "data").images(np.array([2])) == 0x12).all()
+    assert "of 1 pictures of 16 bits in colour the upper 8 are read" in caplog.text
+
+
+def test_pictures_of_too_many_pixels_are_refused_before_they_are_decoded(pictures, tmp_path):
+    content = bytearray(published_files.png(np.zeros((8, 8), np.uint8)))
+    content[16:24] = struct.pack(">II", 13_000, 13_000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    (pictures / "b.png").write_bytes(content)
+    with pytest.raises(UserError, match=r"b\.png .*13000x13000 pixels, and at most 40,000,000"):
+        load(pictures, tmp_path / "data")
+
+
+def test_a_larger_jpeg_is_decoded_at_a_smaller_scale(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    picture = Image.new("L", (7_000, 6_000), 50)
+    picture.paste(200, (3_500, 0, 7_000, 6_000))
+    picture.save(tmp_path / "pictures" / "a.jpg")
+    found = load(tmp_path / "pictures", tmp_path / "data").images(np.array([0]))[0, ..., 0]
+    np.testing.assert_allclose(found[:, :7], 50, atol=2)
+    np.testing.assert_allclose(found[:, 9:], 200, atol=2)

@@ -1,0 +1,127 @@
+"""launch/local.py's processes and signals, with plain programs in place of a run."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+# Each says that it is ready, notes a signal, and ends as a run does that has saved.
+SAVING = """
+import pathlib, signal, sys, time
+folder, index = pathlib.Path(sys.argv[1]), sys.argv[2]
+def save(number, frame):
+    (folder / f"saved{index}").write_text(str(number))
+    sys.exit(128 + number)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, save)
+(folder / f"ready{index}").write_text(str(__import__("os").getpid()))
+time.sleep(60)
+"""
+LAUNCHER = """
+import runpy, sys
+folder, program, *arguments = sys.argv[1:]
+local = runpy.run_path("launch/local.py", run_name="local")
+def commands(arguments, num_processes, port, gpus):
+    for index in range(num_processes):
+        yield {}, [sys.executable, "-c", program, folder, str(index)]
+local["main"].__globals__["commands"] = commands
+sys.argv = ["local.py", "--processes=2", *arguments, "--", "x"]
+sys.exit(local["main"]())
+"""
+
+
+def await_true(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def launched(folder, program=SAVING, *arguments, **how):
+    """(launcher, the numbers of its processes)."""
+    line = [sys.executable, "-c", LAUNCHER, str(folder), program, *arguments]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, **how) as launcher:
+        try:
+            ready = [folder / f"ready{index}" for index in range(2)]
+            await_true(lambda: all(path.exists() and path.read_text() for path in ready))
+            yield launcher, [int(path.read_text()) for path in ready]
+        finally:
+            launcher.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_launcher_alone_is_passed_on(tmp_path, number):
+    with launched(tmp_path) as (launcher, _):
+        launcher.send_signal(number)
+        assert launcher.wait(10) == 128 + number
+    saved = [(tmp_path / f"saved{index}").read_text() for index in range(2)]
+    assert saved == [str(int(number))] * 2
+
+
+def test_a_terminals_ctrl_c_arrives_once(tmp_path):
+    """It goes to the launcher's whole group."""
+    with launched(tmp_path, start_new_session=True) as (launcher, children):
+        assert {os.getpgid(child) for child in children}.isdisjoint({launcher.pid})
+        os.killpg(launcher.pid, signal.SIGINT)
+        assert launcher.wait(10) == 130
+
+
+def test_nohup_is_heeded(tmp_path):
+    ignore = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with launched(tmp_path, preexec_fn=ignore) as (launcher, _):
+        launcher.send_signal(signal.SIGHUP)
+        launcher.send_signal(signal.SIGTERM)
+        assert launcher.wait(10) == 143
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl")
+def test_a_killed_launcher_leaves_no_orphans(tmp_path):
+    with launched(tmp_path) as (launcher, children):
+        assert all(map(alive, children))
+        launcher.kill()
+        await_true(lambda: not any(map(alive, children)), 5)
+
+
+def test_one_that_stops_answering_ends_all_and_is_named_last(tmp_path):
+    """Process 1 is stopped; process 0 notices, and says a lot about it."""
+    noticing = SAVING.replace(
+        "time.sleep(60)",
+        """
+while index == "1" or not (folder / "stopped").exists():
+    time.sleep(0.1)
+sys.exit("a page of\\nJAX")
+""",
+    )
+    with launched(tmp_path, noticing, "--restarts=0") as (launcher, children):
+        os.kill(children[1], signal.SIGSTOP)
+        (tmp_path / "stopped").touch()
+        begun = time.monotonic()
+        _, said = launcher.communicate(timeout=30)
+        assert time.monotonic() - begun < 20  # and JAX takes 10 s to notice
+    assert said.splitlines()[-1] == (
+        "the run has ended: process 1 stopped answering and was killed"
+    )
+    assert not any(map(alive, children))
+
+
+def test_one_that_dies_is_named_last(tmp_path):
+    with launched(tmp_path, SAVING, "--restarts=0") as (launcher, children):
+        os.kill(children[1], signal.SIGKILL)
+        time.sleep(1)
+        os.kill(children[0], signal.SIGTERM)
+        _, said = launcher.communicate(timeout=30)
+    assert launcher.returncode == 137
+    assert said.splitlines()[-1] == "the run has ended: process 1 was killed by SIGKILL"
