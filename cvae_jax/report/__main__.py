@@ -154,13 +154,14 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
     return write_text(path / "report.html", page.page(report))
 
 
-def write(workdir, data_dir="", dataset=None, **own) -> Path:
+def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
     """Writes a run's report.html, of several seeds one for each and one for all; returns its path.
 
     Args:
       workdir: the run's folder.
       data_dir: where data are kept; "": the run's.
-      dataset: the data; None: as the run's config names them.
+      data: name of the run's data where they are now; "": as the run's config names them.
+      dataset: the data themselves, as `training.loop.train_and_evaluate` takes them.
       **own: networks or objective of a run whose config does not name them, see `loading.load`.
 
     Raises:
@@ -174,15 +175,18 @@ def write(workdir, data_dir="", dataset=None, **own) -> Path:
             "the command on its card, then report that run's folder"
         )
     config = read_config(path)
+    if dataset is not None:
+        dataset = arrays.own(dataset)
+    elif data:
+        dataset = datasets.load(data, config.data.size, data_dir or config.data.dir)
     if config.num_seeds == 1:
-        return _of_one(path, dataset if dataset is None else arrays.own(dataset), data_dir, own)
+        return _of_one(path, dataset, data_dir, own)
     results = read_results(path / "results.json")
     if results is None:
         raise UserError(
             f"{path} has no scores of all seeds yet: run the command that began it again, to the "
             "end"
         )
-    dataset = dataset if dataset is None else arrays.own(dataset)
     if dataset is None:
         dataset = datasets.load(config.data.name, config.data.size, data_dir or config.data.dir)
     seeds, notes = {}, []
@@ -206,6 +210,7 @@ def main(argv) -> None:
     parser = cli.Parser("report", __doc__.splitlines()[0])
     parser.add_run("a trained run")
     parser.add_data_dir("where data are kept; default: the run's")
+    parser.add_argument("--data", default="", help="the run's data set, where it is now")
     args = parser.parse_run(argv[1:])
     cli.keep_programs()
-    print(write(args.run, args.data_dir))
+    print(write(args.run, args.data_dir, args.data))

@@ -98,7 +98,8 @@ def open_checkpoints(workdir, *, read_only: bool = False):
         alone["barrier_sync_key_prefix"] = "cvae_jax"
     options = ocp.CheckpointManagerOptions(
         max_to_keep=None if read_only else _KEPT,
-        cleanup_tmp_directories=not read_only,
+        # By a thread that would still look at a new folder when a refused start has removed it.
+        cleanup_tmp_directories=not read_only and directory.is_dir() and any(directory.iterdir()),
         read_only=read_only,
         # A save of these small models takes less than a second: when it returns, it is on disk,
         # and a full disk is an error there and then.
