@@ -4,7 +4,9 @@ import contextlib
 import errno
 import fcntl
 import json
+import math
 import shlex
+import stat
 from pathlib import Path
 
 import ml_collections
@@ -15,6 +17,7 @@ from cvae_jax.config.fields import differences, without_retired
 from cvae_jax.errors import UserError, first_line
 
 CONFIG = "config.json"
+_LARGEST = 16 << 20  # bytes of a JSON file that is read; parsed it takes twenty times as much
 DIVERGED = "diverged.json"  # of one of several seeds: why it is left out
 WEIGHTS = "weights.npz"  # of an exported model
 
@@ -34,36 +37,63 @@ def write_json(path: Path, content) -> None:
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
-def read_json(path: Path):
-    """The content of a JSON file of a run.
+def read_json(path: Path, finite: bool = False):
+    """Returns the content of a JSON file of a run.
+
+    Args:
+      path: of the file.
+      finite: whether NaN and Infinity, which only Python's JSON has, are refused.
 
     Raises:
-      UserError: it is not there or can't be read.
+      UserError: it is not there, can't be read, or is larger than such a file can be.
     """
+    hooks = {"parse_constant": _refuse_number, "parse_float": _finite} if finite else {}
     try:
-        return json.loads(path.read_text())
+        require_file(path, _LARGEST)
+        return json.loads(path.read_text(encoding="utf-8"), **hooks)
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror}; is it a run's folder?") from None
+    except UserError:
+        raise
     except (ValueError, RecursionError) as error:
         raise damaged(path, error) from None
 
 
+def require_file(path: Path, most: int) -> None:
+    """Raises UserError for a pipe, which has no end, or for more bytes than these; OSError too."""
+    kind = path.stat()
+    if not stat.S_ISREG(kind.st_mode) and not stat.S_ISDIR(kind.st_mode):
+        raise damaged(path, "it is no file")
+    if kind.st_size > most:
+        raise damaged(path, f"it has {kind.st_size:,} bytes, and at most {most:,} are read")
+
+
+def _refuse_number(text: str):
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse_number(text[:20])
+
+
 def _text(value) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{type(value).__name__} in place of text")
     return value
 
 
 def _number(value) -> float:
     if type(value) not in (int, float):
-        raise TypeError(f"{value!r} is no number")
+        raise TypeError(f"{type(value).__name__} in place of a number")
     return float(value)
 
 
 def _require_results(found) -> None:
     """Raises what comes of it if they are not as an evaluation writes them."""
     if type(found["step"]) is not int:
-        raise TypeError(f"step {found['step']!r} is no whole number")
+        raise TypeError(f"step is a {type(found['step']).__name__}, no whole number")
+    _number(found.get("evaluation_seconds", 0.0))
     for score in found["scores"].values():
         for number in (score["value"], score["samples"], score.get("std", 0.0)):
             _number(number)
@@ -107,7 +137,7 @@ def read_config(workdir) -> ml_collections.ConfigDict:
       UserError: it is not there, can't be read, or sets a retired field.
     """
     config, path = defaults.get_config(), Path(workdir) / CONFIG
-    content = read_json(path)
+    content = read_json(path, finite=True)
     try:
         with config.ignore_type():
             config.update(without_retired(content))
