@@ -19,6 +19,7 @@ from pathlib import Path
 
 from cvae_jax import cli
 from cvae_jax.errors import UserError
+from cvae_jax.files import expanded
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 FILES = ("config.json", "data.json", "weights.npz", "card.md", "encoder.bin", "decoder.bin")
@@ -114,7 +115,7 @@ def export(workdir, out) -> None:
         write_text,
     )
 
-    workdir, out = loading.folder(workdir), Path(out).expanduser()
+    workdir, out = loading.folder(workdir), expanded(out)
     _refuse_other_folder(out)
     if is_exported(workdir):
         raise UserError(f"{workdir} is an exported model: copy it")

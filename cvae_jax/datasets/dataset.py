@@ -12,6 +12,7 @@ import numpy as np
 from cvae_jax import errors
 from cvae_jax.datasets import catalogue, digits, working_copy
 from cvae_jax.errors import UserError, did_you_mean, first_line
+from cvae_jax.files import expanded
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
         copy = _keeping(name, root, lambda: tfds_catalogue.load(rest, size, root, split))
         return as_dataset(name, size, copy)
     if name not in NAMES:
-        is_folder = pathlib.Path(name).expanduser().is_dir()
+        is_folder = expanded(name).is_dir()
         hint = f"did you mean folder:{name}? " if is_folder else did_you_mean(name, NAMES)
         raise UserError(
             f"no data set {name!r}: {hint}There are {', '.join(NAMES)}, folder:PATH and tfds:NAME"
@@ -98,7 +99,7 @@ def _check_split(name, split, splits):
 def data_root(data_dir: str = "") -> pathlib.Path:
     """The folder that `data_dir` stands for; see `load`."""
     root = pathlib.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
-    return root.expanduser().absolute()
+    return expanded(root).absolute()
 
 
 def _digits(size: int) -> Dataset:

@@ -24,6 +24,7 @@ from cvae_jax.config.fields import to_pass_on, without_paths
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation.active_latents import encode_some, prior_of, what_latents_hold
 from cvae_jax.evaluation.pictures import LABELLED
+from cvae_jax.files import expanded
 from cvae_jax.report import layers, page, sliders
 from cvae_jax.report.words import PICTURES
 from cvae_jax.runs import loading
@@ -160,7 +161,7 @@ def write(workdir, data_dir="") -> Path:
       UserError: it is not a run's folder, has no checkpoint or no scores yet, a file of it is
         damaged, or the data are not to be had.
     """
-    path = Path(workdir).expanduser()
+    path = expanded(workdir)
     if loading.is_exported(loading.folder(workdir)):
         raise UserError(
             f"{workdir} is a model without its run: it has no pictures to show; its card says the "

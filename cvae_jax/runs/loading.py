@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from cvae_jax.config import build, checks
 from cvae_jax.errors import UserError, did_you_mean
+from cvae_jax.files import expanded
 from cvae_jax.objectives.base import Players
 from cvae_jax.runs import checkpoints, weights
 from cvae_jax.runs.model import Model
@@ -57,7 +58,7 @@ def folder(name) -> Path:
     Raises:
       UserError: there is neither; it names the models that ship.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     names = sorted(p.name for p in MODELS.glob("*") if is_exported(p))
     if path.exists():
         return path

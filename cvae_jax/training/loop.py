@@ -19,6 +19,7 @@ from cvae_jax.devices import processes
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import run as evaluate
 from cvae_jax.evaluation.results import results_of, table
+from cvae_jax.files import expanded
 from cvae_jax.runs import checkpoints, data_record, loading, tracker
 from cvae_jax.runs.metrics_log import MetricsWriter, scalars
 from cvae_jax.runs.model import Model
@@ -51,7 +52,7 @@ def train_and_evaluate(config, workdir):
     """
     processes.require_same("config", data_record.digest(str(config).encode()))
     checks.check(config, len(processes.devices()), processes.count())
-    workdir = Path(workdir).expanduser()
+    workdir = expanded(workdir)
     with seeds.open_runs(workdir, config) as runs:
         with processes.together():
             dataset = datasets.load(config.data.name, config.data.size, config.data.dir)
