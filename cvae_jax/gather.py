@@ -158,8 +158,9 @@ def write_csv(path, rows: list[Row]) -> None:
             words = (known.better, known.range) if known else ("", "")
             what = (name, len(values), np.mean(values), std, shown, *words, row.definitions[name])
             lines.append([*of, *what])
+    text = {"encoding": "utf-8", "errors": "backslashreplace"}
     try:
-        with replacing(Path(path), "w", newline="") as file:
+        with replacing(Path(path), "w", newline="", **text) as file:
             csv.writer(file).writerows(lines)
     except OSError as error:
         raise UserError(f"can't write {path}: {error.strerror}; name another --out") from None

@@ -25,7 +25,8 @@ WEIGHTS = "weights.npz"  # of an exported model
 def write_text(path: Path, text: str) -> Path:
     """Write text whole or not at all; returns the path."""
     try:
-        with files.replacing(path, "w", encoding="utf-8") as file:
+        # a name from elsewhere may hold what UTF-8 can't, such as a path's bytes
+        with files.replacing(path, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError as error:
         raise UserError(f"can't write {path}: {error.strerror}; free space or mend it") from None

@@ -63,6 +63,15 @@ def test_what_is_no_run_is_left_out_with_a_line(tmp_path, caplog, damage):
     refused(lambda: gather.gather([bad]), "has ended")
 
 
+def test_text_that_no_encoding_has_is_written_nonetheless(tmp_path):
+    finished(tmp_path / "a")
+    text = (tmp_path / "a/results.json").read_text().replace('"MIG"', '"\\ud800"')
+    (tmp_path / "a/results.json").write_text(text)
+    rows, _ = gather.gather([tmp_path])
+    gather.write_csv(tmp_path / "out.csv", rows)
+    assert "\\ud800" in (tmp_path / "out.csv").read_text()
+
+
 def test_scores_that_are_not_finite_are_left_out(tmp_path, caplog):
     finished(tmp_path / "a")
     finished(tmp_path / "b", score=float("nan"), seed=1)
