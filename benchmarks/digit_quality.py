@@ -20,7 +20,7 @@ from cvae_jax.datasets import digits
 
 
 class Classifier(nn.Module):
-    """Digits: [B, H, W, 1] in [0, 1] -> logits [B, 10]."""
+    """Classifies digits: [B, H, W, 1] in [0, 1] -> logits [B, 10]."""
 
     @nn.compact
     def __call__(self, images):
@@ -31,13 +31,13 @@ class Classifier(nn.Module):
 
 
 def shifted(rng, images, most=2):
-    """Each image moved by up to `most` pixels in both directions."""
+    """Moves each image by up to `most` pixels in both directions."""
     moves = jax.random.randint(rng, (len(images), 2), -most, most + 1)
     return jax.vmap(lambda image, move: jnp.roll(image, move, axis=(0, 1)))(images, moves)
 
 
 def train_classifier(images, labels, steps=3000, batch=100):
-    """A function from images to probabilities [n, 10]."""
+    """Returns a function from images to probabilities [n, 10]."""
     module, optimizer = Classifier(), optax.adam(optax.cosine_decay_schedule(1e-3, steps))
     params = module.init(jax.random.key(0), images[:1])
 
@@ -61,7 +61,7 @@ def train_classifier(images, labels, steps=3000, batch=100):
 
 
 def main():
-    """Print the classifier's accuracy and what it makes of the samples."""
+    """Prints the classifier's accuracy and its judgement of the samples."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workdir", required=True, help="a run on mnist_5k")
     args = parser.parse_args()

@@ -15,7 +15,7 @@ APART = 1.25  # times the shortest; some 300 and 460 ns where near and apart wer
 
 
 def handover_ns():
-    """Nanoseconds of one trip of a number between this process's first two cores and back.
+    """Measures nanoseconds of one trip of a number between this process's first two cores and back.
 
     Python's own time for it is part of that. The least of 20 means over 200 trips; None where the
     process may use one core alone.
@@ -46,7 +46,7 @@ def handover_ns():
 
 
 def by_distance(found: dict) -> dict:
-    """Split the rounds of `turns.compare` by where the cores lay.
+    """Splits the rounds of `turns.compare` by where the cores lay.
 
     Args:
       found: name -> {"ms", "rounds", "handover_ns": [before, after] of each round, ...}.

@@ -15,7 +15,7 @@ _VIEWS += [(0, e, 0) for e in (-30, 30)] + [(0, 0, light) for light in (-80, -30
 
 
 def main():
-    """Write the picture."""
+    """Writes the picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="docs/pictures/heads3d.png")
     args = parser.parse_args()

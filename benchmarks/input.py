@@ -29,7 +29,7 @@ _STEPS = 10
 
 
 def celeba_sized(folder, count=20_000):
-    """A working copy of random colour images, in memory and mapped."""
+    """Returns a working copy of random colour images, in memory and mapped."""
 
     def chunks():
         rng = np.random.default_rng(0)
@@ -48,7 +48,7 @@ def celeba_sized(folder, count=20_000):
 
 
 def measure(dataset, batch=64):
-    """Milliseconds of a batch, a step with batches that come, one with the same: [rounds, 3]."""
+    """Times a batch, a step with new batches, a step with the same batch, ms: [rounds, 3]."""
     config = defaults.get_config()
     config.batch_size = batch
     count = dataset.num_images
@@ -90,7 +90,7 @@ def measure(dataset, batch=64):
 
 
 def main():
-    """Print the table."""
+    """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_dir", default="", help="where dsprites_small is or is to be")
     args = parser.parse_args()
@@ -107,7 +107,7 @@ def main():
             error = 1.25 * np.std(waits, ddof=1) / np.sqrt(_ROUNDS)
             print(
                 f"{dataset.name:<28}{alone:>8.2f}{coming:>9.1f}{again:>12.1f}"
-                f"{np.median(waits):>7.1f}% +- {error:.1f}"
+                f"{np.median(waits):>7.1f}% ± {error:.1f}"
             )
 
 

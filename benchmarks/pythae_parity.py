@@ -1,4 +1,4 @@
-"""beta-TCVAE's and FactorVAE's losses beside those of pythae, on the same codes.
+"""beta-TCVAE's and FactorVAE's losses beside those of pythae, on the same latents.
 
 pythae's own methods are called on arrays of random posteriors; nothing of it is rewritten here.
 Where the two differ, pythae is also run with the one piece exchanged that is thought to be the
@@ -24,7 +24,7 @@ TERMS = ("mi", "tc", "dwkl")
 
 
 def codes():
-    """Posterior means, log variances and samples, float32 [BATCH, LATENTS] each."""
+    """Returns posterior means, log variances and samples, float32 [BATCH, LATENTS] each."""
     rng = np.random.default_rng(0)
     mean = rng.normal(size=(BATCH, LATENTS)).astype(np.float32)
     logvar = rng.uniform(-4, -1, (BATCH, LATENTS)).astype(np.float32)
@@ -33,7 +33,7 @@ def codes():
 
 
 def pythae_terms(z, mean, logvar, stratified, weights=None):
-    """The three terms as pythae has them, one by one."""
+    """Computes the three terms by pythae, one by one."""
     model = types.SimpleNamespace(
         use_mss=stratified, model_config=types.SimpleNamespace(reconstruction_loss="mse")
     )
@@ -52,12 +52,12 @@ def pythae_terms(z, mean, logvar, stratified, weights=None):
 
 
 def right_weights(batch, size):
-    """The stratified weights of the paper, for pythae."""
+    """Returns the stratified weights of the paper, for pythae."""
     return torch.tensor(np.asarray(log_stratified_weights(jnp.arange(batch), batch, size)))
 
 
 def factor_losses(z, mean, logvar):
-    """(KL by the critic, critic's loss) of pythae's FactorVAE and ours, for a fixed critic."""
+    """Returns (KL by the critic, its loss) of pythae's FactorVAE and ours, for a fixed critic."""
     w = np.random.default_rng(1).normal(size=LATENTS).astype(np.float32)
     permuted = np.stack([np.roll(column, i) for i, column in enumerate(z.T)], axis=1)
     model = types.SimpleNamespace(
@@ -76,7 +76,7 @@ def factor_losses(z, mean, logvar):
 
 
 def main():
-    """Print the terms of both, in nats."""
+    """Prints the terms of both, in nats."""
     arrays = codes()
     rows = [("beta-TCVAE, " + n, *pair) for n, pair in _beta_tcvae(arrays)]
     rows.append(("FactorVAE: KL, critic's loss", *factor_losses(*arrays)))

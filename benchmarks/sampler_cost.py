@@ -23,14 +23,14 @@ _BATCH, _LATENTS = 64, 10
 
 
 def timed(function, *args):
-    """Seconds that one call takes, and its result."""
+    """Returns the seconds that one call takes, and its result."""
     start = time.perf_counter()
     result = jax.block_until_ready(function(*args))
     return time.perf_counter() - start, result
 
 
 def cost(structure, critic_input, size, calls):
-    """(seconds a step, seconds a `sample_joint`): medians of calls made by turns."""
+    """Returns (seconds per step, seconds per `sample_joint`): medians of calls made by turns."""
     base = cvae_jax.vae(networks.burgess(size, 1, _LATENTS))
     objective = cvae_jax.cascade(base, structure, 6.0, critic_input=critic_input)
     optimizers = cvae_jax.Players(model=optax.adam(1e-4), critic=optax.adam(1e-4))
@@ -54,7 +54,7 @@ def cost(structure, critic_input, size, calls):
 
 
 def main():
-    """Print the table."""
+    """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=32, help="pixels a side")
     parser.add_argument("--calls", type=int, default=60)

@@ -20,7 +20,7 @@ from cvae_jax import datasets
 
 
 def run(config, steps, cache):
-    """(seconds to the first line of metrics.jsonl, of all, and GB at most) of a run."""
+    """Returns (seconds to the first line of metrics.jsonl, of all, and GB at most) of a run."""
     with tempfile.TemporaryDirectory() as workdir:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -45,7 +45,7 @@ def run(config, steps, cache):
 
 
 def main():
-    """Print both rows."""
+    """Prints both rows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", default="configs/dsprites.py")
     parser.add_argument("--data", default="dsprites", help="the config's data set, to prepare it")

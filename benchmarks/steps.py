@@ -42,7 +42,7 @@ _NUM_IMAGES = 10_000
 
 
 def random_images(size):
-    """A data set of sparse noise."""
+    """Returns a data set of sparse noise."""
     import numpy as np
 
     from cvae_jax import datasets
@@ -54,7 +54,7 @@ def random_images(size):
 
 
 def device_gb():
-    """A function that returns GB of the first device's memory; None: it keeps no count."""
+    """Returns a function that returns GB of the first device's memory; None: it keeps no count."""
     import jax
 
     device = jax.local_devices()[0]
@@ -64,7 +64,7 @@ def device_gb():
 
 
 def serve_ours(method, size, batch, num_seeds, steps_per_call, dtype):
-    """Our step, as the training loop makes it, on the same images again."""
+    """Builds our step, as the training loop makes it, on the same images again."""
     import jax
 
     from cvae_jax.config import build, defaults
@@ -106,7 +106,7 @@ def serve_ours(method, size, batch, num_seeds, steps_per_call, dtype):
 
 
 def serve_matmul(dtype):
-    """A matrix product, for the speed that a step could have at best."""
+    """Times a matrix product, for the speed that a step could have at best."""
     import jax
 
     size = 2048 if jax.local_devices()[0].platform == "cpu" else 8192
@@ -132,7 +132,7 @@ def _use_convs(form):
 
 
 def _devices(n):
-    """Variables with which JAX sees n devices."""
+    """Returns variables with which JAX sees n devices."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={n}"
     return {
         "CUDA_VISIBLE_DEVICES": ",".join(map(str, range(n))),
@@ -142,7 +142,7 @@ def _devices(n):
 
 
 def contenders(method, args, modes):
-    """(commands, environments) of all that take this method's step."""
+    """Returns (commands, environments) of all that take this method's step."""
     shape = (f"--size={args.size}", f"--batch={args.batch}")
     me = [sys.executable, "-m", "benchmarks.steps", *shape]
     ours = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # a GPU is shared by all
@@ -172,7 +172,7 @@ def contenders(method, args, modes):
 
 
 def report(method, found):
-    """Print a method's rows; returns them."""
+    """Prints a method's rows; returns them."""
     peaks = {}
     for name in [name for name in found if name.startswith("matmul")]:
         row = found.pop(name)
@@ -193,7 +193,7 @@ def report(method, found):
 
 
 def peers(args):
-    """PyTorch's modes that can be run here."""
+    """Returns PyTorch's modes that can be run here."""
     if not importlib.util.find_spec("torch"):
         print("PyTorch's rows are left out: pip install torch")
         return ()
@@ -201,7 +201,7 @@ def peers(args):
 
 
 def main():
-    """Time the methods one after the other; print a table."""
+    """Times the methods one after the other; prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--size", type=int, default=64)

@@ -41,7 +41,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Codes [B, 10] -> logits [B, 1, H, W]."""
+    """Latents [B, 10] -> logits [B, 1, H, W]."""
 
     def __init__(self, num_convs, memory_format):
         super().__init__()
@@ -69,7 +69,7 @@ def make_critic(inputs):
 
 
 def make_step(method, mode, size, batch, device):
-    """A function that takes one step on the same images again."""
+    """Returns a function that takes one step on the same images again."""
     torch.manual_seed(0)
     if device != "cpu":
         torch.set_float32_matmul_precision("high")
@@ -131,7 +131,7 @@ def make_step(method, mode, size, batch, device):
 
 
 def main():
-    """Serve turns."""
+    """Serves turns."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--method", choices=METHODS, required=True)
     parser.add_argument("--mode", choices=MODES, required=True)

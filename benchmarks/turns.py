@@ -14,7 +14,7 @@ _WARM_UP = 5
 
 
 def serve(step, *, steps=1, device_gb=None, **facts):
-    """Call step 5 times, then n times for each line "n" on standard input; answers are JSON lines.
+    """Calls step 5 times, then n times for each line "n" on standard input; answers are JSON lines.
 
     Args:
       step: a function without arguments that returns when what it does is done.
@@ -44,7 +44,7 @@ def serve(step, *, steps=1, device_gb=None, **facts):
 
 
 def _started():
-    """When this process began, in seconds since the epoch; a restart by execve counts with it."""
+    """Returns when this process began, in seconds since the epoch; an execve counts with it."""
     with open("/proc/self/stat") as stream:
         ticks = int(stream.read().rpartition(")")[2].split()[19])
     with open("/proc/uptime") as stream:
@@ -53,7 +53,7 @@ def _started():
 
 
 def compare(commands: dict, *, rounds: int, steps: int, environments=None, together=False):
-    """Run every command by turns, so that what slows the machine slows them all.
+    """Runs every command by turns, so that what slows the machine slows them all.
 
     Args:
       commands: name -> command line of a program that ends in `serve`.

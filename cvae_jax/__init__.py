@@ -5,6 +5,7 @@ defines no flag and loads neither data sets nor plots.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.2.0"
 
@@ -21,6 +22,7 @@ _PUBLIC = {
     "factor": "cvae_jax.objectives.factor",
     "infogan": "cvae_jax.objectives.infogan",
     "load": "cvae_jax.runs.loading",
+    "train_and_evaluate": "cvae_jax.training.loop",
     "train_step": "cvae_jax.step",
     "vae": "cvae_jax.objectives.vae",
 }
@@ -36,7 +38,49 @@ _MODULES = {
     "structures": "cvae_jax.structures",
 }
 
-__all__ = sorted([*_PUBLIC, *_MODULES])
+if TYPE_CHECKING:  # for editors, which know no names that are imported later
+    from cvae_jax import metrics, networks, plots, structures
+    from cvae_jax.config import build, defaults
+    from cvae_jax.devices import placement as parallel
+    from cvae_jax.networks import gan_networks
+    from cvae_jax.objectives.base import Objective, Players
+    from cvae_jax.objectives.beta_tcvae import beta_tcvae
+    from cvae_jax.objectives.cascade import cascade
+    from cvae_jax.objectives.edge_reward import edge_reward
+    from cvae_jax.objectives.factor import factor
+    from cvae_jax.objectives.infogan import infogan
+    from cvae_jax.objectives.vae import annealed_vae, beta_vae, vae
+    from cvae_jax.runs.loading import load
+    from cvae_jax.step import TrainState, create_train_state, train_step
+    from cvae_jax.structures import independence as dependence
+    from cvae_jax.training.loop import train_and_evaluate
+
+__all__ = [
+    "Objective",
+    "Players",
+    "TrainState",
+    "annealed_vae",
+    "beta_tcvae",
+    "beta_vae",
+    "build",
+    "cascade",
+    "create_train_state",
+    "defaults",
+    "dependence",
+    "edge_reward",
+    "factor",
+    "gan_networks",
+    "infogan",
+    "load",
+    "metrics",
+    "networks",
+    "parallel",
+    "plots",
+    "structures",
+    "train_and_evaluate",
+    "train_step",
+    "vae",
+]
 
 
 def __getattr__(name):

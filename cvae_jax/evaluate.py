@@ -18,7 +18,7 @@ from cvae_jax.errors import UserError
 from cvae_jax.evaluation.run import evaluate_run
 from cvae_jax.evaluation.subject import Options
 from cvae_jax.metrics import scores
-from cvae_jax.runs import loading
+from cvae_jax.runs import data_record, loading
 
 
 def main(argv) -> None:
@@ -37,6 +37,9 @@ def main(argv) -> None:
     parser.add_argument(
         "--inception", default="", type=cli.path, help="pytorch-fid's file of weights"
     )
+    parser.add_argument(
+        "--data", default="", help="the run's data set where it is now, such as folder:PATH"
+    )
     parser.add_data_dir("where data are kept; default: the run's")
     args = parser.parse_run(argv[1:])
     cli.keep_programs()
@@ -52,6 +55,9 @@ def main(argv) -> None:
     config = model.config
     if args.data_dir:
         config.data.dir = args.data_dir
+    recorded, config.data.name = config.data.name, args.data or config.data.name
     dataset = datasets.load(config.data.name, config.data.size, config.data.dir)
+    if args.data:
+        dataset = data_record.as_recorded(args.run, recorded, dataset)
     options = Options(args.num_samples, args.inception)
     evaluate_run(model, Path(args.run), dataset, names, options)

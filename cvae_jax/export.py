@@ -18,13 +18,14 @@ import tempfile
 from pathlib import Path
 
 from cvae_jax import cli
-from cvae_jax.errors import UserError
+from cvae_jax.errors import UserError, first_line
 from cvae_jax.files import expanded
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+PARTS = "parts.json"  # of a model with networks of one's own
 FILES = ("config.json", "data.json", "weights.npz", "card.md", "encoder.bin", "decoder.bin")
 # By evaluate and report of an earlier export.
-_MADE_THERE = ("results.json", ".results.lock", "plots", "report.html")
+_MADE_THERE = (PARTS, "results.json", ".results.lock", "plots", "report.html")
 
 
 def programs(model, size: int) -> dict[str, bytes]:
@@ -32,7 +33,7 @@ def programs(model, size: int) -> dict[str, bytes]:
 
     Args:
       model: see `runs.model.Model`.
-      size: of its images, pixels a side.
+      size: of its images, pixels per side.
 
     Each is read by `jax.export.deserialize(content).call`, for any batch size B:
       encoder.bin: images float32 [B, H, W, C] in [0, 1] -> (mean, logvar), each float32 [B, d].
@@ -47,15 +48,19 @@ def programs(model, size: int) -> dict[str, bytes]:
         "encoder.bin": (objective.encode, (batch, size, size, model.channels)),
         "decoder.bin": (objective.decode, (batch, model.config.objective.latents)),
     }
-    return {
+    found = {}
+    for name, (function, shape) in made.items():
         # the parameters become constants of the program
-        name: bytes(
-            export.export(jax.jit(lambda x, f=function: f(params, x)), platforms=PLATFORMS)(
-                jax.ShapeDtypeStruct(shape, jax.numpy.float32)
-            ).serialize()
-        )
-        for name, (function, shape) in made.items()
-    }
+        one = export.export(jax.jit(lambda x, f=function: f(params, x)), platforms=PLATFORMS)
+        try:
+            program = one(jax.ShapeDtypeStruct(shape, jax.numpy.float32))
+        except Exception as error:  # whatever networks of one's own raise
+            raise UserError(
+                f"{name} can't be made for batches of any size ({first_line(error)}): in networks "
+                "of your own take the batch size from the input's shape alone"
+            ) from error
+        found[name] = bytes(program.serialize())
+    return found
 
 
 def _refuse_other_folder(out: Path) -> None:
@@ -91,20 +96,21 @@ def _whole_or_not_at_all(out: Path):
         raise UserError(f"can't write --out {out}: {error.strerror}; name another one") from None
 
 
-def export(workdir, out) -> None:
+def export(workdir, out, **own) -> None:
     """Writes a run's last checkpoint as an exported model.
 
     Args:
       workdir: the run's folder.
       out: the folder to write; an exported model that is there is replaced, and with it what
         evaluate and report wrote there.
+      **own: networks or objective of a run whose config does not name them, see `loading.load`.
 
     Raises:
       UserError: the run can't be loaded, `out` is something else, or it can't be written.
     """
     from cvae_jax.config import defaults
     from cvae_jax.config.fields import FREE, flat, to_pass_on
-    from cvae_jax.runs import card, loading, weights
+    from cvae_jax.runs import card, loading, parts, weights
     from cvae_jax.runs.workdir import (
         CONFIG,
         WEIGHTS,
@@ -119,7 +125,7 @@ def export(workdir, out) -> None:
     _refuse_other_folder(out)
     if is_exported(workdir):
         raise UserError(f"{workdir} is an exported model: copy it")
-    model = loading.load(workdir)
+    model = loading.load(workdir, **own)
     results = read_results(workdir / "results.json")
     config = model.config.copy_and_resolve_references()
     standard = dict(flat(defaults.get_config().to_dict()))
@@ -130,6 +136,8 @@ def export(workdir, out) -> None:
         write_json(part / CONFIG, config.to_dict())
         write_json(part / "data.json", {k: v for k, v in info.items() if k != "data"})
         weights.save(part / WEIGHTS, model.params.model, model.step)
+        if record := parts.recorded(workdir):
+            write_json(part / PARTS, record)
         for name, content in programs(model, info["size"]).items():
             (part / name).write_bytes(content)
         text = card.card(out.absolute().name, config, info, model.step, results)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from cvae_jax.errors import UserError
 from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.objectives.rows import num_devices
 
@@ -20,14 +21,37 @@ class TrainState(NamedTuple):
     rng: Any  # a typed key; never changes: a step's randomness is fold_in(rng, step)
 
 
+_TOLERANCE = 1e-3  # that resizing may have left an image beyond [0, 1]
+
+
+def require_range(images) -> None:
+    """Refuses floats beyond [0, 1] where values can be seen: 0 to 255 would make the loss NaN.
+
+    Under jit there are no values to look at.
+
+    Raises:
+      UserError: names the least and the largest value.
+    """
+    floats = jnp.issubdtype(images.dtype, jnp.floating)
+    if not floats or isinstance(images, jax.core.Tracer) or not images.size:
+        return
+    least, most = float(images.min()), float(images.max())
+    if not (least >= -_TOLERANCE and most <= 1 + _TOLERANCE):
+        raise UserError(
+            f"images are from {least:.3g} to {most:.3g}: make them uint8, or floats in [0, 1]"
+        )
+
+
 def as_float(images):
     """Returns images as float in [0, 1]; uint8 is scaled from 0..255.
 
     Raises:
-      ValueError: integers of another type, whose range is not known.
+      UserError: integers of another type, whose range is not known; or floats beyond [0, 1], where
+        values can be seen.
     """
     if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
-        raise ValueError(f"images are {images.dtype}: make them uint8, or floats in [0, 1]")
+        raise UserError(f"images are {images.dtype}: make them uint8, or floats in [0, 1]")
+    require_range(images)
     return images.astype(jnp.float32) / 255.0 if images.dtype == jnp.uint8 else images
 
 
@@ -38,7 +62,10 @@ def create_train_state(rng, objective: Objective, optimizers: Players, images) -
       rng: a typed key, `jax.random.key(seed)`.
       objective: the method.
       optimizers: `Players` of optax transformations.
-      images: [B, H, W, C] uint8 or float in [0, 1], for their shape alone.
+      images: a batch [B, H, W, C], uint8 or float in [0, 1], for its shape and range alone.
+
+    Raises:
+      UserError: floats are beyond [0, 1], or the networks are of a kind that is not supported.
     """
     init_rng, rng = jax.random.split(rng)
     params = objective.init(init_rng, as_float(images))

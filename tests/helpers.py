@@ -1,4 +1,4 @@
-"""What the tests share: XLA's settings, small configs, data of noise, comparisons."""
+"""Shared by the tests: XLA's settings, small configs, data of noise, comparisons."""
 
 import contextlib
 import functools
@@ -38,7 +38,7 @@ FULL = {"xla_backend_optimization_level": 3}
 
 
 def small_cascade(structure="1>3 2>3", weight=2.0, *, size=8, latents=4, **kwargs):
-    """A cascade VAE on small images that compiles in seconds."""
+    """Returns a config: a cascade VAE on small images that compiles in seconds."""
     return cvae_jax.cascade(
         cvae_jax.vae(networks.burgess(size, 1, latents)),
         cvae_jax.structures.parse(structure, latents),
@@ -60,7 +60,7 @@ def as_base_of(name, objective):
 
 
 def create(objective, optimizers, images, seed=0):
-    """The initial state; jitted, as eager initialisation compiles a hundred small programs."""
+    """Returns the initial state; jitted, as eager initialisation compiles many small programs."""
     init = functools.partial(
         cvae_jax.create_train_state, objective=objective, optimizers=optimizers
     )
@@ -68,7 +68,7 @@ def create(objective, optimizers, images, seed=0):
 
 
 def read_config(path, variant="") -> ml_collections.ConfigDict:
-    """What a config file gives, as on the command line."""
+    """Reads a config file, as on the command line."""
     spec = importlib.util.spec_from_file_location("config_file", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -106,7 +106,7 @@ def noise_dataset(count, size):
 
 
 def in_memory(images, factors, names, **facts):
-    """A data set of arrays."""
+    """Returns a data set of arrays."""
     _, size, _, channels = images.shape
     return datasets.Dataset(
         "tiny", "noise", size, channels, names, factors, images, lambda rows: rows, **facts
@@ -114,12 +114,12 @@ def in_memory(images, factors, names, **facts):
 
 
 def all_images(dataset):
-    """Its images, uint8 [n, size, size, channels], in their order."""
+    """Returns its images, uint8 [n, size, size, channels], in their order."""
     return dataset.images(np.arange(dataset.num_images))
 
 
 def write_pictures(folder, dataset):
-    """A folder: data set of a grey one: a file an image, and their labels in factors.csv."""
+    """A folder: data set of a grey one: one file per image, and their labels in factors.csv."""
     folder.mkdir()
     lines = ["file," + ",".join(dataset.factor_names)]
     images = all_images(dataset)
@@ -144,7 +144,7 @@ def write_three_pictures(folder, mode="L", size=(20, 16)):
 
 @contextlib.contextmanager
 def terminated_at(monkeypatch, step):
-    """This process gets a SIGTERM when training takes that step's batch."""
+    """Sends this process a SIGTERM when training takes that step's batch."""
 
     def stop(fetch, calls, real=order.prefetch):
         for first, count, batches in real(fetch, calls):
@@ -176,19 +176,19 @@ def assert_devices_share(loss, model, images, devices):
 
 
 def assert_trees_equal(a, b):
-    """Bit for bit."""
+    """Asserts equality bit for bit."""
     chex.assert_trees_all_equal(jax.tree.map(raw, a), jax.tree.map(raw, b))
 
 
 def assert_same_training(a, b):
-    """States as far as they are the same in another order of sums."""
+    """Asserts that states agree up to the order of sums."""
     # rounding decides the sign of Adam's first updates where a gradient is nearly 0
     a, b = jax.tree.map(raw, a), jax.tree.map(raw, b)
     chex.assert_trees_all_close(a, b, rtol=1e-4, atol=2e-4)
 
 
 def raw(leaf):
-    """A leaf as numpy; a typed key as its data."""
+    """Returns a leaf as numpy; a typed key as its data."""
     if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
     return np.asarray(leaf)

@@ -141,6 +141,7 @@ def test_a_wheel_has_every_file():
 
 
 def test_public_names_exist():
+    assert sorted([*cvae_jax._PUBLIC, *cvae_jax._MODULES]) == sorted(cvae_jax.__all__)
     for name in cvae_jax.__all__:
         assert getattr(cvae_jax, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

@@ -5,9 +5,10 @@ from typing import NamedTuple
 import optax
 
 from cvae_jax import structures
-from cvae_jax.config import methods
+from cvae_jax.config import methods, own_networks
 from cvae_jax.config.once import once_per_method
 from cvae_jax.errors import UserError
+from cvae_jax.networks import Networks
 from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.objectives.cascade import cascade
 from cvae_jax.objectives.edge_reward import edge_reward
@@ -30,20 +31,22 @@ def structure(config) -> structures.Structure:
 
 
 @once_per_method
-def objective(config, data_info: DataInfo, networks=None) -> Objective:
+def objective(config, data_info: DataInfo, own: Networks | None = None) -> Objective:
     """Returns the method that the config names, with its cascade unless cascade.weight is 0.
 
     Args:
       config: of the run.
       data_info: of its data.
-      networks: as the method takes them; None: the built-in ones.
+      own: encoder and decoder of one's own; None: those that config.networks names, or else the
+        built-in ones.
 
     Raises:
       UserError: images of a size that the built-in networks can't take.
     """
     method = methods.method_of(config)
+    own = own_networks.of(config, data_info, own)
     try:
-        nets = method.networks(config, data_info) if networks is None else networks
+        nets = own or method.networks(config, data_info)
     except ValueError as error:
         raise UserError(f"config.data.size: {error}") from None
     base = method.make(nets, config, data_info)
@@ -71,10 +74,16 @@ def critics(config) -> list[str]:
 
 
 @once_per_method
-def optimizers(config) -> Players:
-    """Returns Adam for the model, and for each critic an Adam with rate and betas of its own."""
+def optimizers(config, names: tuple[str, ...] | None = None) -> Players:
+    """Returns Adam for the model, and for each critic an Adam with its own rate and betas.
+
+    Args:
+      config: of the run.
+      names: of the critics; None: those of the config's method.
+    """
+    names = critics(config) if names is None else names
     critic = optax.partition(
-        {name: _adam(config, name) for name in critics(config)},
+        {name: _adam(config, name) for name in names},
         lambda params: {name: name for name in params},
     )
     return Players(model=_adam(config, "model"), critic=critic)

@@ -50,10 +50,12 @@ def _declared() -> ml_collections.ConfigDict:
     config.steps_per_call = not_negative(0, most=10_000)
     # Weights & Biases' project to log to as well (pip install wandb); "": none
     config.wandb = ""
+    # package.module:function that makes encoder and decoder of one's own, docs/data.md; "": none
+    config.networks = ""
     config.init_from = ""  # another run's --workdir: start from its weights
 
     config.data = ml_collections.ConfigDict()
-    # a name that `python -m cvae_jax.datasets` lists, folder:PATH or tfds:NAME
+    # a name that `python -m cvae_jax.datasets` lists, folder:PATH, npz:PATH or tfds:NAME
     config.data.name = "dsprites"
     # pixels per side: 64; 32 and 16 are means of 2x2 and 4x4 pixels; of one's own pictures any
     # multiple of 16

@@ -56,9 +56,10 @@ def refuse_retired(arguments: list[str]) -> None:
 
 
 def without_paths(name: str) -> str:
-    """Returns a data set's name; of folder:PATH the last part of the path alone is kept."""
+    """Returns a data set's name; of folder:PATH and npz:PATH only the last part of the path."""
     kind, colon, path = name.partition(":")
-    return f"{kind}:{Path(path).absolute().name}" if colon and kind == "folder" else name
+    with_path = colon and kind in ("folder", "npz")
+    return f"{kind}:{Path(path).absolute().name}" if with_path else name
 
 
 def to_pass_on(config) -> dict:

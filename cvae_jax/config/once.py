@@ -20,6 +20,10 @@ def once_per_method(build):
     def wrapper(config, *args, **kwargs):
         fields = {k: v for k, v in flat(config.to_dict()) if k not in _NOT_THE_METHOD}
         key = (json.dumps(fields, sort_keys=True), args, tuple(sorted(kwargs.items())))
+        try:
+            hash(key)
+        except TypeError:  # a network of one's own with a list in a field
+            return build(config, *args, **kwargs)
         if key not in built:
             built[key] = build(config, *args, **kwargs)
         return built[key]

@@ -3,11 +3,25 @@
 from cvae_jax.datasets.dataset import (
     LARGEST,
     NAMES,
+    OWN,
     Dataset,
+    absolute,
     as_dataset,
     data_root,
+    kind_of,
     load,
     load_builder,
 )
 
-__all__ = ["LARGEST", "NAMES", "Dataset", "as_dataset", "data_root", "load", "load_builder"]
+__all__ = [
+    "LARGEST",
+    "NAMES",
+    "OWN",
+    "Dataset",
+    "absolute",
+    "as_dataset",
+    "data_root",
+    "kind_of",
+    "load",
+    "load_builder",
+]

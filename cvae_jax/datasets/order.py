@@ -15,7 +15,7 @@ def batch_indices(
     process: int = 0,
     num_processes: int = 1,
 ) -> np.ndarray:
-    """Examples of one step: positions step * batch_size + i of an endless stream of epochs.
+    """Returns the examples of one step: positions step * batch_size + i of a stream of epochs.
 
     Each epoch is a permutation of all examples, drawn from (seed, epoch) alone, so that the step
     is all a resumed run has to know. A batch may straddle epochs; none is dropped.
@@ -44,7 +44,7 @@ def batch_indices(
 
 
 def prefetch(fetch: Callable, items: Iterable) -> Iterator:
-    """fetch(item) of all items in order, each fetched on a thread while the one before is used."""
+    """Yields fetch(item) of all items in order, each fetched on a thread while the last is used."""
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
         coming = None
         for item in items:

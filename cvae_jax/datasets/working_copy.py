@@ -5,11 +5,13 @@ Records, archives and pictures are read once; what they hold is kept beside them
 in about a second, into memory or, where they are too large for it, mapped from the disk.
 """
 
+import contextlib
 import functools
 import json
 import logging
 import pathlib
 import shutil
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -129,10 +131,11 @@ def _prepare(name: str, make_builder: Callable, folder: pathlib.Path) -> None:
         log.info("preparing %s into %s, once", name, folder)
     import tensorflow_datasets as tfds
 
-    builder.download_and_prepare(
-        file_format="array_record",  # the one format that needs no TensorFlow
-        download_config=tfds.download.DownloadConfig(try_download_gcs=False),
-    )
+    with contextlib.redirect_stdout(sys.stderr):  # where progress belongs
+        builder.download_and_prepare(
+            file_format="array_record",  # the one format that needs no TensorFlow
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False),
+        )
 
 
 def _records(builder, split: str) -> Content:

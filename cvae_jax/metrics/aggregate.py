@@ -1,4 +1,4 @@
-"""What the aggregate posterior says: information about the image, dependence between codes."""
+"""The aggregate posterior: information on the image, dependence between latents."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class Aggregate(NamedTuple):
 
 
 def aggregate_posterior(mean, logvar, *, samples=2_000, seed) -> Aggregate:
-    """Mutual information and total correlation of codes, with the densities of all rows.
+    """Estimates mutual information and total correlation, with the densities of all rows.
 
         I(x; z) = E[ log q(z|x) - log q(z) ],    TC = E[ log q(z) - sum_j log q(z_j) ]
 
@@ -40,7 +40,7 @@ def aggregate_posterior(mean, logvar, *, samples=2_000, seed) -> Aggregate:
     if mean.ndim != 2 or mean.shape != logvar.shape or not finite or not len(mean):
         raise ValueError(f"mean and logvar must be finite, [n, d]: {mean.shape}, {logvar.shape}")
     if samples < 2:
-        raise ValueError(f"{samples} samples have no spread: it takes 2")
+        raise ValueError(f"{samples} samples have no spread: 2 or more are needed")
     rows, z = mixture.draw(mean, logvar, samples, np.random.default_rng(seed))
     squares = (z - mean[rows]) ** 2 * np.exp(-logvar[rows])
     own = -0.5 * np.sum(squares + logvar[rows] + np.log(2 * np.pi), axis=1)

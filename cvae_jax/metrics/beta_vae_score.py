@@ -8,7 +8,7 @@ CHUNK = 1_000
 
 
 def beta_vae_score(codes, factors, *, seed, batch_size=64, train_votes=10_000, eval_votes=5_000):
-    """Accuracy of a linear classifier that tells which factor pairs of images share.
+    """Computes the accuracy of a linear classifier of the factor that pairs of images share.
 
     A point: choose a factor i, draw pairs of rows that share its value, and take
 
@@ -32,14 +32,14 @@ def beta_vae_score(codes, factors, *, seed, batch_size=64, train_votes=10_000, e
       Accuracy between 0 and 1, chance being about 1/k.
 
     Raises:
-      ValueError: as `factor_score`; also if there is but one factor, hence nothing to tell.
+      ValueError: as `factor_score`; also if there is but one factor, hence nothing to classify.
     """
     # It takes a second: not before it is needed.
     from sklearn.linear_model import LogisticRegression
 
     codes, factors = checked(codes, factors)
     if factors.shape[1] < 2:
-        raise ValueError("beta_vae_score needs two factors or more to tell apart")
+        raise ValueError("beta_vae_score needs two factors or more")
     rng = np.random.default_rng(seed)
     groups = [group(factor, i) for i, factor in enumerate(factors.T)]
     classifier = LogisticRegression(max_iter=1_000)
@@ -48,7 +48,7 @@ def beta_vae_score(codes, factors, *, seed, batch_size=64, train_votes=10_000, e
 
 
 def _points(rng, codes, groups, batch_size, count):
-    """Mean differences [count, d] and the factors that the pairs share [count]."""
+    """Draws mean differences [count, d] and the factors that the pairs share [count]."""
     labels = rng.integers(len(groups), size=count)
     points = np.empty((count, codes.shape[1]))
     for i, (order, starts, counts) in enumerate(groups):

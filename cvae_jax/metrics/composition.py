@@ -1,4 +1,4 @@
-"""Whether a code carries what the codes above it in the DAG know of the factors."""
+"""Composition: how much of its parents' information on the factors a latent carries."""
 
 import numpy as np
 
@@ -6,29 +6,30 @@ from cvae_jax.metrics.mig import mutual_information
 
 
 def composition(information, parents, *, floor=0.05):
-    """How much of the factor information of each of its parents a code carries, at the least.
+    """Computes the least share of a parent's factor information that each latent carries.
 
         share(j, p) = sum_k min(I_jk, I_pk) / sum_k I_pk
         composition_j = min_{p in Pa_j} share(j, p)
 
-    over the parents among z_hat. Towards 1: the code knows whatever any parent knows of the
+    over the parents among z_hat. Towards 1: the latent knows whatever any parent knows of the
     factors; 0: there is a parent of which it knows nothing. Two parents that hold factors a and b:
-    a code that determines both scores 1, one that knows nothing 0, and a copy of one parent 0 too,
-    since it composes nothing; that is why the minimum is taken. With one parent it is the share of
-    the parent that is carried, which a copy has whole. A parent that knows nothing has share 0:
-    there is nothing to compose.
+    a latent that determines both scores 1, one that knows nothing 0, and a copy of one parent 0
+    too, since it composes nothing; that is why the minimum is taken. With one parent it is the
+    share of the parent that is carried, which a copy has whole. A parent that knows nothing has
+    share 0: there is nothing to compose.
 
-    Scores of codes that do compose stay well below 1: a code of `bins` bins holds at most log(bins)
-    nats (3.0 for 20) of independent factors together, and the sum of two uniform 8-valued factors
-    tells .24 of each. Compare with the same structure on codes trained without it, not with 1.
+    Scores of latents that do compose stay well below 1: in `bins` bins a latent holds at most
+    log(bins) nats (3.0 for 20) of independent factors together, and the sum of two uniform 8-valued
+    factors shares 0.24 of each. Compare with the same structure on latents trained without it, not
+    with 1.
 
-    What it can't see: factors that the code knows only jointly (an exclusive or tells nothing of
-    either); whether the code has its knowledge from the parents or straight from its own z_j;
+    What it can't see: factors that the latent knows only jointly (an exclusive or has no
+    information on either); whether it has its knowledge from the parents or straight from its z_j;
     parents that hold the same factor, of which a copy of one is a copy of both; and a composition
     in other dimensions than those that the structure names.
 
     Args:
-      information: I, of code dimension j with factor k in nats, [d, k]: `mutual_information`.
+      information: I, of latent j with factor k in nats, [d, k]: `mutual_information`.
       parents: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0; z is ignored.
       floor: smaller entries of I count as 0, a number or one for each entry [d, k]: `noise_floor`.
 
@@ -40,16 +41,19 @@ def composition(information, parents, *, floor=0.05):
         parent is unknown.
     """
     information, above = _checked(information, parents, floor)
-    scores = [[_share(information[j], information[p]) for p in a] for j, a in enumerate(above)]
-    return np.array([min(among) if among else np.nan for among in scores])
+    scores = np.full(len(parents), np.nan)
+    for j, among in enumerate(above):
+        if among:
+            scores[j] = min(_share(information[j], information[p]) for p in among)
+    return scores
 
 
 def noise_floor(codes, factors, *, bins=20, shuffles=20, seed=0):
-    """What information of codes that know nothing of the factors stays under, in nats [d, k].
+    """Computes a bound on the information estimated of uninformative latents, in nats [d, k].
 
     The estimate of `mutual_information` is biased upwards, by about (bins - 1)(values - 1) / 2n:
-    .037 for 20 bins, 40 values and 10,000 samples, .4 for 1,000. So the labels are shuffled: the
-    mean of the estimates and four of their standard deviations, at least .05.
+    0.037 for 20 bins, 40 values and 10,000 samples, 0.4 for 1,000. So the labels are shuffled: the
+    mean of the estimates and four of their standard deviations, at least 0.05.
 
     Args:
       codes: as for `mutual_information`, [n, d].
@@ -65,7 +69,7 @@ def noise_floor(codes, factors, *, bins=20, shuffles=20, seed=0):
 
 
 def _share(carried, known):
-    """Share of known [k] that is carried [k], factor by factor; 0 of nothing."""
+    """Returns the share of known [k] that is carried [k], factor by factor; 0 if known is 0."""
     total = known.sum()
     return np.minimum(carried, known).sum() / total if total else 0.0
 
@@ -80,7 +84,8 @@ def _checked(information, parents, floor):
     if not np.isfinite(information).all() or (information < -1e-9).any():  # rounding is no error
         raise ValueError("information is negative, NaN or infinite")
     above = [[i for kind, i in among if kind == "z_hat"] for among in parents]
-    unknown = [i for among in above for i in among if not 0 <= i < len(parents)]
-    if unknown:
-        raise ValueError(f"unknown parent {unknown[0]}: nodes are 0 to {len(parents) - 1}")
+    for among in above:
+        for i in among:
+            if not 0 <= i < len(parents):
+                raise ValueError(f"unknown parent {i}: nodes are 0 to {len(parents) - 1}")
     return np.where(information >= floor, information, 0.0), above

@@ -19,16 +19,16 @@ class Dci(NamedTuple):
 
 
 def dci(codes, factors, *, seed, train=10_000, test=5_000):
-    """How well codes predict factors, and how few of them each prediction rests on.
+    """Computes how well codes predict factors, and how few latents each prediction rests on.
 
-    A classifier of boosted trees predicts each factor from all codes; R[j, i] is the importance of
-    code j for factor i.
+    A classifier of boosted trees predicts each factor from all latents; R[j, i] is the importance
+    of latent j for factor i.
 
         disentanglement = sum_j w_j (1 - H_k(R[j] / sum_i R[j, i])),  w_j = sum_i R[j, i] / sum R
         completeness    = sum_i w_i (1 - H_d(R[:, i] / sum_j R[j, i]))
 
     with H_k the entropy to base k. By Eastwood & Williams 2018, with the settings of Locatello et
-    al. 2019 (disentanglement_lib, `dci`): sklearn's GradientBoostingClassifier as it comes, 10,000
+    al. 2019 (disentanglement_lib, `dci`): sklearn's GradientBoostingClassifier by default, 10,000
     rows to fit, 5,000 to score; here no row is in both. It takes minutes: a tree for each value of
     each factor, a hundred times; progress is shown.
 
@@ -40,7 +40,7 @@ def dci(codes, factors, *, seed, train=10_000, test=5_000):
       test: rows to score on.
 
     Returns:
-      A `Dci`. With one factor (or one code) nothing can be mixed up: disentanglement
+      A `Dci`. With one factor (or one latent) nothing can be mixed up: disentanglement
       (completeness) is 1.
 
     Raises:
@@ -59,7 +59,12 @@ def dci(codes, factors, *, seed, train=10_000, test=5_000):
         if sizes[i] == 1:
             raise ValueError(f"factor {i} (of 0 to k - 1) has a single value in {len(y)} rows")
         trees = GradientBoostingClassifier(random_state=seed)
-        trees.fit(x, y[:, i], monitor=lambda *_: bar.update(sizes[i]) and False)
+
+        def show_progress(*_):
+            bar.update(sizes[i])
+            return False  # True would stop the fit
+
+        trees.fit(x, y[:, i], monitor=show_progress)
         return trees.feature_importances_, trees.score(x_test, y_test[:, i])
 
     with bar, ThreadPoolExecutor() as threads:  # the slowest first, so that none waits at the end
@@ -75,7 +80,7 @@ def dci(codes, factors, *, seed, train=10_000, test=5_000):
 
 
 def _concentration(table):
-    """1 minus each row's normalised entropy, weighted by the row's share of the table."""
+    """Returns 1 minus each row's normalised entropy, weighted by the row's share of the table."""
     if table.shape[1] == 1:
         return 1.0
     weights = table.sum(axis=1)

@@ -1,4 +1,4 @@
-"""Interventional effects: which re-encoded codes move when one code is redrawn."""
+"""Interventional effects: which re-encoded latents move when one latent is redrawn."""
 
 from typing import NamedTuple
 
@@ -10,26 +10,26 @@ from cvae_jax.metrics.factor_score import MIN_STD
 class AncestorShare(NamedTuple):
     """See `ancestor_share`."""
 
-    score: float  # mean of the shares over the codes that move, in [0, 1]
+    score: float  # mean of the shares over the latents that move, in [0, 1]
     chance: float  # what the score would be if effects ignored the structure, in [0, 1]
-    shares: np.ndarray  # of every code [d]; NaN where it does not move
+    shares: np.ndarray  # of every latent [d]; NaN where it does not move
 
 
 def intervention_effects(before, after):
-    """How much each re-encoded code moves when a single code of the prior is redrawn.
+    """Computes how much each re-encoded latent moves when a single prior latent is redrawn.
 
         E_ij = mean_n ( z_hat_j(z') - z_hat_j(z) )^2 / (2 Var z_hat_j(z)),   z' = z but for z'_i
 
     with z'_i a new draw from the prior, and z_hat(z) the posterior mean of Dec(z). This is the
     total-effect Sobol index of z_i on z_hat_j in the estimator of Jansen 1999: the share of the
-    variance of z_hat_j that remains when all codes but z_i are held fixed. For z_hat = z M with
+    variance of z_hat_j that remains when all latents but z_i are held fixed. For z_hat = z M with
     independent standard normal z it is M_ij^2 / sum_i M_ij^2. 0: z_i does not reach z_hat_j; 1:
     without z_i nothing is known of z_hat_j. A column sums to 1 where z_hat_j is a sum of functions
-    of one code each, to more where codes interact.
+    of one latent each, to more where latents interact.
 
     Give posterior means, and the same `rng` (or None) to both calls of decode: what is random
     beyond z_i counts as its effect. The standard error is about 1.6 / sqrt(n) of E_ij (5 % at
-    1,000 rows, linear-Gaussian codes), so estimates may exceed 1 a little.
+    1,000 rows, linear-Gaussian latents), so estimates may exceed 1 a little.
 
     Args:
       before: z_hat(z) for n draws of z from the prior, floats [n, d].
@@ -49,7 +49,7 @@ def intervention_effects(before, after):
             f"before [n, d] and after [d, n, d] disagree: {before.shape}, {after.shape}"
         )
     if len(before) < 2 or not before.shape[1]:
-        raise ValueError(f"codes {before.shape} are too few: effects need 2 rows or more")
+        raise ValueError(f"before {before.shape} has too few rows: effects need 2 or more")
     if not (np.isfinite(before).all() and np.isfinite(after).all()):
         raise ValueError("codes are NaN or infinite")
     variances = before.var(axis=0)  # [d]
@@ -59,24 +59,24 @@ def intervention_effects(before, after):
 
 
 def ancestor_share(effects, ancestors):
-    """Share of the movement of the re-encoded codes that comes from their ancestors in the DAG.
+    """Computes the share of re-encoded latents' movement that comes from their DAG ancestors.
 
         share_j = sum_{i in A(j)} E_ij / sum_i E_ij,      score = mean of share_j over moving j
 
-    where A(j) are the codes z_i with a directed path to z_hat_j, z_j among them unless its edge
-    was dropped. A code moves if its column of E is not all zero; those that do not are left out,
+    where A(j) are the latents z_i with a directed path to z_hat_j, z_j among them unless its edge
+    was dropped. A latent moves if its column of E is not all zero; those that do not are left out,
     and each of the others counts alike, however much of its variance E accounts for. If nothing
     moves score and chance are 0.
 
     1: no z_hat_j moves with a code that the structure gives it no path from. Chance, the mean of
-    |A(j)| / d over moving codes, is the expectation when each column of E is shuffled; it is 1,
-    and the score says nothing, where every code is an ancestor.
+    |A(j)| / d over moving latents, is the expectation when each column of E is shuffled; it is 1,
+    and the score says nothing, where every latent is an ancestor.
 
-    What it can't see: whether edges are used. A code that depends on its own z_j alone has share
-    1 under any structure that keeps z_j as its parent, so disentangled codes score 1 with no
+    What it can't see: whether edges are used. A latent that depends on its own z_j alone has share
+    1 under any structure that keeps z_j as its parent, so disentangled latents score 1 with no
     edge in use. Clear the diagonal of `ancestors` to ask how much comes along edges between
-    different codes: shares are then 0 at the roots, and say how strong the rest is. Nor does it
-    tell a parent from a grandparent, or an effect along the edge from one beside it.
+    different latents: shares are then 0 at the roots, and show how strong the rest is. Nor does it
+    distinguish a parent from a grandparent, or an effect along the edge from one beside it.
 
     Args:
       effects: E, [d, d], see `intervention_effects`; finite, not negative.

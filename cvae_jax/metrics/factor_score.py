@@ -10,7 +10,7 @@ CHUNK = 1_000  # votes drawn at once: 1,000 x 64 rows x 10 dimensions are 5 MB
 
 
 def factor_score(codes, factors, *, seed, batch_size=64, train_votes=10_000, eval_votes=5_000):
-    """Accuracy of a majority vote that tells which factor was held fixed in a batch.
+    """Computes the accuracy of a majority vote on which factor was fixed in a batch.
 
     A vote: choose a factor i and one of its values, draw a batch of rows that share it, and name
 

@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Moments(NamedTuple):
-    """What is kept of features that stream by: float64 throughout."""
+    """Running moments of streamed features, float64 throughout."""
 
     count: int
     mean: np.ndarray  # [p]
@@ -14,12 +14,12 @@ class Moments(NamedTuple):
 
     @property
     def covariance(self):
-        """Unbiased, [p, p]."""
+        """Returns the unbiased covariance, [p, p]."""
         return self.scatter / (self.count - 1)
 
 
 def add_moments(moments, features):
-    """Moments of the rows seen so far and of these, [n, p]; None is none so far.
+    """Adds features [n, p] to the moments of earlier rows; None where there are none yet.
 
     By Chan et al. 1979: as exact as if all rows were there at once.
     """
@@ -36,7 +36,7 @@ def add_moments(moments, features):
 
 
 def frechet_distance(mean1, cov1, mean2, cov2):
-    """Squared Fréchet (Wasserstein-2) distance of two Gaussians.
+    """Computes the squared Fréchet (Wasserstein-2) distance of two Gaussians.
 
         |mean1 - mean2|^2 + tr C1 + tr C2 - 2 tr (C1^1/2 C2 C1^1/2)^1/2
 
@@ -79,7 +79,7 @@ class Estimate(NamedTuple):
 
 
 def kernel_distance(features1, features2, *, seed, subsets=100, subset_size=1_000):
-    """Unbiased squared maximum mean discrepancy with the kernel (x'y / p + 1)^3.
+    """Computes the unbiased squared maximum mean discrepancy with the kernel (x'y / p + 1)^3.
 
     With Inception features it is the KID of Bińkowski et al. 2018 (arXiv:1801.01401), whose means
     over 100 random subsets of 1,000 rows of each set are the default.
@@ -118,13 +118,13 @@ def kernel_distance(features1, features2, *, seed, subsets=100, subset_size=1_00
 
 
 def inception_score(probs, splits=10):
-    """How sure a classifier is of each image and how many classes it sees in all of them.
+    """Computes how sure a classifier is of each image and how many classes it sees in all.
 
         IS = exp( mean_x KL( p(y|x) || p(y) ) ),    p(y) = mean_x p(y|x)
 
     for each of `splits` equal parts in the order given, which must be random. By Salimans et al.
     2016 (arXiv:1606.03498). Comparable with published values only for the probabilities of
-    Inception-v3 and about 5,000 images a part: fewer bias it downwards.
+    Inception-v3 and about 5,000 images per part: fewer bias it downwards.
 
     Args:
       probs: class probabilities [n, c], rows summing to 1.

@@ -8,7 +8,7 @@ _MIN_RESIDUAL = 1e-12
 
 
 def forbidden_dependence(z, z_hat, parents, *, joint=None):
-    """What KL(q || p_B) penalises, node by node, in nats.
+    """Estimates what KL(q || p_B) penalises, node by node, in nats.
 
         KL(q || p_B) = sum_j I_j,    I_j = I( z_hat_j ; v_<j minus Pa_j | Pa_j )
                                          = 1/2 log( Var(u_j | Pa_j) / Var(u_j | v_<j) )
@@ -28,7 +28,8 @@ def forbidden_dependence(z, z_hat, parents, *, joint=None):
     standard error is about sqrt((m - p) / 2) / n where there is no dependence, so it can be
     slightly negative, and at most 1 / sqrt(n) elsewhere. Ranks pull what remains down a little at
     small n: for linear-Gaussian q with d = 10 and a total of 3 nats, the mean error of the total
-    was -6 % at n = 100, under 1 % at 1,000, with standard deviations of .25, .08 and (10,000) .02.
+    was -6 % at n = 100 and under 1 % at 1,000; its standard deviations were 0.25, 0.08 and, at
+    n = 10,000, 0.02.
 
     What it can't see: dependence that leaves no correlation of normal scores (z_hat_1 = |z_hat_2|).
     For a node without parents, and for the total of a structure without edges (the total
@@ -79,12 +80,12 @@ def forbidden_dependence(z, z_hat, parents, *, joint=None):
 
 
 def _checked(arrays, parents):
-    """Returns n and d, or says what is wrong."""
+    """Returns n and d, or raises."""
     n, d = arrays[0].shape if arrays[0].ndim == 2 else (0, 0)
     if not d or any(a.shape != (n, d) for a in arrays) or len(parents) != d:
         shapes = ", ".join(str(a.shape) for a in arrays)
         raise ValueError(
-            f"codes {shapes} and parents of {len(parents)} nodes disagree: want [n, d]"
+            f"codes {shapes} and parents of {len(parents)} nodes disagree: both need d entries"
         )
     if not all(np.isfinite(a).all() for a in arrays):
         raise ValueError("codes are NaN or infinite")
@@ -98,7 +99,7 @@ def _checked(arrays, parents):
 
 
 def _order(parents):
-    """Indices of the z_hat nodes, parents first and the smallest first among equals."""
+    """Returns the indices of the z_hat nodes, parents first and the smallest first among equals."""
     left, order = set(range(len(parents))), []
     while left:
         free = [j for j in sorted(left) if not left & {i for k, i in parents[j] if k == "z_hat"}]
@@ -110,7 +111,7 @@ def _order(parents):
 
 
 def _residual(correlation, j, given):
-    """Variance of a standardised variable j that its regression on the variables given leaves."""
+    """Returns the residual variance of a standardised variable j regressed on those given."""
     cross = correlation[given, j]
     slope = np.linalg.pinv(correlation[np.ix_(given, given)], hermitian=True) @ cross
     return max(1 - cross @ slope, _MIN_RESIDUAL)

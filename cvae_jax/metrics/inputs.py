@@ -4,14 +4,14 @@ import numpy as np
 
 
 def checked(codes, factors):
-    """Returns codes as float64 [n, d] and factors as int64 [n, k], or says what is wrong with them.
+    """Returns codes as float64 [n, d] and factors as int64 [n, k], or raises.
 
     Args:
       codes: floats [n, d].
       factors: integers [n, k].
 
     Raises:
-      ValueError: if the shapes disagree, a code is not finite, a factor is not an integer or has
+      ValueError: if the shapes disagree, codes are not finite, a factor is not an integer or has
         a single value: its entropy is zero, so no score of it is defined.
     """
     codes, factors = np.asarray(codes), np.asarray(factors)
@@ -33,11 +33,11 @@ def checked(codes, factors):
 
 
 def group(factor, index):
-    """Rows sorted by value: (order [n], starts [m], counts [m]).
+    """Sorts rows by value: (order [n], starts [m], counts [m]).
 
     Rows that share a value are a block of `order`. starts and counts say of each of the m rows not
-    alone in their value where its block begins and how long it is: one entry a row, so that values
-    come up as often as in the data.
+    alone in their value where its block begins and how long it is: one entry per row, so that
+    values come up as often as in the data.
 
     Args:
       factor: integers [n].
@@ -56,7 +56,7 @@ def group(factor, index):
 
 
 def split(codes, factors, train, test, seed):
-    """Random rows to fit on and others to score on, none in both.
+    """Draws random rows to fit on and others to score on, none in both.
 
     Args:
       codes: [n, d].

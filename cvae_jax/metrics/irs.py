@@ -10,15 +10,15 @@ BINS = 20
 
 
 def irs(codes, factors, *, seed, quantile=0.99):
-    """How little each code moves, at worst, while its factor is held and all others change.
+    """Computes how little each latent moves, at worst, while its factor is fixed.
 
         IRS_j = max_i ( 1 - mean_v Q_v( |c_j - mean_v c_j| ) / max |c_j - mean c_j| )
 
-    with Q_v the .99 quantile and mean_v the mean over rows with v_i = v; the score is the mean over
-    codes weighted by their largest deviation. By Suter et al. 2019 (arXiv:1811.00007), with the
-    settings of Locatello et al. 2019 (disentanglement_lib, `irs`): 10,000 random rows, each factor
-    cut into 20 equal bins, so that neighbours among more values than that count as one. Constant
-    codes are left out.
+    All other factors change meanwhile. Q_v is the 0.99 quantile and mean_v the mean over rows with
+    v_i = v; the score is the mean over latents weighted by their largest deviation. By Suter et
+    al. 2019 (arXiv:1811.00007), with the settings of Locatello et al. 2019 (disentanglement_lib,
+    `irs`): 10,000 random rows, each factor cut into 20 equal bins, so that neighbours
+    among more values than that count as one. Constant latents are left out.
 
     Args:
       codes: posterior means, floats [n, d].
@@ -27,7 +27,7 @@ def irs(codes, factors, *, seed, quantile=0.99):
       quantile: of the deviations.
 
     Returns:
-      The score, at most 1, 1 being best; 0 if every code is constant.
+      The score, at most 1, 1 being best; 0 if every latent is constant.
 
     Raises:
       ValueError: codes are not finite, factors not integers or constant.
@@ -45,7 +45,7 @@ def irs(codes, factors, *, seed, quantile=0.99):
 
 
 def _deviations(codes, factor, quantile):
-    """Mean over values of the quantile of deviations from the value's mean, [d]."""
+    """Returns the mean over values of the quantile of deviations from the value's mean, [d]."""
     cut = binned(factor, BINS)
     parts = [codes[cut == value] for value in np.unique(cut)]
     return np.mean(

@@ -4,16 +4,16 @@ import numpy as np
 
 from cvae_jax.metrics.inputs import checked
 
-_ROUNDING = 1e-12  # nats; what a constant label seems to tell
+_ROUNDING = 1e-12  # nats; rounding makes a constant label seem to hold as much
 
 
 def mig(codes, factors, *, bins=20):
-    """Mutual information gap of codes against ground-truth factors.
+    """Computes the mutual information gap of codes against ground-truth factors.
 
         MIG = 1/k sum_i ( I(c_a; v_i) - I(c_b; v_i) ) / H(v_i)
 
-    with c_a and c_b the two dimensions that tell most about factor v_i. Chen et al. 2018 define
-    the gap; this estimate of it, discrete information of binned posterior means, is the one of
+    with c_a and c_b the two latents with the most information on factor v_i. Chen et al. 2018
+    define the gap; this estimate of it, discrete information of binned posterior means, is that of
     Locatello et al. 2019 (disentanglement_lib, `discrete_mig`), who take 10,000 random samples and
     every factor that varies: on dSprites five, shape included. Chen et al. integrate over q(z|x)
     instead and leave shape out, so their numbers do not compare with these.
@@ -38,7 +38,7 @@ def mig(codes, factors, *, bins=20):
 
 
 def mutual_information(codes, factors, *, bins=20):
-    """Mutual information of each binned code dimension with each factor.
+    """Computes the mutual information of each binned latent with each factor.
 
         I(c_j; v_i) = sum_{b, v} p(b, v) log( p(b, v) / (p(b) p(v)) )
 
@@ -61,13 +61,13 @@ def mutual_information(codes, factors, *, bins=20):
     codes, factors = checked(codes, factors)
     if len(codes) < bins:
         raise ValueError(f"{len(codes)} samples are too few for {bins} bins")
-    cut = [binned(code, bins) for code in codes.T]
+    cut = [binned(latent, bins) for latent in codes.T]
     values = [np.unique(factor, return_inverse=True)[1] for factor in factors.T]
     return np.array([[information(b, v) for v in values] for b in cut])  # [d, k]
 
 
 def information_of_varying(codes, factors, *, bins=20):
-    """`mutual_information` as far as it can be had of any labelled data.
+    """Computes `mutual_information` with the factors that vary, for any labelled data.
 
     Args:
       codes: posterior means, finite, [n, d].
@@ -84,16 +84,16 @@ def information_of_varying(codes, factors, *, bins=20):
     return mutual_information(codes, factors[:, varying], bins=bins), varying
 
 
-def binned(code, bins):
-    """Bin number, from 0, of each entry of one dimension [n]: equal bins from least to largest."""
+def binned(latent, bins):
+    """Returns the bin number, from 0, of each entry of one latent [n], in equal bins."""
     # The edges of np.histogram, which itself refuses a dimension that is constant up to rounding.
-    edges = np.linspace(code.min(), code.max(), bins + 1)
+    edges = np.linspace(latent.min(), latent.max(), bins + 1)
     # Without the last edge: the maximum is in the last bin.
-    return np.digitize(code, edges[:-1]) - 1
+    return np.digitize(latent, edges[:-1]) - 1
 
 
 def information(a, b):
-    """Mutual information in nats of two label arrays [n] that count from 0."""
+    """Computes the mutual information in nats of two label arrays [n] that count from 0."""
     shape = a.max() + 1, b.max() + 1
     joint = np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1]).reshape(shape) / len(a)
     independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
@@ -103,6 +103,6 @@ def information(a, b):
 
 
 def entropy(factor):
-    """Entropy in nats of one factor [n]."""
+    """Computes the entropy in nats of one factor [n]."""
     frequencies = np.unique(factor, return_counts=True)[1] / len(factor)
     return -np.sum(frequencies * np.log(frequencies))

@@ -18,7 +18,7 @@ class MigChen(NamedTuple):
 
 
 def mig_chen(mean, logvar, factors, *, samples=2_000, seed):
-    """Mutual information gap of the posterior q(z|x) against ground-truth factors.
+    """Computes the mutual information gap of the posterior q(z|x) against ground-truth factors.
 
         I(z_j; v_i) = E_{q(z_j, v_i)} [ log q(z_j | v_i) - log q(z_j) ]
         MIG = 1/k sum_i ( I(z_a; v_i) - I(z_b; v_i) ) / H(v_i)
@@ -39,7 +39,7 @@ def mig_chen(mean, logvar, factors, *, samples=2_000, seed):
 
     Returns:
       A `MigChen`. The information is not cut off at 0. Of few images it is too large, above all of
-      codes that tell nothing, since each row's own posterior weighs more among the n / values rows
+      uninformative latents, since each row's own posterior weighs more among the n / values rows
       of its value than among all n; the standard error does not cover this.
 
     Raises:
@@ -68,11 +68,12 @@ def mig_chen(mean, logvar, factors, *, samples=2_000, seed):
 
 
 def _by_value(factor, rows):
-    """For each value of a factor [n] among rows: (which of rows, which of all n) have it."""
+    """Returns, per value of a factor [n] among rows, (which of rows, which of all n) have it."""
     order = np.argsort(factor, kind="stable")
     values, starts, counts = np.unique(factor[order], return_index=True, return_counts=True)
-    return [
-        (own, order[start : start + count])
-        for value, start, count in zip(values, starts, counts, strict=True)
-        if (own := np.flatnonzero(factor[rows] == value)).size
-    ]
+    blocks = []
+    for value, start, count in zip(values, starts, counts, strict=True):
+        own = np.flatnonzero(factor[rows] == value)
+        if own.size:
+            blocks.append((own, order[start : start + count]))
+    return blocks

@@ -9,10 +9,10 @@ _ROWS = 512  # rows of the mixture at once: 2,000 points x 512 rows are 4 MB
 
 
 def draw(mean, logvar, samples: int, rng):
-    """Rows of the posteriors and one z of each: (int [samples], float [samples, d]).
+    """Draws rows of the posteriors and one z of each: (int [samples], float [samples, d]).
 
     Raises:
-      ValueError: a posterior is so narrow that float32 can't tell its points apart.
+      ValueError: a posterior is so narrow that float32 can't distinguish its points.
     """
     narrow, wide = np.exp(0.5 * logvar.min()), np.abs(mean).max()
     if narrow < 1e-6 * wide:
@@ -26,7 +26,7 @@ def draw(mean, logvar, samples: int, rng):
 
 
 def log_marginals(z, mean, logvar, blocks=None):
-    """Log q(z_j), dimension by dimension; each of `blocks` is a mixture of its own rows.
+    """Returns log q(z_j), dimension by dimension; each of `blocks` is a mixture of its own rows.
 
     Args:
       z: points [samples, d], each drawn from the posterior of a row of its block.
@@ -59,7 +59,7 @@ def log_marginals(z, mean, logvar, blocks=None):
 
 
 def log_joint(z, mean, logvar):
-    """Log q(z) of all dimensions together, nats [samples]; arguments as `log_marginals`."""
+    """Returns log q(z) of all dimensions together, nats [samples]; arguments as `log_marginals`."""
     samples, d = z.shape
     points = np.zeros((_up(samples, _POINTS), d), np.float32)
     points[:samples] = z
@@ -77,7 +77,7 @@ def _up(number, multiple):
 
 @jax.jit
 def _sums(points, means, scales):
-    """Sum over rows of scale exp(-(scale (point - mean))^2 / 2): [v, p], [v, r] -> [v, p]."""
+    """Sums scale exp(-(scale (point - mean))^2 / 2) over rows: [v, p], [v, r] -> [v, p]."""
 
     def of_value(args):
         x, m, s = args
@@ -94,7 +94,7 @@ def _sums(points, means, scales):
 
 @jax.jit
 def _log_sums(points, means, scales, log_scales):
-    """Log of the sum over rows of exp(log_scale - sum_j (scale_j (point_j - mean_j))^2 / 2).
+    """Sums exp(log_scale - sum_j (scale_j (point_j - mean_j))^2 / 2) over rows; returns the log.
 
     [p, d], [r, d], [r, d], [r] -> [p].
     """

@@ -12,17 +12,17 @@ class ModularityExplicitness(NamedTuple):
     """Two scores, 1 being best."""
 
     modularity: float  # 0 to 1
-    explicitness: float  # area under the curve: .5 is chance
+    explicitness: float  # area under the curve: 0.5 is chance
 
 
 def modularity_explicitness(codes, factors, *, seed, train=10_000, test=5_000, bins=20):
-    """Whether each code tells of one factor only, and whether codes tell factors linearly.
+    """Computes whether each latent informs on one factor, and all linearly on each.
 
         modularity   = 1/d sum_j ( 1 - sum_{i != a} I(c_j; v_i)^2 / ( (k - 1) I(c_j; v_a)^2 ) )
 
-    with v_a the factor that code j tells most about; a code that tells nothing counts 0.
+    with v_a the factor that latent j informs on most; an uninformative latent counts 0.
     explicitness is the mean over factors and their values of the area under the ROC curve of a
-    logistic regression from all codes, on rows not fitted on. By Ridgeway & Mozer 2018, with the
+    logistic regression from all latents, on rows not fitted on. By Ridgeway & Mozer 2018, with the
     settings of Locatello et al. 2019 (disentanglement_lib, `modularity_explicitness`: modularity
     from the training rows binned as for `mig`, explicitness_test); here no row is in both sets,
     and the regression is run until it has converged, of all classes jointly, as scikit-learn does
@@ -41,7 +41,7 @@ def modularity_explicitness(codes, factors, *, seed, train=10_000, test=5_000, b
 
     Raises:
       ValueError: codes are not finite, factors not integers or constant, or the rows too few; also
-        if there is but one factor, of which any code is modular.
+        if there is but one factor, of which any latent is modular.
     """
     codes, factors = checked(codes, factors)
     if factors.shape[1] < 2:
@@ -56,7 +56,7 @@ def modularity_explicitness(codes, factors, *, seed, train=10_000, test=5_000, b
 
 
 def _area(x, y, x_test, y_test):
-    """Mean over values of the area under the curve of value against rest."""
+    """Returns the mean over values of the area under the curve of value against rest."""
     # They take a second: not before they are needed.
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
@@ -64,7 +64,7 @@ def _area(x, y, x_test, y_test):
     scale = x.std(axis=0)
     scale[scale == 0] = 1
     centre = x.mean(axis=0)
-    # The units of the codes do not change how well a linear map can tell, only how fast it is found
+    # The units of the codes do not change what a linear map can predict, only how fast it is found
     model = LogisticRegression(max_iter=1_000).fit((x - centre) / scale, y)
     probabilities = model.predict_proba((x_test - centre) / scale)
     areas = [

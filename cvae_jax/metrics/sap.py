@@ -8,16 +8,16 @@ from cvae_jax.metrics.inputs import checked, split
 
 
 def sap(codes, factors, *, seed, train=10_000, test=5_000):
-    """Mean over factors of the gap between the two codes that predict the factor best alone.
+    """Computes the gap between the two latents that best predict a factor, averaged over factors.
 
         SAP = 1/k sum_i ( S[a, i] - S[b, i] )
 
     S[j, i] is the accuracy on rows not fitted on of a linear support vector machine that predicts
-    factor i from code j alone. By Kumar et al. 2018, with the settings of Locatello et al. 2019
-    (disentanglement_lib, `sap_score`, factors taken as classes): LinearSVC, C = .01, balanced
-    classes, 10,000 rows to fit, 5,000 to score; here no row is in both. A line cuts a code in two,
-    so of a factor with many values even a perfect code predicts few: the score of a perfect code
-    is 1 for factors of two values only.
+    factor i from latent j alone. By Kumar et al. 2018, with the settings of Locatello et al. 2019
+    (disentanglement_lib, `sap_score`, factors taken as classes): LinearSVC, C = 0.01, balanced
+    classes, 10,000 rows to fit, 5,000 to score; here no row is in both. A line cuts a latent in
+    two, so even a perfect latent predicts few of a factor's many values: its score is 1 for factors
+    of two values only.
 
     Args:
       codes: posterior means, floats [n, d].

@@ -164,17 +164,17 @@ def counted(name: str, entry: dict) -> str:
 
 
 class Needs(NamedTuple):
-    """What a metric needs of the data, and whether it is computed without being asked for."""
+    """What a metric needs of the data, and whether it is computed by default."""
 
     factors: int = 0  # labelled factors that the data must have
-    default: bool = True  # computed at the end of training; the others on request
+    default: bool = True  # computed at the end of training; the others are opt-in
 
 
 # By the names that configs and commands give them; a metric may give several scores.
 METRICS = {
     "mig": Needs(factors=1),
     "mig_chen": Needs(factors=1),
-    # With one factor, who guesses it is always right.
+    # With one factor any guess of the factor is right.
     "factor_score": Needs(factors=2),
     "beta_vae_score": Needs(factors=2),
     "sap": Needs(factors=1),
@@ -191,7 +191,9 @@ METRICS = {
 
 
 def named(text: str) -> tuple[str, ...]:
-    """Names with commas between them; "all"; or "" for those that take seconds."""
-    if text in ("", "all"):
-        return tuple(name for name, needs in METRICS.items() if text or needs.default)
+    """Returns metric names from comma-separated text; "all" or "", the fast ones, expand."""
+    if text == "all":
+        return tuple(METRICS)
+    if not text:
+        return tuple(name for name, needs in METRICS.items() if needs.default)
     return tuple(text.split(","))

@@ -6,13 +6,13 @@ INFORMATIVE = 0.01  # nats of KL; a dimension with less carries nothing
 
 
 def udr(codes, kl_per_dim):
-    """How alike each model's codes are to the other models', up to order and sign.
+    """Computes how alike each model's codes are to the other models', up to order and sign.
 
         UDR_ij = ( sum_b r_b^2 / sum_a R[a, b] + sum_a r_a^2 / sum_b R[a, b] ) / (d_i + d_j)
         UDR_i  = median over j of UDR_ij
 
     R[a, b] is the absolute Spearman correlation of dimension a of model i with dimension b of model
-    j, over informative dimensions alone (KL above .01 nats), d_i and d_j of them; r_a and r_b are
+    j, over informative dimensions alone (KL above 0.01 nats), d_i and d_j of them; r_a and r_b are
     the largest in a row and in a column. By Duan et al. 2020 (arXiv:1905.12614), the Spearman form.
     Models trained alike disentangle alike and entangle each in its own way.
 
@@ -34,7 +34,8 @@ def udr(codes, kl_per_dim):
         sound = np.isfinite(c).all() and np.isfinite(kl).all()
         if c.ndim != 2 or c.shape != (len(codes[0]), len(kl)) or not sound:
             raise ValueError(
-                f"want codes [n, d] of the same images and KL [d], finite: {c.shape}, {kl.shape}"
+                "each model needs finite codes [n, d] of the same images and finite KL [d], not "
+                f"{c.shape} and {kl.shape}"
             )
     kept = [
         c[:, (kl > INFORMATIVE) & (c != c[0]).any(axis=0)]

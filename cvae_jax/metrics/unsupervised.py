@@ -1,4 +1,4 @@
-"""Scores of codes alone: dependence between dimensions, and how many are in use."""
+"""Scores without labels: dependence between latents, and how many are active."""
 
 from typing import NamedTuple
 
@@ -13,18 +13,18 @@ class Unsupervised(NamedTuple):
     total_correlation: float  # nats
     wasserstein_correlation: float  # squared distance, in the codes' units
     wasserstein_normalised: float  # the same / sum of variances
-    mutual_information: float  # nats, mean over pairs, of binned codes
+    mutual_information: float  # nats, mean over pairs, of binned latents
 
 
 def unsupervised_scores(codes, *, bins=20):
-    """How much the dimensions of the codes depend on each other, without labels.
+    """Computes how much the dimensions of the codes depend on each other, without labels.
 
     Of the Gaussian with the codes' covariance S and of the one with its diagonal alone, D:
 
         total correlation       = KL( N(0, S) || N(0, D) ) = 1/2 ( sum_j log S_jj - log det S )
         Wasserstein correlation = 2 tr S - 2 tr ( D^1/2 S D^1/2 )^1/2
 
-    and the mean over pairs of dimensions of their mutual information, codes cut into equal bins. By
+    and the mean over pairs of dimensions of their mutual information in equal bins. By
     Locatello et al. 2019 (disentanglement_lib, `unsupervised_metrics`, 10,000 rows). Constant
     dimensions depend on nothing and are left out of the first two.
 
@@ -33,14 +33,14 @@ def unsupervised_scores(codes, *, bins=20):
       bins: for the mutual information.
 
     Returns:
-      An `Unsupervised`; the total correlation is infinite if one code is a linear map of others.
+      An `Unsupervised`; the total correlation is infinite if one latent is a linear map of others.
 
     Raises:
       ValueError: codes are not finite, not [n, d], or n is not above d or below bins.
     """
     codes = np.asarray(codes, np.float64)
     if codes.ndim != 2 or not np.isfinite(codes).all():
-        raise ValueError(f"codes must be finite, [n, d]: {codes.shape}")
+        raise ValueError(f"codes must be finite and of shape [n, d], not {codes.shape}")
     n, d = codes.shape
     if n <= max(d, bins - 1):
         raise ValueError(f"{n} samples are too few for {d} dimensions and {bins} bins")
@@ -54,7 +54,7 @@ def unsupervised_scores(codes, *, bins=20):
     total = -0.5 * np.sum(np.log(correlation)) if np.all(correlation > 1e-12) else np.inf
     trace = np.trace(covariance)
     wasserstein = 2 * trace - 2 * np.sum(np.sqrt(np.clip(roots, 0, None)))
-    cut = [binned(code, bins) for code in codes.T]
+    cut = [binned(latent, bins) for latent in codes.T]
     pairs = [information(cut[a], cut[b]) for a in range(d) for b in range(a)]
     return Unsupervised(
         float(total),
@@ -65,7 +65,7 @@ def unsupervised_scores(codes, *, bins=20):
 
 
 def active_dimensions(mean, *, threshold=0.01):
-    """Number of dimensions whose posterior mean varies over the data: Var(mean_j) > threshold.
+    """Counts the dimensions whose posterior mean varies over the data: Var(mean_j) > threshold.
 
     Burda et al. 2016 (arXiv:1509.00519), section 5.2.
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from cvae_jax.networks import Networks
+from cvae_jax.networks.checks import require_supported
 from cvae_jax.objectives import distributions, rows
 from cvae_jax.objectives.base import Objective, Players, at_step
 from cvae_jax.objectives.decomposition import decompose
@@ -96,6 +97,7 @@ def penalised_vae(
     p_x = distributions.LIKELIHOODS[likelihood]
 
     def init(rng, images):
+        require_supported(networks, images)
         encoder_rng, decoder_rng = jax.random.split(rng)
         encoder_params = encoder.init(encoder_rng, images)
         decoder_params = decoder.init(decoder_rng, jnp.zeros((1, encoder.latents)))

@@ -12,19 +12,19 @@ from cvae_jax.plots.images import rgb
 
 _TILE = 128  # pixels a side, about
 _GAP, _LINE = 8, 17  # pixels: between tiles, and from line to line of a label
-_MILLISECONDS = 70  # a frame
+_MILLISECONDS = 70  # per frame
 _COLOURS = (64, 32, 16)  # of all frames: the most with which the file stays small
 _BYTES = 1_000_000
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def animated_traversals(path, images, labels):
-    """Draws a cell a latent, five or more a row, all moving at once, for ever; labels under them.
+    """Draws one cell per latent, five or more per row, all moving in a loop; labels under them.
 
     Args:
       path: GIF file to write.
       images: floats in [0, 1] (others are clipped), [d, frames, H, W, 1 or 3].
-      labels: a string a cell, as of `traversals`; its third field gets a line of its own.
+      labels: one string per cell, as in `traversals`; its third field gets a line of its own.
 
     Returns:
       The path.
@@ -71,7 +71,7 @@ def animated_traversals(path, images, labels):
 
 
 def _quantised(frames, colours):
-    """Frames by one palette: with one each, what stands still would flicker."""
+    """Quantises all frames with one palette: with one per frame, still parts would flicker."""
     from PIL import Image
 
     some = np.concatenate([np.asarray(image) for image in frames[:: max(1, len(frames) // 4)]])
@@ -84,7 +84,7 @@ def _quantised(frames, colours):
 
 
 def _lines(label):
-    """A label's fields as lines: the latent and its KL, then the rest."""
+    """Splits a label's fields into lines: the latent and its KL, then the rest."""
     fields = [re.sub(r"\$z_\{(\d+)\}\$", _subscript, field) for field in label.split("  ")]
     fields = [field.replace(r"\$", "$") for field in fields]  # see `page.plain`
     return ["  ".join(fields[:2]), *fields[2:]]
@@ -95,7 +95,7 @@ def _subscript(match):
 
 
 def _written(size, corners, height, texts):
-    """A white canvas uint8 [h, w, 3] with the labels under where tiles will be."""
+    """Returns a white canvas uint8 [h, w, 3] with the labels under where tiles will be."""
     from matplotlib import font_manager
     from PIL import Image, ImageDraw, ImageFont
 

@@ -9,7 +9,7 @@ from cvae_jax.plots import page
 
 
 class Layout(NamedTuple):
-    """Where everything of a drawing stands; inches, y downwards from its top."""
+    """Positions of the parts of a drawing; inches, y downwards from its top."""
 
     nodes: dict  # (kind, latent) -> x, y, radius
     large: list  # latents drawn in full; the others have no edge to another latent
@@ -112,7 +112,7 @@ def paint(axes, placed: Layout, top, names=None):
 
 
 def _depths(parents):
-    """Length of the longest chain of z_hat nodes that leads to each node, [d]."""
+    """Returns the length of the longest chain of z_hat nodes that leads to each node, [d]."""
     depths = [0] * len(parents)
     for _ in parents:  # no chain of a DAG is longer than its nodes
         for j, among in enumerate(parents):

@@ -1,4 +1,4 @@
-"""What a structure did to a model in one picture: the DAG, and under it what moves what."""
+"""The effects of a structure in one picture: the DAG, and under it which z moves which latent."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ MOST_PRINTED = 12  # latents; beyond, values would be too small to read
 
 
 def effects(path, parents, matrix, ancestors, rows=None, *, title, subtitle):
-    """Draws the DAG, the effects E of z_i (rows) on z_hat_j (columns), and more rows a column each.
+    """Draws the DAG, the effects E of z_i (rows) on z_hat_j (columns), and further rows [d].
 
     Shade is the effect from 0 (white) to 1; larger values have the shade of 1. What the DAG allows
     is outlined. Up to 12 latents have their values printed, those under .005 as a dot; of more than
@@ -22,7 +22,7 @@ def effects(path, parents, matrix, ancestors, rows=None, *, title, subtitle):
       ancestors: true at [i, j] where z_i has a directed path to z_hat_j, [d, d].
       rows: label -> values [d] of each z_hat_j, NaN where there is none; None: no further rows.
       title: a few words.
-      subtitle: where the codes come from; small and grey.
+      subtitle: where the latents come from; small and grey.
 
     Returns:
       The path.
@@ -95,7 +95,7 @@ def _cells(axes, matrix, ancestors, left, top, cell):
 
 
 def _printed(value):
-    """A number of a cell: ".25", a dot for next to nothing, nothing for NaN."""
+    """Returns the text of a cell: ".25", a dot for next to nothing, nothing for NaN."""
     if np.isnan(value):
         return ""
     if abs(value) < 0.005:
@@ -134,7 +134,7 @@ def _key(axes, x, top):
 
 
 def _shade(value):
-    """Colour of an effect, white at 0 over the light accent at .3 to the accent at 1."""
+    """Returns an effect's colour: white at 0, the light accent at 0.3, the accent at 1."""
     from matplotlib.colors import to_rgb
 
     if np.isnan(value):

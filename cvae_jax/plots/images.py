@@ -61,7 +61,7 @@ def samples(path, images, *, title, subtitle):
 
 
 def traversals(path, images, values, labels, *, title, subtitle):
-    """Draws one row a latent: the decoded images as its value runs from left to right.
+    """Draws one row per latent: the decoded images as its value runs from left to right.
 
     Args:
       path: file to write.

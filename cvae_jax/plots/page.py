@@ -1,4 +1,4 @@
-"""What all figures share: size, palette, the title, and how they are written.
+"""Shared by all figures: size, palette, the title, and how they are written.
 
 Figures are at most 8 inches wide, to be shown at about 800 pixels. matplotlib is imported inside
 functions and used through its objects alone: no global state, no window, nothing to close.
@@ -16,7 +16,7 @@ MARGIN, RIGHT, HEADER = 0.12, 0.12, 0.66
 
 
 def plain(text: str) -> str:
-    """Text from outside, a factor's or a folder's name: its dollars begin no formula."""
+    """Escapes dollars in outside text, such as a factor's name, so that they begin no formula."""
     return text.replace("$", r"\$")
 
 
@@ -28,7 +28,7 @@ def head(figure, title, subtitle):
 
 
 def head_width(title, subtitle):
-    """Inches that the title and the line under it need."""
+    """Returns the height in inches of the title and the line under it."""
     return MARGIN + max(text_width(title, 12.5, "bold"), text_width(subtitle, 9)) + RIGHT
 
 
@@ -41,7 +41,7 @@ def save(figure, path):
 
 
 def text_width(text, size, weight="normal"):
-    """Width in inches of a line of text."""
+    """Returns the width in inches of a line of text."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 

@@ -1,14 +1,14 @@
-"""Scores over seeds: a dot a seed, a line the mean."""
+"""Scores over seeds: one dot per seed, a line at the mean."""
 
 import numpy as np
 
 from cvae_jax.plots import page
 
-_ROW = 0.34  # inches a method
+_ROW = 0.34  # inches per method
 
 
 def points(path, panels, *, score, title, subtitle):
-    """Draws a panel a data set, in it a row a method: its values as dots, their mean as a line.
+    """Draws a panel per data set with a row per method: values as dots, their mean as a line.
 
     Args:
       path: file to write.
@@ -73,7 +73,7 @@ def _dots(ax, values, y, color):
 
 
 def _panels(rows, score, title, subtitle):
-    """A figure with axes for each panel, one under the other, that share the score's axis."""
+    """Makes a figure with axes for each panel, one under the other, that share the score's axis."""
     from matplotlib.figure import Figure
 
     gap, foot = 0.36, 0.5

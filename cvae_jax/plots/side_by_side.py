@@ -11,7 +11,7 @@ _LABEL, _HEAD, _FOOT = 0.95, 0.42, 0.1  # inches of a block, beside its images
 
 
 def methods(path, columns, *, most, title, subtitle):
-    """Draws a block a method: of its latents those that hold most, moved from left to right.
+    """Draws a block per method: its most informative latents, moved from left to right.
 
     Args:
       path: file to write.
@@ -49,9 +49,9 @@ def methods(path, columns, *, most, title, subtitle):
             axes = figure.add_axes(box)
             axes.axis("off")
             axes.imshow(strip, aspect="auto", interpolation="nearest")
-            code, _, word = [*found["labels"][i].split("  "), ""][:3]
+            latent, _, word = [*found["labels"][i].split("  "), ""][:3]
             middle = (bottom + row * 0.47) / inches
             text = {"size": 9, "va": "center_baseline"}
-            figure.text(x, middle, code, color=page.INK, **text)
+            figure.text(x, middle, latent, color=page.INK, **text)
             figure.text(x + 0.3 / page.WIDTH, middle, word, color=page.GREY, **text)
     return page.save(figure, path)

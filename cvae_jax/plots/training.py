@@ -8,7 +8,7 @@ from cvae_jax.plots import page
 
 
 def curves(path, steps, metrics, *, title, subtitle):
-    """Draws training curves, a panel each: the raw values light, their running mean dark.
+    """Draws training curves, one panel each: the raw values light, their running mean dark.
 
     The running mean is Gaussian with a standard deviation of a sixtieth of the curve; the number at
     its end is its last value. A panel shows 95 % of the values and all of the running mean but its
@@ -80,7 +80,7 @@ def _curve(axes, steps, values):
 
 
 def _smooth(values):
-    """Gaussian running mean of the values [n] that are not NaN; NaN where they are."""
+    """Computes the Gaussian running mean of the values [n] that are not NaN; NaN where they are."""
     sigma = max(len(values) / 60, 1e-3)
     reach = math.ceil(3 * sigma)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
@@ -92,7 +92,7 @@ def _smooth(values):
 
 
 def _number(value):
-    """Three digits or four, with k and M as on the axes, and a true minus sign."""
+    """Formats a number with three digits or four, k and M as on the axes, and a true minus."""
     scale, unit = (1e6, "M") if abs(value) >= 1e6 else (1e3, "k") if abs(value) >= 1e4 else (1, "")
     text = f"{value:.0f}" if 1000 <= abs(value) < 1e4 else f"{value / scale:.3g}{unit}"
     return text.replace("-", "−")

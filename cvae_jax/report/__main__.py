@@ -21,13 +21,14 @@ from PIL import Image
 from cvae_jax import cli, datasets
 from cvae_jax.config import defaults, methods
 from cvae_jax.config.fields import to_pass_on, without_paths
+from cvae_jax.datasets import arrays
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation.active_latents import encode_some, prior_of, what_latents_hold
 from cvae_jax.evaluation.pictures import LABELLED
 from cvae_jax.files import expanded
 from cvae_jax.report import layers, page, sliders
 from cvae_jax.report.words import PICTURES
-from cvae_jax.runs import loading
+from cvae_jax.runs import loading, parts
 from cvae_jax.runs.workdir import (
     DIVERGED,
     damaged,
@@ -39,7 +40,10 @@ from cvae_jax.runs.workdir import (
 
 _STARTS = 8
 _MOST_WEIGHTS = 1_200_000  # 3.2 MB of the page, half of what a page may have
-_NORMAL = 3.0  # sliders of normal latents go at least so far
+_NO_SLIDERS = (
+    "This run has no sliders: its decoder is not one of the package's, whose layers the page knows."
+)
+_NORMAL = 3.0  # sliders of normal latents reach at least this far
 
 
 def _scored(path: Path) -> bool:
@@ -122,14 +126,14 @@ def _report(path, config, results, notes, explorer) -> page.Report:
     )
 
 
-def _of_one(path: Path, dataset=None, data_dir="") -> Path:
+def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
     """Writes the report of a run of one seed."""
     if not _scored(path):
         raise UserError(
             f"{path} has no scores and pictures yet: {shlex.join(['cvae', 'evaluate', str(path)])} "
             "makes them, from the run's last checkpoint"
         )
-    results, model = read_results(path / "results.json"), loading.load(path)
+    results, model = read_results(path / "results.json"), loading.load(path, **(own or {}))
     config = model.config
     if dataset is None:
         dataset = datasets.load(config.data.name, config.data.size, data_dir or config.data.dir)
@@ -146,37 +150,42 @@ def _of_one(path: Path, dataset=None, data_dir="") -> Path:
             f"The scores and pictures are of step {results['step']:,}, the sliders of step "
             f"{model.step:,}: cvae evaluate scores the latter."
         )
-    report = _report(path, config, results, tuple(notes), explorer(model, dataset))
+    shown = _NO_SLIDERS if parts.recorded(path) else explorer(model, dataset)
+    report = _report(path, config, results, tuple(notes), shown)
     return write_text(path / "report.html", page.page(report))
 
 
-def write(workdir, data_dir="") -> Path:
+def write(workdir, data_dir="", dataset=None, **own) -> Path:
     """Writes a run's report.html, of several seeds one for each and one for all; returns its path.
 
     Args:
       workdir: the run's folder.
       data_dir: where data are kept; "": the run's.
+      dataset: the data; None: as the run's config names them.
+      **own: networks or objective of a run whose config does not name them, see `loading.load`.
 
     Raises:
       UserError: it is not a run's folder, has no checkpoint or no scores yet, a file of it is
-        damaged, or the data are not to be had.
+        damaged, or the data are not available.
     """
     path = expanded(workdir)
     if loading.is_exported(loading.folder(workdir)):
         raise UserError(
-            f"{workdir} is a model without its run: it has no pictures to show; its card says the "
-            "command that trains it, and the page is of that run's folder"
+            f"{workdir} is an exported model without its run, so it has no pictures: train it by "
+            "the command on its card, then report that run's folder"
         )
     config = read_config(path)
     if config.num_seeds == 1:
-        return _of_one(path, data_dir=data_dir)
+        return _of_one(path, dataset if dataset is None else arrays.own(dataset), data_dir, own)
     results = read_results(path / "results.json")
     if results is None:
         raise UserError(
             f"{path} has no scores of all seeds yet: run the command that began it again, to the "
             "end"
         )
-    dataset = datasets.load(config.data.name, config.data.size, data_dir or config.data.dir)
+    dataset = dataset if dataset is None else arrays.own(dataset)
+    if dataset is None:
+        dataset = datasets.load(config.data.name, config.data.size, data_dir or config.data.dir)
     seeds, notes = {}, []
     for seed in range(config.seed, config.seed + config.num_seeds):
         folder = f"seed_{seed}"
@@ -184,7 +193,7 @@ def write(workdir, data_dir="") -> Path:
         if reason:
             notes.append(f"Seed {seed} diverged and is in no mean: {reason}")
         if _scored(path / folder):
-            _of_one(path / folder, dataset)
+            _of_one(path / folder, dataset, own=own)
             name = f"seed {seed}, which diverged" if reason else f"seed {seed}"
             seeds[name] = f"{folder}/report.html"
         elif not reason:

@@ -1,4 +1,4 @@
-// Sliders, buttons and the address to codes, codes to the picture; after forward.js.
+// Sliders, buttons and the address set the latents, latents the picture; after forward.js.
 "use strict";
 
 {
@@ -11,7 +11,7 @@
   const category = find("category"); // of InfoGAN alone
   const context = find("picture").getContext("2d");
   const pixels = context.createImageData(model.size, model.size);
-  // Beside the sliders, which round to their steps: the codes of an image are kept as they are.
+  // Beside the sliders, which round to their steps: the latents of an image are kept as they are.
   let codes = new Array(sliders.length).fill(0);
 
   function draw() {

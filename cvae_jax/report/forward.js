@@ -102,7 +102,7 @@ const OPERATIONS = {
   sigmoid: (layer, x) => x.map((v) => 1 / (1 + Math.exp(-v))),
 };
 
-// Codes to an image in [0, 1], [row, column, channel].
+// Latents to an image in [0, 1], [row, column, channel].
 function forward(layers, codes) {
   return layers.reduce((x, layer) => OPERATIONS[layer.op](layer, x), Float32Array.from(codes));
 }

@@ -19,24 +19,24 @@ RELU, LEAKY_RELU, NORMALISE, SIGMOID = map(Layer, ("relu", "leaky_relu", "normal
 
 
 def _dense(params, inputs=None):
-    """Flax has [inputs, outputs]; with `inputs` the others are 0."""
+    """Returns a dense layer; flax has [inputs, outputs], and inputs beyond `inputs` are 0."""
     kernel, bias = np.asarray(params["kernel"]), np.asarray(params["bias"])
     return Layer("dense", 1, kernel[:inputs].T, bias)
 
 
 def _transpose(params, side):
-    """The 4x4 transposed convolution of stride 2; its kernel is [4, 4, outputs, inputs]."""
+    """Returns the 4x4 transposed convolution of stride 2; its kernel is [4, 4, outputs, inputs]."""
     return Layer("transpose", side, np.asarray(params["kernel"]), np.asarray(params["bias"]))
 
 
 def _conv(params, side):
-    """The 3x3 convolution to the same size; flax has [3, 3, inputs, outputs]."""
+    """Returns the 3x3 convolution to the same size; flax has [3, 3, inputs, outputs]."""
     kernel = np.asarray(params["kernel"]).transpose(0, 1, 3, 2)
     return Layer("conv", side, kernel, np.asarray(params["bias"]))
 
 
 def _doubled_conv(params, side):
-    """Each pixel doubled, then a 3x3 convolution: the same as one transposed convolution.
+    """Returns each pixel doubled, then a 3x3 convolution: the same as one transposed convolution.
 
     In one dimension y[p] = sum_k w[k] x[(p + k - 1) // 2], so pixel i of x meets the two taps with
     p + k - 1 in {2 i, 2 i + 1}; the tap t = p - 2 i + 1 of a transposed convolution is their sum,
@@ -57,7 +57,7 @@ def _burgess(params, inputs, size):
 
 
 def _transposing(params, inputs, size):
-    """InfoGAN's original generator, and that of strided convolutions."""
+    """Yields the layers of InfoGAN's original generator, and that of strided convolutions."""
     yield from (_dense(params["Dense_0"], inputs), NORMALISE, LEAKY_RELU)
     yield from (_dense(params["Dense_1"]), NORMALISE, LEAKY_RELU)
     count = sum(name.startswith("StridedConvTranspose") for name in params)
@@ -74,11 +74,11 @@ def _least_squares(params, inputs, size):
 
 
 def decoder_layers(model: dict, inputs: int, size: int) -> list[Layer]:
-    """The layers from codes to images in [0, 1], equal to `Objective.decode` without an rng.
+    """Returns the layers from latents to images in [0, 1]: `Objective.decode` without an rng.
 
     Args:
       model: `params.model` of a run.
-      inputs: latents, and the categories of InfoGAN; what else it takes is noise, which is 0.
+      inputs: latents, and the categories of InfoGAN; its other inputs are noise, set to 0.
       size: side of the images, pixels.
     """
     if "decoder" in model:
@@ -90,12 +90,12 @@ def decoder_layers(model: dict, inputs: int, size: int) -> list[Layer]:
 
 
 def num_weights(layers) -> int:
-    """Of all kernels and biases."""
+    """Counts the entries of all kernels and biases."""
     return sum(x.size for layer in layers for x in layer[2:] if x is not None)
 
 
 def plan(layers) -> list[dict]:
-    """The layers without their weights, for JSON."""
+    """Describes the layers without their weights, for JSON."""
 
     def one(layer):
         if layer.kernel is None:
@@ -107,6 +107,6 @@ def plan(layers) -> list[dict]:
 
 
 def weights(layers) -> str:
-    """Kernels and biases in the order of the layers as float16, little-endian, in base64."""
+    """Encodes kernels and biases in layer order as float16, little-endian, in base64."""
     arrays = [x.ravel() for layer in layers for x in layer[2:] if x is not None]
     return base64.b64encode(np.concatenate(arrays).astype("<f2").tobytes()).decode()

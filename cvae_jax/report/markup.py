@@ -7,39 +7,39 @@ from importlib import resources
 
 
 def read(name: str) -> str:
-    """A file that lies beside this one."""
+    """Reads a file beside this one."""
     return (resources.files("cvae_jax.report") / name).read_text(encoding="utf-8")
 
 
 def data(content) -> str:
-    """JSON that can't end the script that it stands in."""
+    """Returns JSON that can't end the script that it stands in."""
     return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def png(content: bytes) -> str:
-    """An image as an address that holds it."""
+    """Returns an image as a data address."""
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
 def code(text: str) -> str:
-    """Text as code, which may go on in the next line after a point or an underscore."""
+    """Marks text as code that may break after a point or an underscore."""
     text = html.escape(text).replace(".", ".<wbr>").replace("_", "_<wbr>")
     return f"<code>{text}</code>"
 
 
 def section(name: str, heading: str, text: str, body: str) -> str:
-    """A section with a sentence under its heading, whose id is the name with -text."""
+    """Returns a section with a sentence under its heading, whose id is the name with -text."""
     text = f'\n<p id="{name}-text">{html.escape(text)}</p>' if text else ""
     return f'<section id="{name}">\n<h2>{html.escape(heading)}</h2>{text}\n{body}\n</section>'
 
 
 def table(heads, rows) -> str:
-    """Rows of cells under their heads."""
+    """Returns a table of rows of cells under their heads."""
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in heads)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def details(summary: str, body: str) -> str:
-    """What opens on request."""
+    """Returns a block that opens on request."""
     return f"<details><summary>{html.escape(summary)}</summary>{body}</details>"

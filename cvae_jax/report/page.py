@@ -12,7 +12,7 @@ from cvae_jax.report.words import GROUPS, PICTURES
 
 
 class Report(NamedTuple):
-    """What a page shows of a run."""
+    """The content of a run's page."""
 
     name: str
     subtitle: str
@@ -27,7 +27,10 @@ class Report(NamedTuple):
 def _number(value: float) -> str:
     if not math.isfinite(value):
         return "not finite"
-    decimals = 0 if value == round(value) or abs(value) >= 1000 else 1 if abs(value) >= 10 else 3
+    if value == round(value) or abs(value) >= 1000:
+        decimals = 0
+    else:
+        decimals = 1 if abs(value) >= 10 else 3
     return f"{value:,.{decimals}f}".replace("-", "−")
 
 
@@ -106,7 +109,7 @@ def _environment(results) -> str:
 
 
 def page(report: Report, seeds: dict[str, str] | None = None) -> str:
-    """The HTML of a run's report.
+    """Returns the HTML of a run's report.
 
     Args:
       report: its facts.

@@ -7,28 +7,28 @@ from cvae_jax.report import markup
 
 _UNUSED = "unused"
 _TEXT = (
-    "Move the sliders: each is one code of the model, and the picture is what its decoder makes of "
-    "them all. Those that say most about an image come first."
+    "Move the sliders: each is one latent of the model, and the picture is what its decoder makes "
+    "of them all. The most informative latents come first."
 )
 
 
 class Latent(NamedTuple):
-    """What stands beside a slider."""
+    """The text beside a slider."""
 
     nats: float  # that it says about an image, see `active_latents.nats_of_latents`
     holds: str  # a factor's name, "" or "unused"
 
 
 class Explorer(NamedTuple):
-    """What the sliders need."""
+    """The data behind the sliders."""
 
     plan: list[dict]  # see `layers.plan`
     weights: str  # see `layers.weights`
     size: int  # of the images, pixels
     latents: list[Latent]
     limit: float  # the sliders go from minus this to this
-    prior: str  # of a code: normal, or uniform from -1 to 1
-    categories: int  # of InfoGAN, besides the codes
+    prior: str  # of a latent: normal, or uniform from -1 to 1
+    categories: int  # of InfoGAN, besides the latents
     starts: list[tuple[bytes, list[float]]]  # PNGs of images of the data, and their codes
 
 
@@ -56,7 +56,7 @@ def _category(count: int) -> str:
 
 
 def section(explorer: Explorer | str) -> str:
-    """The explorer, or the sentence that says why there is none."""
+    """Returns the explorer, or the sentence that says why there is none."""
     if isinstance(explorer, str):
         return markup.section("explorer", "Explorer", explorer, "")
     latents = list(enumerate(explorer.latents))
@@ -67,12 +67,12 @@ def section(explorer: Explorer | str) -> str:
 <div class="explorer">
 <div class="stage">
 <canvas id="picture" width="{explorer.size}" height="{explorer.size}" role="img"
- aria-label="the image that the decoder makes of the codes"></canvas>
+ aria-label="the image decoded from the latents"></canvas>
 <div>
 <h3 id="starts">Start from an image</h3>
 <div class="starts" role="group" aria-labelledby="starts">{starts}</div>
 <div class="actions"><button type="button" id="zero">Zero</button>
-<button type="button" id="draw" title="codes drawn from the prior">Random</button>
+<button type="button" id="draw" title="latents drawn from the prior">Random</button>
 {_category(explorer.categories)}</div>
 </div>
 </div>
@@ -84,7 +84,7 @@ def section(explorer: Explorer | str) -> str:
 
 
 def scripts(explorer: Explorer | str) -> str:
-    """What runs the sliders."""
+    """Returns the scripts that run the sliders."""
     if isinstance(explorer, str):
         return ""
     model = {

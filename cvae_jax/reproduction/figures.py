@@ -1,4 +1,4 @@
-"""An experiment's pictures: scores over seeds, traversals side by side, what a structure did."""
+"""Draws an experiment's pictures: scores over seeds, traversals, effects of a structure."""
 
 import zipfile
 
@@ -14,7 +14,7 @@ _MOST_LATENTS = 6  # of each method, in the grid that compares them
 
 
 def _by_score(name, scale, experiment, folder, draw, panels_of, note):
-    """A picture for each of the experiment's scores that any run has; their paths."""
+    """Draws a picture for each of the experiment's scores that any run has; returns their paths."""
     paths = []
     for score in experiment.scores:
         panels = panels_of(score)
@@ -33,7 +33,7 @@ def _draw_scores(name, scale, experiment, found, folder):
             panels.setdefault(data, {})[paper.shown(method)] = [*values.values()]
         return {data: panel for data, panel in panels.items() if any(panel.values())}
 
-    note = "a dot a seed, a line their mean"
+    note = "one dot per seed, a line at the mean"
     return _by_score(name, scale, experiment, folder, plots.points, panels_of, note)
 
 
@@ -50,13 +50,13 @@ def _draw_pairs(name, scale, experiment, found, folder):
 
 
 def _first(found, data, method):
-    """(record, seed) of the first seed that there is; None: there is none."""
+    """Returns (record, seed) of the smallest recorded seed; None if there is none."""
     records = found.records[data, method, ()]
     return (records[min(records)], min(records)) if records else None
 
 
 def _traversals(folder, scale, data, method, seed):
-    """A recorded run's traversals: images [d, steps, H, W, C], values [steps], latents, labels [d].
+    """Reads a run's traversals: images [d, steps, H, W, C], values [steps], latents, labels [d].
 
     The most active latent comes first.
     """
@@ -82,7 +82,7 @@ def _draw_methods(name, scale, experiment, found, folder):
             folder / f"{name}.png",
             columns,
             most=_MOST_LATENTS,
-            title=f"{experiment.title}, the codes that hold most",
+            title=f"{experiment.title}, the most informative latents",
             subtitle=f"scale {scale}, the first seed of each",
         )
     ]
@@ -119,7 +119,7 @@ def _draw_structures(name, scale, experiment, found, folder):
                 network.parents,
                 np.array(scores["effects"]),
                 np.array(scores["ancestors"], bool),
-                title=f"{paper.shown(method)}: how far each code moves when one z is redrawn",
+                title=f"{paper.shown(method)}: how far each latent moves when one z is redrawn",
                 subtitle=subtitle,
             )
         )

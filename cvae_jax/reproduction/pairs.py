@@ -1,4 +1,4 @@
-"""Runs of the same seed without and with the regulariser: what it changed, and what it saw."""
+"""Tables of paired runs, without and with the regulariser: score differences and critic."""
 
 import numpy as np
 from scipy import stats
@@ -8,24 +8,24 @@ from cvae_jax.reproduction.tables import Found, mean_std, not_run, seeds_of, tab
 
 
 def pairs(experiment, found: Found) -> list[str]:
-    """Without and with the regulariser: the scores, what may explain them, what the critic saw."""
+    """Returns tables without and with the regulariser: scores, explanations, the critic."""
     return [
         *_differences(experiment, experiment.scores, found, gain=True),
         "",
-        "What may explain them:",
+        "Scores that may explain them:",
         "",
         *_differences(experiment, experiment.why, found, gain=False),
         "",
-        "What the regulariser's critic saw: means over the last tenth of training, the largest of",
-        "all after the first. A critic that guesses has accuracy .5 and loss .693; one of a larger",
-        "loss has lost, and its KL means nothing.",
+        "The regulariser's critic: means over the last tenth of training, and the largest values",
+        "after the first tenth. A critic that guesses has accuracy 0.5 and loss 0.693. A critic",
+        "with a larger loss has diverged, and its KL means nothing.",
         "",
         *_critics(experiment, found),
     ]
 
 
 def paired_difference(without: dict, with_: dict):
-    """(mean of with - without over the seeds of both, half its 95 % interval, number of seeds).
+    """Returns (mean of with - without over shared seeds, half its 95 % interval, seeds).
 
     The interval is Student's t over paired differences; NaN where there are fewer than two.
 
@@ -45,7 +45,7 @@ def paired_difference(without: dict, with_: dict):
 
 
 def _differences(experiment, scores, found, gain):
-    """Each score without and with, and the difference over paired seeds with its interval."""
+    """Returns a table of each score without and with, and of the paired difference."""
     rows = []
     for score in scores:
         for pair in paper.pairs(experiment):
@@ -55,9 +55,10 @@ def _differences(experiment, scores, found, gain):
                 continue  # InfoGAN has no bound on the likelihood, for instance
             alike = _alike(found, keys, score)
             mean, half, n = paired_difference(*alike)
-            interval = f"{mean:+.3f}" + (f" +- {half:.3f}" if n > 1 else "") if n else "-"
-            if n:  # means of the seeds that the difference is of
-                values = alike
+            interval = "-"
+            if n:
+                values = alike  # the means are of the seeds of the difference
+                interval = f"{mean:+.3f} ± {half:.3f}" if n > 1 else f"{mean:+.3f}"
             elif set(values[0]) & set(values[1]):
                 interval = "of two definitions or steps"
             row = [score, paper.pair_name(pair)]
@@ -73,14 +74,16 @@ def _differences(experiment, scores, found, gain):
                 row.append(f"{100 * paper.FIGURE12[base]:+.1f} %" if known else "-")
             rows.append([*row, str(n)])
     head = ["score", "method", "without", "with", "difference, 95 % interval"]
-    return table([*head, *(["gain", "paper's (MIG)"] if gain else []), "paired seeds"], rows)
+    if gain:
+        head += ["gain", "paper's (MIG)"]
+    return table([*head, "paired seeds"], rows)
 
 
 def _alike(found, keys, score):
-    """Values of both runs of a pair, of the seeds that have them alike.
+    """Returns {seed: value} of both runs of a pair, for the seeds that can be compared.
 
-    That is at the same step, which runs that were cut may not have, and by one definition: a
-    classifier's scores are of two where it was trained on two machines, for instance.
+    Those have the score at the same step and by the same definition. An interrupted run may differ
+    in the step; a classifier that was trained on two machines makes two definitions.
     """
     having = [
         {s: record for s, record in found.records[what].items() if score in record["scores"]}
@@ -95,7 +98,7 @@ def _alike(found, keys, score):
 
 
 def _critics(experiment, found):
-    """How much there was to punish, and whether the game was stable."""
+    """Returns a table of the critic: what it saw to punish, and whether it diverged."""
     head = ("method", "accuracy", "loss", "KL, nats", "largest loss", "largest KL", "seeds")
     rows = []
     for pair in paper.pairs(experiment):

@@ -1,4 +1,4 @@
-"""What the paper shows: each table and figure, the runs that it takes, the numbers it gives.
+"""The paper's experiments: the runs behind each table and figure, and its published numbers.
 
 All numbers are from Lin, Yuan, Peng & Tzeng, CIKM '22 (doi:10.1145/3511808.3557254).
 """
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cvae_jax.config import methods
 
 OURS = "vae+independent"
-OURS_POSTERIOR = f"{OURS}+posterior"  # with codes of the data in the second pass: not the paper's
+OURS_POSTERIOR = f"{OURS}+posterior"  # posterior latents in the second pass: not the paper's
 FOUR = ("beta_vae", "factor_vae", "beta_tcvae", OURS)
 
 
@@ -97,11 +97,11 @@ EXPERIMENTS = {
 
 
 def _rows(text):
-    """{method: {data: "mean +- std"}} of a table's lines."""
+    """Returns {method: {data: "mean ± std"}} of a table's lines."""
     data = ("mnist", "fashion_mnist", "faces3d", "chairs3d", "dsprites", "celeba")
     return {
         method: {
-            name: f"{mean} +- {std}"
+            name: f"{mean} ± {std}"
             for name, mean, std in zip(data, cells[::2], cells[1::2], strict=True)
         }
         for method, cells in zip(FOUR, map(str.split, text.strip().splitlines()), strict=True)
@@ -110,15 +110,15 @@ def _rows(text):
 
 TABLE1 = {
     "is": _rows("""
-        2.00 .04 2.34 .06 1.65 .03 2.37 .07 1.24 .02 1.71 .03
-        2.01 .04 2.51 .04 1.75 .04 2.67 .09 1.36 .03 1.73 .05
-        2.02 .04 2.28 .06 1.79 .05 2.63 .13 1.53 .07 1.63 .04
-        2.05 .04 2.99 .09 1.83 .05 3.23 .10 1.64 .06 2.50 .09"""),
+        2.00 0.04 2.34 0.06 1.65 0.03 2.37 0.07 1.24 0.02 1.71 0.03
+        2.01 0.04 2.51 0.04 1.75 0.04 2.67 0.09 1.36 0.03 1.73 0.05
+        2.02 0.04 2.28 0.06 1.79 0.05 2.63 0.13 1.53 0.07 1.63 0.04
+        2.05 0.04 2.99 0.09 1.83 0.05 3.23 0.10 1.64 0.06 2.50 0.09"""),
     "fid": _rows("""
-        39.4 .17 74.5 .15 91.4 .68 86.1 .70 121.9 .12 119.4 .80
-        26.8 .15 50.8 .09 61.9 .15 72.6 .58 76.9 .52 113.7 .53
-        44.4 .14 82.6 .24 67.1 .72 74.7 .61 83.9 .68 111.6 .93
-        26.9 .14 46.2 .09 52.4 .54 67.6 .69 64.7 .09 97.0 .54"""),
+        39.4 0.17 74.5 0.15 91.4 0.68 86.1 0.70 121.9 0.12 119.4 0.80
+        26.8 0.15 50.8 0.09 61.9 0.15 72.6 0.58 76.9 0.52 113.7 0.53
+        44.4 0.14 82.6 0.24 67.1 0.72 74.7 0.61 83.9 0.68 111.6 0.93
+        26.9 0.14 46.2 0.09 52.4 0.54 67.6 0.69 64.7 0.09 97.0 0.54"""),
 }
 # Of its own method; of the others Fig. 6 has bars without numbers. Its MIG is Chen et al.'s, which
 # it cites; it does not say which factors it takes.
@@ -131,18 +131,18 @@ FIGURE12 = {"infogan": 0.261, "beta_vae": 0.480, "factor_vae": 0.305, "beta_tcva
 
 
 def pairs(experiment: Experiment) -> list:
-    """((data, method) without the regulariser, the same with it) of each pair of runs."""
+    """Returns each pair of runs: (data, method) without the regulariser and with it."""
     return [*zip(experiment.runs[::2], experiment.runs[1::2], strict=True)]
 
 
 def pair_name(pair) -> str:
-    """A pair's name in Fig. 12, which is of dSprites: its method's, and the data where others."""
+    """Returns a pair's name in Fig. 12: its method, and the data where they are not dSprites."""
     data, method = pair[1]
     return shown(method) if data == "dsprites" else f"{shown(method)}, {data}"
 
 
 def shown(method: str) -> str:
-    """A method's name in a table: vae+tower is "cascade VAE, tower"."""
+    """Returns a method's name in a table: vae+tower is "cascade VAE, tower"."""
     base, structure, source = [*method.split("+"), "", ""][:3]
     name = methods.METHODS[base].name
     if not structure:
@@ -150,4 +150,4 @@ def shown(method: str) -> str:
     name = "cascade VAE" if OURS.startswith(f"{base}+") else f"{name} + cascade"
     if structure != "independent":
         name += f", {structure}"
-    return f"{name}, codes of the data" if source else name
+    return f"{name}, posterior latents" if source else name

@@ -2,8 +2,8 @@
 
 A record is one JSON file, written when the run has ended: results.json of the run, its config, its
 command, its curves thinned, the seconds it took. Beside it lie the images of its traversals. Once
-it is there the run counts as done, wherever the run's own folder is. One of fewer steps than the
-config asks, of a run that was cut and evaluated, is shown and does not count as done.
+it is there the run counts as done, wherever the run's own folder is. The record of an interrupted
+run, which has fewer steps than its config asks for, is shown and does not count as done.
 """
 
 import importlib.util
@@ -42,7 +42,7 @@ class Run(NamedTuple):
 
     @property
     def key(self) -> Path:
-        """Where it is found under a folder of runs or of records."""
+        """The path under a folder of runs or of records."""
         changes = ",".join(f"{field.split('.')[-1]}={value}" for field, value in self.changes)
         return Path(self.scale, self.data, self.method, changes, f"seed_{self.seed}")
 
@@ -62,10 +62,10 @@ def _planned(run: Run) -> dict:
 
 
 def read_record(results: Path, run: Run) -> dict | None:
-    """A run's record; None: there is none.
+    """Reads a run's record; None if there is none.
 
     Raises:
-      UserError: it is damaged, or of another config than configs/paper.py now has.
+      UserError: it is damaged, or its config differs from that of configs/paper.py.
     """
     path = results / run.key.with_suffix(".json")
     record = read_results(path)
@@ -77,21 +77,21 @@ def read_record(results: Path, run: Run) -> dict | None:
     changes = differences(record["config"], _planned(run))
     if changes:
         raise UserError(
-            f"{path} is of another config ({changes}): remove it to make it anew, or put "
-            f"{CONFIG} back"
+            f"{path} has another config than {CONFIG} ({changes}): remove the record to run it "
+            f"again, or restore {CONFIG}"
         )
     return record
 
 
 def is_cut(record: dict) -> bool:
-    """Whether a record is of a run that was cut, and scored where it stopped."""
+    """Returns whether a record is of an interrupted run, scored at its last step."""
     return record["step"] < record["config"]["num_steps"]
 
 
 def has_more(run: Run, record: dict | None, workdir: Path) -> bool:
-    """Whether the run's own folder holds an evaluation that says more than its record.
+    """Returns whether the run's folder holds a newer evaluation than its record.
 
-    Of more steps than that has, or with scores that `evaluate` has added since; record None: any.
+    That is one of more steps, or one to which `evaluate` has added scores; any, if record is None.
     """
     found = read_results(workdir / "results.json")
     if found is None or "pictures" not in found:
@@ -113,7 +113,7 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
     """Records the run that was evaluated in workdir; returns the record."""
     evaluated = read_results(workdir / "results.json")
     lines = read_metrics(workdir / "metrics.jsonl")
-    # a run that was cut may have trained on since
+    # an interrupted run may have trained on since
     lines = [line for line in lines if line["step"] <= evaluated["step"]]
     steps = [line["step"] for line in lines]
     lasted = [b - a for a, b in zip([0, *steps], steps, strict=False)]
@@ -129,7 +129,7 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
         "command": command([run]),
         "training_seconds": round(seconds),
         "curves": {name: [_short(line.get(name)) for line in kept] for name in names},
-        # after the first tenth of the steps; a game that runs away may come back between two points
+        # after the first tenth of the steps; training may diverge and recover between two points
         "largest": {name: _short(max(line[name] for line in begun)) for name in peaks},
     }
     path = results / run.key.with_suffix(".json")
@@ -142,14 +142,14 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
 
 
 def _short(value):
-    """A number, or a list of numbers, with five digits."""
+    """Rounds a number, or a list of numbers, to five digits."""
     if isinstance(value, list):
         return [_short(x) for x in value]
     return value if value is None or isinstance(value, int) else float(f"{value:.5g}")
 
 
 def arguments(together: list[Run], folders: Path | None = None) -> list[str]:
-    """The arguments of `python` that train runs that differ by successive seeds alone.
+    """Returns the arguments of `python` that train runs of successive seeds.
 
     Args:
       together: the runs.
@@ -173,11 +173,11 @@ def command(together: list[Run], folders: Path | None = None) -> str:
 
 
 def workdir(together: list[Run], folders: Path) -> Path:
-    """The --workdir of runs; several seeds have folders in it, the same that each has alone."""
+    """Returns the --workdir of runs; several seeds have the same folders in it as alone."""
     path = folders / together[0].key
     return path if len(together) == 1 else path.parent
 
 
 def program(arguments: list[str]) -> list[str]:
-    """The command line of a program of this Python."""
+    """Returns the command line of a program of this Python."""
     return [sys.executable, *arguments]

@@ -1,4 +1,4 @@
-"""An experiment as files: its table as Markdown, its figures as PNG."""
+"""Writes an experiment to files: its table as Markdown, its figures as PNG."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +54,7 @@ def _command(name, scale, seeds):
 
 
 def _notes(experiment, found):
-    """What the numbers were made of."""
+    """Returns lines on the data, definitions, missing seeds, steps and hours behind the numbers."""
     records = [record for by_seed in found.records.values() for record in by_seed.values()]
     if not records:
         return []
@@ -65,7 +65,7 @@ def _notes(experiment, found):
     shown = (*experiment.scores, *experiment.why) or tables.SCORES[experiment.kind]
     names = dict.fromkeys(name for record in records for name in record["scores"])
     for name in (name for name in names if name in shown):
-        # One data set has other factors than the next.
+        # Data sets have different factors, hence definitions.
         texts = {}
         for record in (r for r in records if name in r["scores"]):
             entry = record["scores"][name]
@@ -79,11 +79,14 @@ def _notes(experiment, found):
             of = f"{what[0]}, {paper.shown(what[1])}"
             lines.append(f"* {of}: only seeds {', '.join(map(str, seeds))}; others: {reason}")
     for what, by_seed in found.records.items():
-        cut = {s: r for s, r in by_seed.items() if runs.is_cut(r)}
-        at = (f"seed {s} at {r['step']:,} of {r['config']['num_steps']:,}" for s, r in cut.items())
-        if cut:
+        interrupted = [
+            f"seed {seed} at {record['step']:,} of {record['config']['num_steps']:,}"
+            for seed, record in by_seed.items()
+            if runs.is_cut(record)
+        ]
+        if interrupted:
             of = ", ".join([what[0], paper.shown(what[1]), *(f"{f} {v}" for f, v in what[2])])
-            lines.append(f"* {of}: cut, {', '.join(at)} steps")
+            lines.append(f"* {of}: interrupted, {', '.join(interrupted)} steps")
     hours = sum(r["training_seconds"] + r["evaluation_seconds"] for r in records) / 3600
     devices = ", ".join(dict.fromkeys(r["device"] for r in records))
     steps = ", ".join(f"{n:,}" for n in dict.fromkeys(r["step"] for r in records))

@@ -1,4 +1,4 @@
-"""The paper's tables and its figures' numbers as Markdown: ours, over seeds, beside its own."""
+"""Markdown tables of the paper's tables and figures: our values over seeds beside the paper's."""
 
 from typing import NamedTuple
 
@@ -6,87 +6,89 @@ import numpy as np
 
 from cvae_jax.reproduction import paper, runs
 
-# Of the kinds whose scores are always the same.
+# The scores of each kind of experiment that always shows the same ones.
 SCORES = {
     "quality": ("is", "fid", "is_classifier", "fid_classifier"),
     "structures": ("ancestor_share", "forbidden_dependence", "composition", "mig"),
 }
 
-_MOVES = 0.05  # a code whose own z moves it by less is not in use
+_MOVES = 0.05  # a latent whose own z moves it by less is not in use
 
 
 class Found(NamedTuple):
-    """What there is of an experiment."""
+    """The records of an experiment, and the reasons for those that are missing."""
 
-    records: dict  # (data, method, changes) -> {seed: record}, in the order of the plan
-    reasons: dict  # (data, method, changes) -> why there is none, or not of all seeds
+    records: dict  # (data, method, changes) -> {seed: record}, in the planned order
+    reasons: dict  # (data, method, changes) -> why some or all seeds have no record
 
     def values(self, what, score) -> dict:
-        """{seed: value} of a score."""
-        having = self.records[what].items()
-        return {
-            seed: record["scores"][score]["value"]
-            for seed, record in having
-            if score in record["scores"]
-        }
+        """Returns {seed: value} of a score."""
+        values = {}
+        for seed, record in self.records[what].items():
+            if score in record["scores"]:
+                values[seed] = record["scores"][score]["value"]
+        return values
 
 
 def mean_std(values) -> str:
-    """Values over seeds as a cell."""
+    """Returns a cell: mean ± standard deviation over seeds, or the value of a single seed."""
     values = [*values]
     if not values:
         return "-"
     if len(values) == 1:
         return f"{values[0]:.3f}"
-    return f"{np.mean(values):.3f} +- {np.std(values, ddof=1):.3f}"
+    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
 
 
 def table(head, rows) -> list[str]:
-    """As lines of Markdown."""
+    """Returns a table as lines of Markdown."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     return lines + [f"| {' | '.join(row)} |" for row in rows]
 
 
 def not_run(found, what) -> str:
-    """A cell for what has no record."""
+    """Returns a cell that says why there is no record."""
     return f"not run: {found.reasons[what]}"
 
 
 def _or_reason(found, what, cells) -> list[str]:
-    """Cells of what has records; of what has none the first says why, and the others are empty."""
+    """Returns the cells; without records the first says why and the others are empty."""
     return cells if found.records[what] else [not_run(found, what), *[""] * (len(cells) - 1)]
 
 
 def seeds_of(found, what) -> str:
-    """A cell: how many there are."""
+    """Returns a cell with the number of seeds."""
     return str(len(found.records[what]))
 
 
 def quality(experiment, found: Found) -> list[str]:
-    """IS and FID, by Inception where its weights are there, and by the data's own classifier."""
+    """Returns a table of IS and FID, by Inception and by the data's own classifier.
+
+    Inception's columns are filled where its weights are installed.
+    """
     head = ("data", "method", "IS", "paper's", "FID", "paper's")
     head += ("IS, classifier", "FID, classifier", "seeds")
     rows = []
     for data, method in experiment.runs:
         what = (data, method, ())
-        told = [paper.TABLE1[score].get(method, {}).get(data, "-") for score in ("is", "fid")]
+        published = [paper.TABLE1[score].get(method, {}).get(data, "-") for score in ("is", "fid")]
         name = [data, paper.shown(method)]
         if not found.records[what]:
             reason = not_run(found, what)
-            rows.append([*name, reason, told[0], "", told[1], "", "", "0"])
+            rows.append([*name, reason, published[0], "", published[1], "", "", "0"])
             continue
         ours = {s: mean_std(found.values(what, s).values()) for s in SCORES["quality"]}
         for score in ("is", "fid"):
             if ours[score] == "-":
                 ours[score] = "needs Inception's weights: docs/metrics.md"
-        row = [ours["is"], told[0], ours["fid"], told[1]]
+        row = [ours["is"], published[0], ours["fid"], published[1]]
         own = [ours["is_classifier"], ours["fid_classifier"]]
         rows.append([*name, *row, *own, seeds_of(found, what)])
     return table(head, rows)
 
 
 def scores(experiment, found: Found) -> list[str]:
-    """The experiment's scores of every method, beside the paper's where it has a number."""
+    """Returns a table of every method's scores, beside the paper's where it has a number."""
     head = ["data", "method"]
     for score in experiment.scores:
         head += [score, "paper's"] if _published(experiment, score) else [score]
@@ -109,7 +111,7 @@ def _published(experiment, score):
 
 
 def structures(experiment, found: Found) -> list[str]:
-    """What each structure did, and whether codes move with what it lets them depend on."""
+    """Returns a table of each structure's scores and of latents' moves along and off its paths."""
     shown = SCORES["structures"]
     moves = ("moves along paths (pairs)", "against them", "elsewhere")
     head = ("data", "method", *(s.replace("_", " ") for s in shown), *moves, "seeds")
@@ -128,14 +130,14 @@ def structures(experiment, found: Found) -> list[str]:
     return [
         *table(head, rows),
         "",
-        "A move is the share of a code's variance that another's z accounts for when redrawn: the",
-        "mean over pairs of codes in use, from the first to the last code of a path of the",
-        "structure, from the last to the first, and of pairs without a path.",
+        "A move is the share of a latent's variance that another's z accounts for when redrawn,",
+        "averaged over pairs of latents in use: pairs along a path of the structure, against one,",
+        "and without a path.",
     ]
 
 
 def _moves(structure) -> list[np.ndarray]:
-    """Effects of one code's z on another code: along a path, against one, of pairs without."""
+    """Returns effects of a latent's z on another latent: along a path, against one, without."""
     effects, path = np.array(structure["effects"]), np.array(structure["ancestors"], bool)
     used = np.diag(effects) > _MOVES
     others = np.outer(used, used) & ~np.eye(len(used), dtype=bool)
@@ -144,7 +146,7 @@ def _moves(structure) -> list[np.ndarray]:
 
 
 def tuning(experiment, found: Found) -> list[str]:
-    """Every setting that was tried; the best of each method by the first score is marked."""
+    """Returns a table of every setting tried; the best per method by the first score is marked."""
     head = ("method", "setting", *experiment.scores, "best")
     rows = []
     for what in sorted(found.records, key=lambda what: what[1]):
@@ -157,10 +159,13 @@ def tuning(experiment, found: Found) -> list[str]:
 
 
 def best(found: Found, method: str, score: str):
-    """The (data, method, changes) of a method's best setting; None: not all have ended."""
-    tried = {
-        what: {} if any(map(runs.is_cut, by_seed.values())) else found.values(what, score)
-        for what, by_seed in found.records.items()
-        if what[1] == method
-    }
-    return max(tried, key=lambda what: max(tried[what].values())) if all(tried.values()) else None
+    """Returns the (data, method, changes) of a method's best setting; None until all have ended."""
+    tried = {}
+    for what, by_seed in found.records.items():
+        if what[1] != method:
+            continue
+        values = found.values(what, score)
+        if not values or any(runs.is_cut(record) for record in by_seed.values()):
+            return None
+        tried[what] = max(values.values())
+    return max(tried, key=tried.get)

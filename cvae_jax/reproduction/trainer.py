@@ -1,4 +1,4 @@
-"""Trains the runs that have no record yet, each as a program of its own, one or several at once."""
+"""Trains the runs without a record, each in a process of its own, one or several at once."""
 
 import itertools
 import logging
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def train(planned, records: dict, folders: Path, results: Path, at_once: bool, jobs: int):
-    """Train, record, go on; adds to records.
+    """Trains and records each run in turn; adds to records.
 
     Args:
       planned: all runs.
@@ -26,20 +26,22 @@ def train(planned, records: dict, folders: Path, results: Path, at_once: bool, j
       folders: the runs' own folders are made there.
       results: the folder of records.
       at_once: the seeds of a method in one program.
-      jobs: programs side by side; of more than one, what each says goes to a file beside its
+      jobs: processes side by side; with more than one, each writes its output to a file beside its
         folder.
 
     Returns:
       {run: why it has no record}, and the runs among them that failed.
 
     Raises:
-      Stopped: a signal has asked this program to stop; the runs at work have saved.
-      UserError: a run is at work already.
+      Stopped: a signal asked this program to stop; the running runs have saved.
+      UserError: a run is running already.
     """
     reasons, failed = {}, []
     todo = [run for run in planned if run not in records]
-    no_data = {run.data: _missing_data(run) for run in {run.data: run for run in todo}.values()}
+    no_data = {}  # data -> why they can't be loaded, or ""
     for run in todo:
+        if run.data not in no_data:
+            no_data[run.data] = _missing_data(run)
         if no_data[run.data]:
             reasons[run] = no_data[run.data]
             log.warning("%s: %s", run.key, reasons[run])
@@ -47,8 +49,8 @@ def train(planned, records: dict, folders: Path, results: Path, at_once: bool, j
     programs = deque(_seeds_together(todo) if at_once else [[run] for run in todo])
     for together in programs:
         if in_use(workdir := runs.workdir(together, folders)):
-            raise UserError(f"a run is at work in {workdir}: stop it, or wait for its end")
-    at_work = {}  # process -> the runs that it trains, where it says more
+            raise UserError(f"a run is running in {workdir}: stop it, or wait for its end")
+    at_work = {}  # process -> the runs that it trains, where its output goes
 
     def begin(together):
         done = f"{len(records)} of {len(planned)} runs done"
@@ -62,7 +64,7 @@ def train(planned, records: dict, folders: Path, results: Path, at_once: bool, j
 
     def end(child):
         together, says = at_work.pop(child)
-        reason = f"it ended with code {child.returncode}; why, says: {says}"
+        reason = f"it ended with code {child.returncode}; for the cause see: {says}"
         for run in together:
             # A seed may have diverged, and the others of its program ended well.
             if not child.returncode and _scored(run, folders / run.key / "results.json"):
@@ -91,7 +93,7 @@ def train(planned, records: dict, folders: Path, results: Path, at_once: bool, j
 
 
 def _stop(children):
-    """Ask them to save and end, and wait until they have. A Ctrl-C has reached them by itself."""
+    """Asks child processes to save and end, and waits. A Ctrl-C has reached them by itself."""
     for child in children:
         child.terminate()
     for child in children:
@@ -99,13 +101,13 @@ def _stop(children):
 
 
 def _scored(run, path):
-    """Whether that results.json is of the run's last step."""
+    """Returns whether results.json at path is of the run's last step."""
     results = read_results(path)
     return results is not None and results["step"] == runs.config(run).num_steps
 
 
 def _seeds_together(todo):
-    """Runs that differ by successive seeds alone, as lists."""
+    """Groups runs that differ in successive seeds only; returns a list of lists."""
     groups = {}
     for run in todo:
         groups.setdefault(run._replace(seed=0), []).append(run)
@@ -118,7 +120,7 @@ def _seeds_together(todo):
 
 
 def _missing_data(run) -> str:
-    """Why the run's data can't be had, in the words of their builder; "": they are here."""
+    """Returns why the run's data can't be loaded, by their builder; "" if they can."""
     config = runs.config(run)
     try:
         datasets.load(config.data.name, config.data.size, config.data.dir)
@@ -128,7 +130,7 @@ def _missing_data(run) -> str:
 
 
 def _start(together, folders, beside):
-    """The process that trains runs in one program, and where it says more."""
+    """Starts the process that trains these runs; returns it and where its output goes."""
     arguments = runs.arguments(together, folders)
     command = runs.program(arguments)
     # In our process group: Ctrl-Z and a closed terminal reach it as they reach us.
@@ -148,7 +150,7 @@ def _start(together, folders, beside):
 
 
 def _left(todo, records, beside) -> str:
-    """How long the runs to do will take, so many at once, by those like them that have ended."""
+    """Estimates the remaining time from finished runs of the same kind; "" if there are none."""
     took = {run: r["training_seconds"] + r["evaluation_seconds"] for run, r in records.items()}
     if not took:
         return ""

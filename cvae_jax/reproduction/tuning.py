@@ -1,9 +1,7 @@
-"""The settings that each method was tried with before its seeds were run.
+"""The settings tried for each method before its seeds were run: six each, five for our variant.
 
-Six for each; five for a variant of ours.
-
-Half as many steps as the scale has, on a seed that no table shows; the best by MIG is what
-configs/paper.py holds.
+They take half the steps of the scale, on a seed that no table shows. configs/paper.py holds the
+best by MIG.
 """
 
 import itertools
@@ -33,7 +31,7 @@ _SLOW = ("infogan",)
 
 
 def planned() -> list[Run]:
-    """All of them, by turns of the methods; InfoGAN, whose steps take longest, last."""
+    """Returns all runs, the methods taking turns; InfoGAN, whose steps are slowest, comes last."""
     runs = [
         Run("tuning", DATA, method, SEED, (*setting.items(),))
         for settings in itertools.zip_longest(*SETTINGS.values())

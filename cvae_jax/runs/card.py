@@ -101,6 +101,11 @@ def _limits(config, entry) -> list[str]:
         lines.append(
             "decode gives each pixel's mean, no sample: blurred where the model is unsure."
         )
+    if config.networks:
+        lines.append(
+            f"Its networks are not cvae_jax's: to load it, {config.networks.partition(':')[0]} "
+            "must be importable; the programs need nothing of it."
+        )
     if config.init_from:
         lines.append("It began from another run's weights, which the command needs as well.")
     return [f"* {line}" for line in lines]

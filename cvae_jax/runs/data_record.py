@@ -1,4 +1,4 @@
-"""A run goes on with the data that it began with: what it keeps to tell them by, and the look."""
+"""Checks that a resumed run sees the data set it started with."""
 
 import hashlib
 import shlex
@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from cvae_jax import __version__
+from cvae_jax.datasets import OWN
 from cvae_jax.errors import UserError
 from cvae_jax.runs.workdir import damaged, read_json, write_json
 
+_MOST = 2**28  # bytes of images whose content is looked at
+
 
 def digest(content: bytes) -> str:
-    """A name of the content."""
+    """Returns the SHA-256 of the content."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -21,9 +24,29 @@ def _some(dataset):
     return np.asarray(dataset.pixels[:: max(1, len(dataset.pixels) // 100)])
 
 
+def _content(dataset) -> str:
+    """SHA-256 of all images, or of as many evenly spaced ones as `_MOST` allows."""
+    each = max(1, dataset.pixels[:1].nbytes)
+    step = -(-dataset.num_images * each // _MOST)
+    found = hashlib.sha256()
+    for first in range(0, dataset.num_images, 256 * step):
+        rows = np.arange(first, min(first + 256 * step, dataset.num_images), step)
+        found.update(np.ascontiguousarray(dataset.images(rows)).tobytes())
+    return found.hexdigest()
+
+
+def _kind(dataset) -> str:
+    return dataset.name.partition(":")[0]
+
+
 def about(dataset) -> dict:
-    """A data set in few words: what it is, its labels, and how bright a hundred images are."""
-    return {
+    """Returns what is kept of a data set: its source, labels, and the mean of a hundred images.
+
+    Of arrays the content too: they are read as they are, while pictures may be decoded with other
+    roundings elsewhere.
+    """
+    exact = {"content": _content(dataset)} if _kind(dataset) in ("npz", "array") else {}
+    return exact | {
         "source": dataset.source,
         "shape": list(dataset.pixels.shape),
         "factor_names": list(dataset.factor_names),
@@ -33,7 +56,7 @@ def about(dataset) -> dict:
 
 
 def fingerprint(dataset) -> str:
-    """`about`, and a hundred images to the bit: for processes of one run, at one time."""
+    """Returns `about`, and a hundred images to the bit: for processes of one run, at one time."""
     return f"{about(dataset)} {digest(np.ascontiguousarray(_some(dataset)).tobytes())}"
 
 
@@ -53,7 +76,9 @@ def _flat(described) -> dict:
 
 
 def differences(workdir, dataset) -> str:
-    """What a data set has otherwise than the run in workdir began with, in words; "": nothing.
+    """Returns in words how a data set differs from that of the run in workdir; "": in nothing.
+
+    Where images of one's own lie, and what their folder or file is called, makes no difference.
 
     Raises:
       UserError: data.json is damaged.
@@ -65,37 +90,55 @@ def differences(workdir, dataset) -> str:
     try:
         # An exported model's has no "data", and runs of earlier versions lack some fields.
         was = now | _flat(old)
-        # Rendered anew elsewhere, a pixel may be rounded otherwise.
+        # Rendered again elsewhere, a pixel may be rounded differently.
         pixels = abs(was["mean_value"] - now["mean_value"]) > 0.05
     except (AttributeError, TypeError, ValueError) as error:
         raise damaged(path, error) from None
-    names = [name for name in now if name != "mean_value" and was[name] != now[name]]
+    free = {"mean_value"} | ({"source"} if _kind(dataset) in OWN else set())
+    names = [name for name in now if name not in free and was[name] != now[name]]
     names += ["pixels"] if pixels else []
     return ", ".join(_shown(name, was, now) for name in names)
 
 
 def _shown(name, was, now) -> str:
-    if name in ("labels", "pixels"):
+    if name in ("labels", "pixels", "content"):
         return f"other {name}"
     return f"{name.replace('_', ' ')} {was[name]} -> {now[name]}"
 
 
 def require_same(workdir, dataset) -> None:
-    """Refuse other data than the run began with.
+    """Refuses data that differ from those the run began with.
 
     Raises:
-      UserError: data.json tells of other data, or is damaged.
+      UserError: data.json is of other data, or is damaged.
     """
     changed = differences(workdir, dataset)
     if changed:
         raise UserError(
-            f"{workdir} began with other data than there are now ({changed}): put those back, or "
-            "name another --workdir"
+            f"the data differ from those {workdir} began with ({changed}): put those back, or name "
+            "another --workdir"
         )
 
 
+def as_recorded(workdir, name: str, dataset):
+    """Returns a data set under the name and source that a run has of it, if it is the same.
+
+    So scores made where the data have moved stand beside those made before.
+
+    Args:
+      workdir: the run's folder.
+      name: of the data in the run's config.
+      dataset: see `datasets.Dataset`.
+    """
+    path = Path(workdir) / "data.json"
+    if differences(workdir, dataset) or not path.exists():
+        return dataset
+    source = dict(read_json(path).get("data", {})).get("source", dataset.source)
+    return dataset._replace(name=name, source=str(source))
+
+
 def keep(workdir, dataset, begins: bool = False) -> None:
-    """Write to data.json what the data of a run are and which version began it, if it is not there.
+    """Writes to data.json what a run's data are and which version began it, if it is not there.
 
     Args:
       workdir: the run's folder.

@@ -11,7 +11,7 @@ from cvae_jax.config import build, checks
 from cvae_jax.errors import UserError, did_you_mean
 from cvae_jax.files import expanded
 from cvae_jax.objectives.base import Players
-from cvae_jax.runs import checkpoints, weights
+from cvae_jax.runs import checkpoints, parts, weights
 from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import CONFIG, WEIGHTS, damaged, is_exported, read_config, read_json
 from cvae_jax.step import create_train_state
@@ -36,8 +36,8 @@ def _data_info(path, size):
     return info
 
 
-def _described(path: Path):
-    """Returns (config, DataInfo, objective) of a run's or exported model's folder."""
+def _described(path: Path, own):
+    """Returns (config, DataInfo, `parts.Built`) of a run's or exported model's folder."""
     config = read_config(path)
     try:
         checks.check(config, 1)
@@ -49,7 +49,7 @@ def _described(path: Path):
             f"seed_{config.seed + config.num_seeds - 1}"
         )
     info = _data_info(path / "data.json", config.data.size)
-    return config, info, build.objective(config, info)
+    return config, info, parts.load(path, config, info, **own)
 
 
 def folder(name) -> Path:
@@ -90,15 +90,20 @@ def _batch_shape(config, info):
     return config.batch_size, info.size, info.size, info.channels
 
 
-def restore(workdir):
+def restore(workdir, **own):
     """Returns (config, DataInfo, objective, state) of a run's last checkpoint, on one device.
+
+    Args:
+      workdir: the run's folder.
+      **own: networks or objective, see `load`.
 
     Raises:
       UserError: see `load`.
     """
     path = Path(workdir)
-    config, info, objective = _described(path)
-    shapes = _state_shapes(objective, build.optimizers(config), _batch_shape(config, info))
+    config, info, built = _described(path, own)
+    objective = built.objective
+    shapes = _state_shapes(objective, built.optimizers, _batch_shape(config, info))
     one_device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     state = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=one_device), shapes
@@ -113,12 +118,14 @@ def restore(workdir):
     return config, info, objective, restored
 
 
-def load(name) -> Model:
+def load(name, **own) -> Model:
     """Returns the model of a run's last checkpoint, or one that was exported.
 
     Args:
       name: a run's --workdir, a folder that `python -m cvae_jax.export` wrote, or the name of a
         model that ships with the package.
+      **own: networks=, a `networks.Networks`, or objective=, an `Objective`, of a run that was
+        trained with one that its config does not name.
 
     Raises:
       UserError: there is none, it holds no checkpoint, or a file of it is damaged; later, when it
@@ -126,23 +133,24 @@ def load(name) -> Model:
     """
     path = folder(name)
     if not is_exported(path):
-        config, info, objective, state = restore(path)
+        config, info, objective, state = restore(path, **own)
         return Model(config, objective, state.params, int(state.step), info.channels)
-    config, info, objective = _described(path)
+    config, info, built = _described(path, own)
+    objective = built.objective
     shapes = _model_shapes(objective, _batch_shape(config, info))
     model, step = weights.read(path / WEIGHTS, shapes)
     model = jax.device_put(model, jax.local_devices()[0])
     return Model(config, objective, Players(model=model, critic={}), step, info.channels)
 
 
-def params_like(workdir, params: Players) -> Players:
+def params_like(workdir, params: Players, **own) -> Players:
     """Returns `params` with another model's weights; critics of `params` stay for an exported one.
 
     Raises:
       UserError: a parameter is missing or has another shape; it is named.
     """
     path = folder(workdir)
-    loaded = load(path).params
+    loaded = load(path, **own).params
     if is_exported(path):
         loaded = loaded._replace(critic=params.critic)
     found = {jax.tree_util.keystr(k): x for k, x in jax.tree_util.tree_leaves_with_path(loaded)}

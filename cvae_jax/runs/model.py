@@ -8,9 +8,7 @@ import jax.numpy as jnp
 
 from cvae_jax.errors import UserError
 from cvae_jax.objectives.base import Objective, Players
-from cvae_jax.step import as_float
-
-_TOLERANCE = 1e-3  # that resizing may have left an image beyond [0, 1]
+from cvae_jax.step import as_float, require_range
 
 
 # Parameters are arguments and the objective's functions are static: another seed of the same
@@ -45,7 +43,7 @@ class Model(NamedTuple):
         """
         images, size = jnp.asarray(images), self.config.data.size
         _require_shape("images", images, (size, size, self.channels))
-        _require_range(images)
+        require_range(images)
         return _encode(self.objective.encode, self.params, images)
 
     def decode(self, z, rng=None):
@@ -79,15 +77,3 @@ def _require_shape(what, x, shape):
     if x.shape[1:] != shape:
         wanted = ", ".join(map(str, ("n", *shape)))
         raise UserError(f"{what} have shape {x.shape}; this model takes [{wanted}]")
-
-
-def _require_range(images):
-    """Refuses floats beyond [0, 1] where they can be seen: latents of 0 to 255 mean nothing."""
-    floats = jnp.issubdtype(images.dtype, jnp.floating)
-    if not floats or isinstance(images, jax.core.Tracer) or not images.size:
-        return
-    least, most = float(images.min()), float(images.max())
-    if not (least >= -_TOLERANCE and most <= 1 + _TOLERANCE):
-        raise UserError(
-            f"images are from {least:.3g} to {most:.3g}: make them uint8, or floats in [0, 1]"
-        )

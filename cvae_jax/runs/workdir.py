@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ml_collections
 
-from cvae_jax import files
+from cvae_jax import datasets, files
 from cvae_jax.config import defaults
 from cvae_jax.config.fields import differences, without_retired
 from cvae_jax.errors import UserError, first_line
@@ -23,18 +23,18 @@ WEIGHTS = "weights.npz"  # of an exported model
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write text whole or not at all; returns the path."""
+    """Writes text whole or not at all; returns the path."""
     try:
         # a name from elsewhere may hold what UTF-8 can't, such as a path's bytes
         with files.replacing(path, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError as error:
-        raise UserError(f"can't write {path}: {error.strerror}; free space or mend it") from None
+        raise UserError(f"can't write {path}: {error.strerror}; free space or fix it") from None
     return path
 
 
 def write_json(path: Path, content) -> None:
-    """Write content as `write_text` does."""
+    """Writes content as `write_text` does."""
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
@@ -108,7 +108,7 @@ def _require_results(found) -> None:
 
 
 def read_results(path: Path) -> dict | None:
-    """The content of a results.json, of one run or of several seeds; None: there is none.
+    """Returns the content of a results.json, of one run or several seeds; None: there is none.
 
     Raises:
       UserError: it is not as an evaluation writes it.
@@ -124,15 +124,15 @@ def read_results(path: Path) -> dict | None:
 
 
 def damaged(path: Path, problem) -> UserError:
-    """What to raise for a file of a run that is not as a run writes it."""
+    """Returns the error for a file of a run that is not as a run writes it."""
     remedy = "restore it from a copy"
     if path.name == "results.json":  # which an evaluation can make again
-        remedy = "remove it, and name all metrics that it had, or train on, which makes it"
+        remedy = "remove it and evaluate the run again"
     return UserError(f"{path} is damaged ({problem}): {remedy}")
 
 
 def read_config(workdir) -> ml_collections.ConfigDict:
-    """A run's config; fields that there were not yet when it began have their defaults.
+    """Returns a run's config; fields added since it began have their defaults.
 
     Raises:
       UserError: it is not there, can't be read, or sets a retired field.
@@ -156,7 +156,7 @@ def _saved(path) -> list[Path]:
 
 
 def _begun(path, config) -> bool:
-    """Whether a folder holds a run of this config; one that holds something else is refused."""
+    """Returns whether a folder holds a run of this config; refuses anything else in it."""
     if is_exported(path):
         raise UserError(
             f"--workdir {path} is an exported model: choose another one, with "
@@ -172,7 +172,8 @@ def _begun(path, config) -> bool:
     begun = any(any(path.glob(name)) for name in ("data.json", "seed_*/data.json"))
     if not begun or not (path / CONFIG).exists():
         return False
-    changes = differences(read_config(path).to_dict(), config)
+    old = read_config(path).to_dict()
+    changes = differences(_moved_or_lengthened(path, old, config), config)
     if changes:
         start = ""
         if saved:
@@ -184,13 +185,30 @@ def _begun(path, config) -> bool:
     return True
 
 
+def _moved_or_lengthened(path, old, new) -> dict:
+    """The config `old` with those fields of `new` that leave the run the same.
+
+    More steps train the same run further. Images of one's own are known by their contents, which
+    `data_record` compares, wherever they lie now.
+    """
+    try:
+        before, name = old["num_steps"], old["data"]["name"]
+        if new["num_steps"] > before:
+            old = old | {"num_steps": new["num_steps"]}
+        if datasets.kind_of(new["data"]["name"]) == datasets.kind_of(name):
+            old = old | {"data": old["data"] | {"name": new["data"]["name"]}}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise damaged(path / CONFIG, error) from None
+    return old
+
+
 def is_exported(path: Path) -> bool:
-    """Whether a folder is an exported model's, not a run's."""
+    """Returns whether a folder is an exported model's, not a run's."""
     return (path / WEIGHTS).exists()
 
 
 def in_use(workdir) -> bool:
-    """Whether a run is at work in a folder."""
+    """Returns whether a run is at work in a folder."""
     try:
         with files.open_lock(Path(workdir) / ".lock", make=False) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -203,7 +221,9 @@ def in_use(workdir) -> bool:
 
 @contextlib.contextmanager
 def open_workdir(workdir, config):
-    """Hold a run's folder while its run lasts; made, with its config.json, where it is not there.
+    """Holds a run's folder while its run lasts; makes it, with its config.json, if it is not there.
+
+    A start that is refused before training begins leaves nothing behind.
 
     Args:
       workdir: the folder.
@@ -218,6 +238,7 @@ def open_workdir(workdir, config):
     """
     path = Path(workdir)
     config = json.loads(config.to_json_best_effort())
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = files.open_lock(path / ".lock")
@@ -233,6 +254,26 @@ def open_workdir(workdir, config):
             raise UserError(f"another run is at work in {path}; choose another --workdir") from None
         for name in (CONFIG, "data.json", "metrics.jsonl"):
             files.remove_leftovers(path / name)
-        if not _begun(path, config):
+        if not _begun(path, config) or read_json(path / CONFIG) != config:
             write_json(path / CONFIG, config)
-        yield path
+        try:
+            yield path
+        except BaseException:
+            if not _saved(path) and not any(path.rglob("data.json")):
+                _leave_nothing(path, made)
+            raise
+
+
+def _leave_nothing(path, made) -> None:
+    """Removes what a refused start has made: its config, its lock, and folders that were not there.
+
+    Args:
+      path: the run's folder.
+      made: the folders that were made for it, the innermost first.
+    """
+    with contextlib.suppress(OSError):  # the error that ended the start is the one to report
+        for name in (CONFIG, ".lock"):
+            (path / name).unlink(missing_ok=True)
+        for folder in (path / "checkpoints", *made):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()

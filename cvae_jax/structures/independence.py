@@ -1,4 +1,4 @@
-"""What a structure says about dependence: d-separation, and what KL(q || p_B) forbids.
+"""Independence in a structure: d-separation, and what KL(q || p_B) forbids.
 
 Nodes are ("z" | "z_hat", i), 0-based, as in `Structure.parents`; the z nodes are roots. p_B has
 every independence that d-separation finds in the DAG; q has them all where the KL is zero.
@@ -30,7 +30,7 @@ class Pairs(NamedTuple):
 
 
 def d_separated(structure: Structure, a, b, given=()) -> bool:
-    """Whether the structure makes nodes a and b independent given the nodes `given`.
+    """Returns whether the structure makes nodes a and b independent given the nodes `given`.
 
     By the moral graph (Lauritzen et al., 1990): keep a, b, `given` and all their ancestors, link
     the parents of a common child, drop the directions; `given` must cut every path from a to b.
@@ -43,7 +43,7 @@ def d_separated(structure: Structure, a, b, given=()) -> bool:
       given: any number of further nodes.
 
     Raises:
-      ValueError: something is not a node, or the same node is there twice among a, b and given.
+      ValueError: something is not a node, or a node is repeated among a, b and given.
     """
     nodes = set(itertools.product(("z", "z_hat"), range(structure.latents)))
     named = [a, b, *given]
@@ -52,11 +52,18 @@ def d_separated(structure: Structure, a, b, given=()) -> bool:
             last = structure.latents - 1
             raise ValueError(f"{node!r} is not a node ('z' or 'z_hat', i) with i from 0 to {last}")
         if named.count(node) > 1:
-            raise ValueError(f"{names([node])} is there twice among a, b and given")
-    kept = {*named, *(up for kind, j in named if kind == "z_hat" for up in structure.ancestors(j))}
+            raise ValueError(
+                f"{names([node])} is repeated among a, b and given: name each node once"
+            )
+    kept = set(named)
+    for kind, j in named:
+        if kind == "z_hat":
+            kept.update(structure.ancestors(j))
     links = {node: set() for node in kept}
     for kind, j in kept:
-        family = {(kind, j), *(structure.parents[j] if kind == "z_hat" else ())}
+        family = {(kind, j)}
+        if kind == "z_hat":
+            family.update(structure.parents[j])
         for node in family:
             links[node] |= family
     reached, left = {a}, [a]
@@ -68,7 +75,7 @@ def d_separated(structure: Structure, a, b, given=()) -> bool:
 
 
 def forbidden(structure: Structure, *, joint: bool | None = None) -> tuple:
-    """The independences that add up to the KL, one `Independence` a node, in topological order.
+    """Returns the independences that add up to the KL, one per node, in topological order.
 
         KL(q || p_B) = sum_j I( v_j ; v_<j minus Pa_j | Pa_j )
 
@@ -89,18 +96,20 @@ def forbidden(structure: Structure, *, joint: bool | None = None) -> tuple:
     for j in structure.order:
         parents = structure.parents[j]
         others = tuple(sorted(set(before) - set(parents)))
-        terms += [Independence(("z_hat", j), others, parents)] if others else []
+        if others:
+            terms.append(Independence(("z_hat", j), others, parents))
         before.append(("z_hat", j))
     return tuple(terms)
 
 
 def pairs(structure: Structure) -> Pairs:
-    """Which pairs of z_hat may depend on one another when nothing else is known.
+    """Returns which pairs of z_hat may depend on one another when nothing else is known.
 
     A pair may where one is the other's ancestor or both have a common one (a z too, so that
     `structure.marginal()` can forbid more).
     """
-    sides = {True: [], False: []}
+    allowed, banned = [], []
     for i, j in itertools.combinations(range(structure.latents), 2):
-        sides[d_separated(structure, ("z_hat", i), ("z_hat", j))].append((i, j))
-    return Pairs(allowed=tuple(sides[False]), forbidden=tuple(sides[True]))
+        separated = d_separated(structure, ("z_hat", i), ("z_hat", j))
+        (banned if separated else allowed).append((i, j))
+    return Pairs(allowed=tuple(allowed), forbidden=tuple(banned))

@@ -2,7 +2,7 @@
 
 from cvae_jax.structures.structure import Structure, parse
 
-# The structures of the paper's Fig. 3. Its pictures are not reproduced in the text: the edges are
+# The structures of the paper's Fig. 3. The text does not list them: the edges are
 # inferred from the captions and from Sections 4.1 to 4.4.
 PRESETS = {
     "independent": "",  # 3a
@@ -15,7 +15,7 @@ PRESETS = {
 
 
 def preset(name: str, latents: int) -> Structure:
-    """A structure of the paper's Fig. 3 by name, see `PRESETS`.
+    """Returns a structure of the paper's Fig. 3 by name, see `PRESETS`.
 
     Raises:
       ValueError: unknown name, or too few latents for its nodes.
@@ -26,7 +26,7 @@ def preset(name: str, latents: int) -> Structure:
 
 
 def from_config(text: str, latents: int) -> Structure:
-    """A preset where text is the name of one, else the structure that text writes out."""
+    """Returns a preset where text is the name of one, else the structure that text writes out."""
     words = text.replace(",", " ").split()
     named = len(words) == 1 and words[0].isidentifier()
     return preset(words[0], latents) if named else parse(text, latents)

@@ -18,12 +18,12 @@ class Structure(NamedTuple):
 
     @property
     def latents(self) -> int:
-        """The number of dimensions d of z and of z_hat."""
+        """Returns the number of dimensions d of z and of z_hat."""
         return len(self.parents)
 
     @property
     def order(self) -> tuple:
-        """The z_hat indices in topological order, the smallest first among equals.
+        """Returns the z_hat indices in topological order, the smallest first among equals.
 
         Raises:
           ValueError: there is a cycle; the message walks it.
@@ -38,25 +38,26 @@ class Structure(NamedTuple):
         return tuple(order)
 
     def z_parents(self, j: int) -> tuple:
-        """Indices of the z nodes among the parents of z_hat_j."""
+        """Returns the indices of the z nodes among the parents of z_hat_j."""
         return tuple(i for kind, i in self.parents[j] if kind == "z")
 
     def z_hat_parents(self, j: int) -> tuple:
-        """Indices of the z_hat nodes among the parents of z_hat_j."""
+        """Returns the indices of the z_hat nodes among the parents of z_hat_j."""
         return tuple(i for kind, i in self.parents[j] if kind == "z_hat")
 
     def ancestors(self, j: int) -> tuple:
-        """All nodes with a directed path to z_hat_j, sorted like `parents`; z nodes have none."""
+        """Returns all nodes with a directed path to z_hat_j, sorted like `parents`."""
         found, left = set(), list(self.parents[j])
         while left:
             node = left.pop()
             if node not in found:
                 found.add(node)
-                left += self.parents[node[1]] if node[0] == "z_hat" else ()
+                if node[0] == "z_hat":
+                    left += self.parents[node[1]]
         return tuple(sorted(found))
 
     def ancestor_matrix(self) -> tuple:
-        """Which z_hat_j may move when z_i alone is changed, as `[i][j]`: [d, d] bools.
+        """Returns which z_hat_j may move when z_i alone is changed, as `[i][j]`: [d, d] bools.
 
         True where a path z_i -> ... -> z_hat_j follows the edges. All False for `marginal()`.
         """
@@ -64,18 +65,18 @@ class Structure(NamedTuple):
         return tuple(tuple(("z", i) in nodes for nodes in above) for i in range(self.latents))
 
     def marginal(self) -> "Structure":
-        """The structure over z_hat alone: every z parent dropped."""
+        """Returns the structure over z_hat alone: every z parent dropped."""
         return Structure(
             tuple(tuple(p for p in parents if p[0] == "z_hat") for parents in self.parents)
         )
 
     @property
     def is_marginal(self) -> bool:
-        """Whether no node has a z parent, as in `marginal()`: a structure over z_hat alone."""
+        """Returns whether no node has a z parent, as in `marginal()`."""
         return self == self.marginal()
 
     def _cycle(self, nodes) -> str:
-        """A cycle within nodes, each of which has a parent there: "1>2>1", 1-based."""
+        """Finds a cycle within nodes, each of which has a parent there: "1>2>1", 1-based."""
         path = [min(nodes)]
         while len(set(path)) == len(path):
             path.append(min(nodes & set(self.z_hat_parents(path[-1]))))
@@ -87,12 +88,13 @@ class Structure(NamedTuple):
         for j in range(self.latents):
             words += [f"{i + 1}>{j + 1}" for i in self.z_hat_parents(j)]
             words += [f"z{i + 1}>{j + 1}" for i in self.z_parents(j) if i != j]
-            words += [f"-z{j + 1}>{j + 1}"] if ("z", j) not in self.parents[j] else []
+            if ("z", j) not in self.parents[j]:
+                words.append(f"-z{j + 1}>{j + 1}")
         return " ".join(words)
 
 
 def parse(text: str, latents: int) -> Structure:
-    """Read a structure from its text, for instance "1>3 2>3".
+    """Reads a structure from its text, for instance "1>3 2>3".
 
     Args:
       text: edges apart by spaces or commas; see the module's docstring.
@@ -100,7 +102,7 @@ def parse(text: str, latents: int) -> Structure:
 
     Raises:
       ValueError: naming the edge that can't be read, has an unknown node, is a self edge, is
-        there twice, or drops what is not there; or naming the cycle.
+        repeated, or drops an edge that does not exist; or naming the cycle.
     """
     parents = [{("z", j)} for j in range(latents)]
     for word in text.replace(",", " ").split():
@@ -131,7 +133,7 @@ def parse(text: str, latents: int) -> Structure:
 
 
 def names(nodes) -> str:
-    """Nodes in words, 1-based, four or more in a row shortened: "z_1, z_hat_6 to z_hat_10".
+    """Returns nodes in words, 1-based, four or more in a row shortened: "z_1, z_hat_6 to z_hat_10".
 
     Args:
       nodes: ("z" | "z_hat", i), sorted.
@@ -145,12 +147,15 @@ def names(nodes) -> str:
     words = []
     for run in runs:
         texts = [f"{kind}_{i + 1}" for kind, i in run]
-        words += texts if len(texts) < 4 else [f"{texts[0]} to {texts[-1]}"]
+        if len(texts) < 4:
+            words += texts
+        else:
+            words.append(f"{texts[0]} to {texts[-1]}")
     return ", ".join(words)
 
 
 def draw(structure: Structure) -> str:
-    """The structure for a terminal: the parents among z_hat of each node, then what z does.
+    """Draws the structure for a terminal: the parents among z_hat of each node, then what z does.
 
     `tower` with 10 latents:
 
@@ -175,13 +180,16 @@ def draw(structure: Structure) -> str:
         elif not structure.parents[j]:
             orphans.append(node)
         more = [("z", i) for i in structure.z_parents(j) if i != j]
-        added += [f"added: {names(more)} -> {names([node])}"] if more else []
+        if more:
+            added.append(f"added: {names(more)} -> {names([node])}")
     lines += added
     if structure.is_marginal:
         lines.append("no z: over z_hat alone")
     else:
         dropped = [j for j in structure.order if j not in structure.z_parents(j)]
         lines += [f"dropped: z_{j + 1} -> z_hat_{j + 1}" for j in dropped]
-    lines += [f"own z alone: {names(sorted(alone))}"] if alone else []
-    lines += [f"no parents: {names(sorted(orphans))}"] if orphans else []
+    if alone:
+        lines.append(f"own z alone: {names(sorted(alone))}")
+    if orphans:
+        lines.append(f"no parents: {names(sorted(orphans))}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What a call to the devices does: one training step or several, each on its own batch.
+"""Calls to the devices: each does one training step or several, each on its own batch.
 
 The images come with the call, or they lie on the devices and the call brings their indices. The
 order of the batches is `datasets.order.batch_indices`'s in either case.
@@ -34,14 +34,14 @@ class Program(NamedTuple):
 
 
 def steps_per_call(config, platform: str) -> int:
-    """Steps of a call. A call's overhead is nothing beside a step on a CPU, but not on a GPU."""
+    """Returns the steps per call; a call's overhead matters on a GPU, not on a CPU."""
     if config.steps_per_call or platform == "cpu":
         return config.steps_per_call or 1
     return math.gcd(_LONGEST, config.log_every, config.checkpoint_every, config.eval.every)
 
 
 def calls(start: int, stop: int, length: int) -> Iterator[tuple[int, int]]:
-    """(first step, number of steps) of the calls from step start to stop.
+    """Yields (first step, number of steps) of the calls from step start to stop.
 
     A long call begins at a multiple of its length, so which steps are taken together does not
     depend on where a run was resumed.
@@ -53,7 +53,7 @@ def calls(start: int, stop: int, length: int) -> Iterator[tuple[int, int]]:
 
 
 def on_devices(dataset, devices):
-    """The stored images on every device, or None: they are too many, or the device is a CPU."""
+    """Returns the stored images on every device; None: they are too many, or it is a CPU."""
     limit = (devices[0].memory_stats() or {}).get("bytes_limit", 0)
     if devices[0].platform == "cpu" or dataset.pixels.nbytes > limit / 4:
         return None
@@ -80,7 +80,7 @@ def _take(step, decode):
 
 
 def make(train_step, config, states: list, dataset, objective, optimizers) -> Program:
-    """The program that trains every seed of a config.
+    """Returns the program that trains every seed of a config.
 
     Args:
       train_step: `step.train_step`, or what has its arguments.

@@ -11,22 +11,21 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from cvae_jax import datasets
 from cvae_jax.cli import RESULTS
-from cvae_jax.config import build, checks
+from cvae_jax.config import checks
 from cvae_jax.datasets import order
 from cvae_jax.devices import processes
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import run as evaluate
 from cvae_jax.evaluation.results import results_of, table
 from cvae_jax.files import expanded
-from cvae_jax.runs import checkpoints, data_record, loading, tracker
+from cvae_jax.runs import checkpoints, data_record, tracker
 from cvae_jax.runs.metrics_log import MetricsWriter, scalars
 from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import write_json
 from cvae_jax.signals import Stopped, stop_requests
-from cvae_jax.step import create_train_state, train_step
-from cvae_jax.training import calls, monitor, seeds
+from cvae_jax.step import train_step
+from cvae_jax.training import begin, calls, monitor, seeds
 
 log = logging.getLogger(__name__)
 shown = logging.getLogger(RESULTS)
@@ -35,51 +34,46 @@ _ASK_EVERY = 10  # steps after which several processes ask each other whether to
 _TELL_EVERY = 20  # seconds between lines of progress where there is no terminal for a bar
 
 
-def train_and_evaluate(config, workdir):
-    """Train as the config says, resuming from workdir's last checkpoint; evaluate and draw.
+def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objective=None):
+    """Trains as the config says, resuming from workdir's last checkpoint; evaluates and draws.
 
     Args:
-      config: a ConfigDict, see configs/.
+      config: a ConfigDict, see configs/. More num_steps than a finished run had train it further.
       workdir: the run's folder.
+      dataset: images of one's own in place of config.data: a `datasets.Dataset`, an array [N, H,
+        W, C] (uint8, or float in [0, 1]), or a mapping with images and perhaps factors [N, k] and
+        factor_names, as an open .npz is one. config.data.size is then that of the images.
+      networks: encoder and decoder of one's own: `networks.Networks` of linen modules, see
+        `networks.checks`; config.networks can name them instead.
+      objective: a whole `Objective` in place of the config's method; config.cascade.weight is
+        then 0.
+
+    A run with parts of one's own is resumed with the same ones, and `cvae_jax.load` takes the same
+    arguments networks and objective.
 
     Returns:
       The final TrainState, replicated over the local devices; of several seeds a list of them.
 
     Raises:
-      UserError: the config, data, folder or checkpoint can't be used, or a loss is not finite (of
-        several seeds: those of all).
+      UserError: the config, data, parts, folder or checkpoint can't be used, or a loss is not
+        finite (of several seeds: those of all).
       Stopped: SIGINT or SIGTERM; the state is saved.
     """
+    config, dataset = begin.with_data(config, dataset)
     processes.require_same("config", data_record.digest(str(config).encode()))
     checks.check(config, len(processes.devices()), processes.count())
     workdir = expanded(workdir)
     with seeds.open_runs(workdir, config) as runs:
-        with processes.together():
-            dataset = datasets.load(config.data.name, config.data.size, config.data.dir)
-        processes.require_same("data set", data_record.fingerprint(dataset))
-        info = build.DataInfo(dataset.size, dataset.channels, dataset.num_images)
-        if not 2 <= config.batch_size <= dataset.num_images:
-            raise UserError(
-                f"config.batch_size is {config.batch_size} and {config.data.name} has "
-                f"{dataset.num_images:,} images: set it from 2 to their number"
-            )
-        objective = build.objective(config, info)
-        optimizers = build.optimizers(config)
-        example = dataset.images(np.arange(config.batch_size))
-        # jitted: initialisation op by op compiles a hundred small programs
-        create = jax.jit(lambda rng: create_train_state(rng, objective, optimizers, example))
-        states = [create(jax.random.key(run.config.seed)) for run in runs]
-        start = 0
-        with processes.together():
-            if processes.first():
-                states, start = _begin(config, runs, states, dataset)
-        if processes.count() > 1:
-            states, start = processes.from_first((states, np.int32(start)))
-            start = int(start)
+        dataset = begin.load_data(config, dataset)
+        built = begin.method(config, dataset, networks, objective)
+        states, start = begin.states(
+            config, runs, dataset, built, networks=networks, objective=objective
+        )
         if start:
             log.info("resumed from the checkpoint of step %d in %s", start, workdir)
         devices = processes.devices()
         log.info("%s", monitor.start_up(config, dataset, states[0].params, devices, workdir))
+        objective, optimizers = built.objective, built.optimizers
         states = _train(config, runs, states, start, dataset, objective, optimizers)
         results = _evaluate(runs, states, config.num_steps, objective, dataset)
         if len(runs) == 1:
@@ -90,24 +84,8 @@ def train_and_evaluate(config, workdir):
     return states
 
 
-def _begin(config, runs, states, dataset):
-    """The states that training starts with, and their step; what the folders lack is written."""
-    for run in runs:
-        data_record.require_same(run.workdir, dataset)
-    states, start = seeds.restore(runs, states)
-    if 0 < start < config.num_steps:
-        for run in runs:
-            data_record.require_same_version(run.workdir)
-    if config.init_from and not start:
-        params = loading.params_like(config.init_from, states[0].params)
-        states = [state._replace(params=params) for state in states]
-    for run in runs:  # last: a folder with data.json holds a run
-        data_record.keep(run.workdir, dataset, begins=not start)
-    return states, start
-
-
 def _evaluate(runs, states, step, objective, dataset):
-    """Results of the runs that have not diverged."""
+    """Returns the results of the runs that have not diverged."""
     results = []
     with processes.together():  # the others wait here for the first
         for run, state in zip(runs, states, strict=True):
@@ -129,7 +107,7 @@ def _evaluate(runs, states, step, objective, dataset):
 
 
 def _sound(runs, check):
-    """check(i) of every run that has not diverged, by its place; marks those that it refuses.
+    """Returns check(i) of every run i that has not diverged; marks those that it refuses.
 
     Raises:
       UserError: it refuses the only run, or the last one.
@@ -151,13 +129,13 @@ def _sound(runs, check):
 
 
 def _means(fetched, done, i):
-    """Of run i's metrics over the window that ends with step done."""
+    """Returns the means of run i's metrics over the window that ends with step done."""
     window = jax.tree.map(lambda *x: np.concatenate(x), *(metrics[i] for metrics in fetched))
     return monitor.summarise(done, window)
 
 
 def _report(runs, writers, by_run, done, rate):
-    """Write each run's means where they are kept; returns their means over runs."""
+    """Writes each run's means where they are kept; returns their means over runs."""
     with processes.together():
         for i, means in by_run.items():
             means["steps_per_second"] = rate
@@ -168,7 +146,7 @@ def _report(runs, writers, by_run, done, rate):
 
 
 def _warn_of_lost_critics(runs, by_run, done, before) -> set:
-    """(place of the run, critic) of all that have lost; those that had not before are told."""
+    """Warns about newly diverged critics; returns all diverged (run, critic) pairs."""
     lost = {
         (i, name): sentence
         for i, means in by_run.items()
@@ -181,7 +159,7 @@ def _warn_of_lost_critics(runs, by_run, done, before) -> set:
 
 
 def _save(runs, states, step):
-    """Save what is finite; a critic's gradient is in no metric, so parameters are looked at."""
+    """Saves what is finite; a critic's gradient is in no metric, so parameters are looked at."""
 
     def finite(i):
         leaves = jax.tree_util.tree_leaves_with_path(states[i].params)
@@ -194,7 +172,7 @@ def _save(runs, states, step):
 
 
 def _train(config, runs, states, start, dataset, objective, optimizers):
-    """From step start to config.num_steps; returns the final states, saved."""
+    """Trains from step start to config.num_steps; returns the final states, saved."""
     platform = jax.local_devices()[0].platform
     planned = calls.calls(start, config.num_steps, calls.steps_per_call(config, platform))
     state, fetch, run, unstack = calls.make(

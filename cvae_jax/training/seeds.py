@@ -30,18 +30,18 @@ class Run(NamedTuple):
 
     @property
     def diverged(self) -> dict | None:
-        """The step and the terms that were not finite; None: the run is sound."""
+        """Returns the step and the terms that were not finite; None: the run is sound."""
         path = self.workdir / DIVERGED
         return read_json(path) if self.manager is not None and path.exists() else None
 
     def diverge(self, reason: str) -> None:
-        """From here on the run is left out."""
+        """Leaves the run out from here on."""
         write_json(self.workdir / DIVERGED, {"reason": reason})
 
 
 @contextlib.contextmanager
 def open_runs(workdir, config):
-    """The runs of a config: itself in workdir, or one for each of its seeds in a folder of workdir.
+    """Opens the runs of a config: itself in workdir, or one per seed in a folder of workdir.
 
     Yields:
       A list of `Run`.
@@ -77,7 +77,9 @@ def _open(stack, workdir, config):
 
 
 def restore(runs: list[Run], states: list[TrainState]) -> tuple[list[TrainState], int]:
-    """Every seed's state at the last step that all have saved, and that step; none: `states`, 0.
+    """Returns every seed's state at the last step that all have saved, and that step.
+
+    Without any such step these are `states` and 0.
 
     A run that has diverged has step -1 and is not trained any more.
 
@@ -108,7 +110,7 @@ def restore(runs: list[Run], states: list[TrainState]) -> tuple[list[TrainState]
 
 
 def stack(trees: list, devices):
-    """Trees of one shape, a multiple of devices -> leaves [devices, trees / devices, ...]."""
+    """Stacks trees of one shape, a multiple of devices: leaves [devices, trees / devices, ...]."""
 
     def join(*leaves):
         numpy = np if isinstance(leaves[0], np.ndarray) else jnp  # batches are not on a device yet
@@ -125,13 +127,13 @@ _pick_on_device = jax.jit(_pick)  # one program for all i
 
 
 def unstack(tree, count: int) -> list:
-    """The trees that were stacked; numpy arrays stay numpy arrays."""
+    """Returns the trees that were stacked; numpy arrays stay numpy arrays."""
     fetched = all(isinstance(x, np.ndarray) for x in jax.tree.leaves(tree))
     return [(_pick if fetched else _pick_on_device)(tree, i) for i in range(count)]
 
 
 def unless_frozen(train_step):
-    """`train_step` of one of several seeds: (state, images, step) -> (state, metrics).
+    """Returns `train_step` of one of several seeds: (state, images, step) -> (state, metrics).
 
     A seed whose metrics are not finite keeps its state from then on: its own count of steps stays
     behind the run's.
@@ -147,7 +149,7 @@ def unless_frozen(train_step):
 
 
 def gather(runs: list[Run], results: list[dict]) -> dict:
-    """Results of all seeds as one: each score's mean, its spread over seeds and every value.
+    """Returns results of all seeds as one: each score's mean, its spread and every value.
 
     Args:
       runs: all of them.

@@ -61,7 +61,7 @@ print(handover_ns())
     assert alone == "None"
 
 
-def test_rounds_are_told_apart_by_where_the_cores_lay():
+def test_rounds_are_split_by_the_distance_of_the_cores():
     found = {
         "ours": row((10, 300, 310), (20, 600, 620), (12, 320, 300), (99, 310, 600)),
         "theirs": row((15, 305, 310), (98, 600, 300), (16, 640, 600)),
@@ -77,5 +77,5 @@ def test_rounds_are_told_apart_by_where_the_cores_lay():
 @pytest.mark.parametrize(
     "rounds", [[(10, 300, 310)], [(10, None, None)]], ids=["one place", "one core"]
 )
-def test_nothing_is_told_apart_where_only_one_place_was_seen(rounds):
+def test_rounds_of_one_place_are_not_split(rounds):
     assert handover.by_distance({"ours": row(*rounds)}) == {}

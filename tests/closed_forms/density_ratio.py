@@ -43,7 +43,7 @@ def train_and_estimate(rng, draw_batch, test_rows, steps: int, critic=CRITIC):
 
     Args:
       rng: a key.
-      draw_batch: key -> (rows of q [n, c], rows of p [k, n, c]), fresh ones a step.
+      draw_batch: key -> (rows of q [n, c], rows of p [k, n, c]), fresh ones per step.
       test_rows: key -> rows of q [m, c] that the estimate is the mean over.
       steps: of Adam.
       critic: the network of all of them.
@@ -81,7 +81,7 @@ def estimates(rngs, q_factor, p_factor, plan, *, batch, pool, steps, marginal, c
       q_factor: Cholesky factor of q's covariance [2d, 2d], z_hat first.
       p_factor: that of p_B's.
       plan: `bayesian_joint.plan` of the structure, with z unless marginal.
-      batch: rows of q and of p_B that the critics see a step.
+      batch: rows of q and of p_B that the critics see per step.
       pool: rows of q that ours are made from.
       steps: of the critics' training.
       marginal: whether the critics see z_hat alone.

@@ -27,13 +27,13 @@ _TEST_ROWS = 50_000
 
 
 def interaction(noise):
-    """z_hat_3 = .7 z_hat_1 z_hat_2 + (.25 + .25 |z_hat_1|) noise: [n, 3]."""
+    """z_hat_3 = 0.7 z_hat_1 z_hat_2 + (0.25 + 0.25 |z_hat_1|) noise: [n, 3]."""
     a, b = noise[:, 0], noise[:, 1]
     return jnp.stack([a, b, 0.7 * a * b + (0.25 + 0.25 * jnp.abs(a)) * noise[:, 2]], axis=1)
 
 
 def collider(noise):
-    """z_hat_4 = .6 z_hat_1 + .6 z_hat_2 z_hat_3 + (.25 + .25 |z_hat_2|) noise: [n, 4]."""
+    """z_hat_4 = 0.6 z_hat_1 + 0.6 z_hat_2 z_hat_3 + (0.25 + 0.25 |z_hat_2|) noise: [n, 4]."""
     a, b, c = noise[:, 0], noise[:, 1], noise[:, 2]
     child = 0.6 * a + 0.6 * b * c + (0.25 + 0.25 * jnp.abs(b)) * noise[:, 3]
     return jnp.stack([a, b, c, child], axis=1)

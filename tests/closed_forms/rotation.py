@@ -1,16 +1,16 @@
-"""What each method's penalty says of codes that are turned against the factors, in nats an image.
+"""Each method's penalty on latents rotated against the factors, in nats per image.
 
 Two uniform factors f of variance 1 make images x = diag(1 / v)^1/2 f; the likelihood's noise is 1.
 The decoder W is linear, W = U L R, and turned by R against the factors; U and L are the best that
 there are for it, and so is the encoder: with M = W' W + 1 its posterior mean is M^-1 W' x, and its
-diagonal variances are S = diag(1 / M_jj). Not turned, code j is factor j and knows it up to a
+diagonal variances are S = diag(1 / M_jj). Not turned, latent j is factor j up to a
 variance v_j = exp(-2 nats_j). The second pass makes z_hat = M^-1 W' W z + noise of S.
 
-  ELBO                     what it loses beside codes that are not turned
-  TC, first pass           FactorVAE's and beta-TCVAE's penalty: of the codes of the data
-  TC, codes of the prior   the cascade's, structure independent; z_hat is Gaussian: closed form
-  TC, codes of the data    the same with cascade.source=posterior
-  joint, codes of the data the KL that the critic of (z, z_hat) sees, cascade.critic_input=joint
+  ELBO                     its loss compared with latents that are not turned
+  TC, first pass           FactorVAE's and beta-TCVAE's penalty: of the posterior latents
+  TC, prior latents        the cascade's, structure independent; z_hat is Gaussian: closed form
+  TC, posterior latents    the same with cascade.source=posterior
+  joint, posterior latents the KL that the critic of (z, z_hat) sees, cascade.critic_input=joint
 
   python -m tests.closed_forms.rotation
 """
@@ -31,14 +31,14 @@ class Model(NamedTuple):
     """A linear autoencoder of two factors."""
 
     loss: float  # -ELBO up to a constant, nats
-    decoder: np.ndarray  # W, codes to images [2, 2]
-    first: np.ndarray  # factors to the mean of codes [2, 2]
+    decoder: np.ndarray  # W, latents to images [2, 2]
+    first: np.ndarray  # factors to the mean of latents [2, 2]
     again: np.ndarray  # z to the mean of z_hat [2, 2]
     variances: np.ndarray  # of the posteriors [2]
 
 
 class Penalties(NamedTuple):
-    """Nats an image."""
+    """Nats per image."""
 
     elbo: float
     first_pass: float
@@ -61,7 +61,7 @@ def _model(v, decoder) -> Model:
 
 
 def turned(nats, degrees: float) -> Model:
-    """The best model whose codes are turned by so many degrees."""
+    """Returns the best model whose latents are turned by so many degrees."""
     v = np.exp(-2 * np.asarray(nats))
 
     def decoder(params):
@@ -74,10 +74,10 @@ def turned(nats, degrees: float) -> Model:
 
 
 def penalties(nats, degrees: float) -> Penalties:
-    """What each says of the best model of codes so turned.
+    """Computes each penalty of the best model of latents so turned.
 
     Args:
-      nats: that each code says of its factor when not turned, [2].
+      nats: of information of each latent on its factor when not turned, [2].
       degrees: of the turn.
     """
     model = turned(nats, degrees)
@@ -96,7 +96,7 @@ def penalties(nats, degrees: float) -> Penalties:
 
 
 def total_correlation(mean, covariance) -> float:
-    """Of the mixture of N(mean_i, covariance), nats; means [n, d], covariance [d, d]."""
+    """Estimates the total correlation, nats, of the mixture of N(mean_i [d], covariance [d, d])."""
     root = np.linalg.cholesky(covariance)
     z = mean + np.random.default_rng(0).normal(size=mean.shape) @ root.T
     logvar = np.broadcast_to(np.log(np.diag(covariance)), mean.shape)
@@ -105,7 +105,7 @@ def total_correlation(mean, covariance) -> float:
 
 
 def joint_kl(mean, variances, again) -> float:
-    """KL(q(z, z_hat) || prod_j q(z_j) q(z_hat_j | z_j)) of `independent`, nats.
+    """Estimates KL(q(z, z_hat) || prod_j q(z_j) q(z_hat_j | z_j)) of `independent`, nats.
 
         E log q(z) + E log q(z_hat | z) - sum_j E log q(z_j, z_hat_j)
 
@@ -132,7 +132,7 @@ def joint_kl(mean, variances, again) -> float:
 
 
 def log_mixture(z, mean, covariance):
-    """Log density of the mixture of N(mean_i, covariance) at z, [n]; means [m, d]."""
+    """Returns the log density of the mixture of N(mean_i, covariance) at z, [n]; means [m, d]."""
     root = np.linalg.cholesky(covariance)
     white, white_mean = (np.linalg.solve(root, x.T).T for x in (z, mean))
     joint = mixture.log_joint(white, white_mean, np.zeros_like(mean))
@@ -140,10 +140,10 @@ def log_mixture(z, mean, covariance):
 
 
 def main() -> None:
-    """Print the table."""
-    columns = ("ELBO", "TC, first pass", "TC, codes of the prior", "TC, codes of the data")
-    columns += ("joint, codes of the data",)
-    print("| nats of the codes | turned by | " + " | ".join(columns) + " |")
+    """Prints the table."""
+    columns = ("ELBO", "TC, first pass", "TC, prior latents", "TC, posterior latents")
+    columns += ("joint, posterior latents",)
+    print("| nats of the latents | turned by | " + " | ".join(columns) + " |")
     print("|---|---|" + "---|" * len(columns))
     for nats in _NATS:
         for degrees in _DEGREES:

@@ -80,14 +80,14 @@ def test_a_command_names_what_there_is(command, config_file):
             assert isinstance(type(default)(value), type(default))
 
 
-def test_the_text_names_fields_that_there_are(config_file):
+def test_the_text_names_existing_fields(config_file):
     fields = dict(flat(config_file("own.py").to_dict()))
     named = set(re.findall(r"--config\.([\w.]+)=", TUTORIAL))
     assert {"cascade.structure", "cascade.critic_input", "num_seeds"} <= named <= set(fields)
 
 
 @pytest.mark.parametrize("code", [c for language, _, c in BLOCKS if language == "python"])
-def test_python_imports_what_there_is(code):
+def test_python_imports_existing_names(code):
     imports = [x for x in ast.parse(code).body if isinstance(x, (ast.Import, ast.ImportFrom))]
     exec(compile(ast.Module(imports, []), "docs/tutorial.md", "exec"), {})
 

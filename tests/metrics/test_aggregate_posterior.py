@@ -84,5 +84,5 @@ def test_what_float32_cannot_tell_apart_is_refused():
     mean, logvar = posteriors(50, 2)
     with pytest.raises(ValueError, match="too narrow"):
         metrics.aggregate_posterior(mean, logvar - 30, seed=0)
-    with pytest.raises(ValueError, match="it takes 2"):
+    with pytest.raises(ValueError, match="2 or more are needed"):
         metrics.aggregate_posterior(mean, logvar, samples=1, seed=0)

@@ -1,4 +1,4 @@
-"""What the structure did to the model: effects, forbidden dependence, composition, heat map."""
+"""Structure metrics: effects, forbidden dependence, composition, heat map."""
 
 import itertools
 
@@ -31,7 +31,7 @@ def test_effects_of_a_linear_map_are_its_squared_weights():
     np.testing.assert_allclose(matrix, weights**2 / (weights**2).sum(axis=0), atol=0.03)
 
 
-def test_noise_that_is_kept_lowers_effects_and_noise_that_is_redrawn_is_one():
+def test_fixed_noise_lowers_effects_and_redrawn_noise_counts_as_an_effect():
     weights, noise = np.array([[1.0, 0.5], [0.0, 2.0]]), 0.7 * np.ones(2)
     fixed = noise * np.random.default_rng(2).normal(size=(20_000, 2))
     variances = (weights**2).sum(axis=0) + noise**2
@@ -43,7 +43,7 @@ def test_noise_that_is_kept_lowers_effects_and_noise_that_is_redrawn_is_one():
     np.testing.assert_allclose(metrics.intervention_effects(*fresh), expected, atol=0.03)
 
 
-def test_effects_count_interactions_for_each_code():
+def test_effects_count_interactions_for_each_latent():
     matrix = metrics.intervention_effects(*redrawn(lambda z: z[:, :1] * z[:, 1:] + [[0, 9]], 2))
     np.testing.assert_allclose(matrix, 1, atol=0.06)  # z_1 z_2: without either nothing is known
 
@@ -55,7 +55,7 @@ def test_a_collapsed_dimension_has_no_effects():
     )
 
 
-def test_ancestor_share_is_one_where_only_ancestors_move_a_code():
+def test_ancestor_share_is_one_where_only_ancestors_move_a_latent():
     weights = TOWER_ANCESTORS * np.random.default_rng(4).uniform(0.5, 2, (5, 5))
     matrix = metrics.intervention_effects(*redrawn(lambda z: np.tanh(z @ weights), 5, n=2_000))
     share = metrics.ancestor_share(matrix, TOWER_ANCESTORS)
@@ -183,7 +183,7 @@ def score(factors, *codes, parents=PAIR):
     return metrics.composition(information, parents)
 
 
-def test_composition_of_a_code_that_determines_both_parents_is_one(factors):
+def test_composition_of_a_latent_that_determines_both_parents_is_one(factors):
     a, b, _ = factors.T
     np.testing.assert_allclose(score(factors, a, b, 4 * a + b), [np.nan, np.nan, 1])
 
@@ -204,7 +204,7 @@ def test_an_independent_child_and_a_dead_parent_compose_nothing(factors):
 
 
 @pytest.mark.parametrize("law", ["normal", "uniform"])
-def test_what_noise_seems_to_know_of_few_images_is_no_composition(law):
+def test_estimation_bias_on_few_images_is_no_composition(law):
     rng = np.random.default_rng(11)
     factors = np.tile(np.arange(40), 25)[:, None]  # [1000, 1]
     codes = getattr(rng, law)(size=(1000, 100))
@@ -216,7 +216,7 @@ def test_what_noise_seems_to_know_of_few_images_is_no_composition(law):
     assert (metrics.mutual_information(factors + 0.0, factors) > 5 * floor.max()).all()
 
 
-def test_composition_depends_on_which_codes_are_parents_but_not_on_their_order(factors):
+def test_composition_depends_on_which_latents_are_parents_but_not_on_their_order(factors):
     a, b, _ = factors.T
     np.testing.assert_allclose(score(factors, b, a, a + b), score(factors, a, b, a + b))
     assert score(factors, a, a + b, b)[2] == 0  # b knows nothing of a
@@ -280,7 +280,7 @@ TWO = structures.parse("", 2).parents
         (lambda: plots.effects("x.png", TWO, np.eye(2), np.eye(2), {"a": [1]}, **HEAD), "each of"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_line(call, message):
+def test_wrong_arguments_raise_a_one_line_message(call, message):
     with pytest.raises(ValueError, match=message) as error:
         call()
     assert "\n" not in str(error.value)

@@ -74,7 +74,7 @@ def test_samples_keep_every_pixel_and_clip(path):
     np.testing.assert_array_equal(tile[zoom // 2 :: zoom, zoom // 2 :: zoom, 1].ravel(), values)
 
 
-def test_traversals_run_from_left_to_right_with_a_latent_a_row(path):
+def test_traversals_run_from_left_to_right_with_one_latent_per_row(path):
     images = np.stack([flat(RED, LIME, BLUE), flat(TEAL, RED, RED)])
     labels = ["z1  KL 2.31  x position", "z2  KL 0.02"]
     assert plots.traversals(path, images, [-2, 0, 2], labels, **HEAD) == path
@@ -86,7 +86,7 @@ def test_traversals_run_from_left_to_right_with_a_latent_a_row(path):
         plots.traversals(path, images, [-2, 0, 2], labels[:1], **HEAD)
 
 
-def test_animated_traversals_show_a_latent_a_cell_and_its_label(path):
+def test_animated_traversals_show_one_latent_per_cell_and_its_label(path):
     still, moving = flat(RED, RED, RED, RED), flat(LIME, BLUE, TEAL, BLUE)
     labels = ["$z_{12}$  KL 2.31  x position", "$z_{1}$  KL 0.02  unused"]
     path = path.with_suffix(".gif")
@@ -176,7 +176,7 @@ def test_curves_draw_any_number_of_terms(path):
         assert (read(path) != 255).any(axis=-1).mean() > 0.01
 
 
-def test_curves_survive_a_run_that_does_not(path):
+def test_curves_of_a_diverged_run_are_drawn(path):
     broken = np.where(np.arange(60) < 30, 1.0, np.nan)
     terms = {"a": broken, "b": np.full(60, np.nan), "c": np.zeros(60), "d": broken * np.inf}
     plots.curves(path, np.arange(60), terms, **HEAD)

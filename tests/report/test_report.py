@@ -42,7 +42,7 @@ def test_report_of_a_run(run, data_dir, capsys):
     assert "data.dir" not in parser.text
     model = json.loads(re.search(r'id="model">(.*?)</script>', text)[1])
     assert len(model["starts"][0]) == 4
-    # the codes of the images shown are what the run's model says of them
+    # the latents of the images shown are those of the run's model
     loaded = loading.load(run)
     rows = np.random.default_rng(loaded.config.seed).permutation(256)[:8]
     dataset = datasets.load(loaded.config.data.name, loaded.config.data.size, str(data_dir))
@@ -82,9 +82,9 @@ def test_several_seeds_have_a_report_each(run, data_dir, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda run: (run / "results.json").unlink(), "cvae_jax.evaluate --workdir="),
+        (lambda run: (run / "results.json").unlink(), "cvae evaluate "),
         (lambda run: shutil.rmtree(run / "checkpoints"), "no checkpoint yet"),
-        (lambda run: (run / "config.json").unlink(), "is it a run's --workdir"),
+        (lambda run: (run / "config.json").unlink(), "is it a run's folder"),
         (lambda run: (run / "results.json").write_text("{"), "is damaged"),
         (
             lambda run: write_json(
@@ -98,12 +98,12 @@ def test_several_seeds_have_a_report_each(run, data_dir, tmp_path):
         ),
         (
             lambda run: write_json(run / "results.json", RESULTS),
-            "cvae_jax.evaluate --workdir=",
+            "cvae evaluate ",
         ),
     ],
     ids=["no_results", "no_checkpoint", "no_run", "half", "a_score", "no_data", "no_pictures"],
 )
-def test_runs_without_a_report_are_told_what_makes_one(run, change, message):
+def test_the_message_without_scores_names_the_remedy(run, change, message):
     change(run)
     with pytest.raises(UserError, match=message) as caught:
         report.write(run)
@@ -151,7 +151,7 @@ def made_of(results):
     return page.Report("run", "", results, {}, "No sliders.", {}, {})
 
 
-def test_scores_of_another_step_are_told_of(run, data_dir):
+def test_scores_of_another_step_are_noted(run, data_dir):
     results = read_json(run / "results.json")
     write_json(run / "results.json", results | {"step": 7})
     text = parsed(report.write(run, str(data_dir)).read_text()).text
@@ -161,6 +161,6 @@ def test_scores_of_another_step_are_told_of(run, data_dir):
 @pytest.mark.parametrize("name", ["dsprites_cascade", "cvae_jax/models/dsprites_cascade"])
 def test_a_model_without_its_run_has_no_page(name):
     with pytest.raises(
-        UserError, match=r"is a model without its run: .* its card says the command"
+        UserError, match=r"is an exported model without its run.*the command on its card"
     ):
         report.write(name)

@@ -140,7 +140,7 @@ IN_A_FRAME = """async () => {
 
 @needs_chromium
 def test_sliders_move_within_a_notebook(random_report, tmp_path):
-    """A page within a page has no address that could follow the codes."""
+    """A page within a page has no address that could follow the latents."""
     inner = html.escape(page.page(random_report[2]).replace("<head>", f"<head>{FIRST}"))
     text = (
         "<html><head></head><body><canvas id='picture'></canvas>"

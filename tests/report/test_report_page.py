@@ -54,7 +54,7 @@ def test_sliders_come_by_information_and_the_unused_last(random_report):
     assert labels == {f"z{j + 1}" for j in range(10)}
 
 
-def test_a_large_generator_is_told_of():
+def test_a_large_generator_has_a_reason_in_place_of_sliders():
     """InfoGAN's original for 28x28 has 6.6 million weights."""
     config = helpers.small_config(**{"objective.name": "infogan", "objective.latents": 5})
     nets = gan_networks.infogan_networks(28, 1, 5, 0)

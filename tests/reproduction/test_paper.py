@@ -1,4 +1,4 @@
-"""The paper's experiments as written down: their runs, their settings, the paper's own numbers."""
+"""The paper's experiments: their runs, settings and published numbers."""
 
 import itertools
 import re
@@ -45,7 +45,7 @@ def test_every_run_has_a_config_that_can_be_run():
         "half,dsprites,gan",
     ],
 )
-def test_a_variant_that_there_is_not_is_named(variant):
+def test_an_unknown_variant_is_named(variant):
     with pytest.raises(
         ValueError, match=re.escape(f"unknown variant {variant!r}; there are SCALE")
     ):
@@ -59,7 +59,7 @@ def test_a_run_that_two_pairs_share_is_planned_once():
 
 
 @pytest.mark.parametrize("method", tuning.SETTINGS)
-def test_the_settings_are_the_best_that_were_tried(method):
+def test_configs_hold_the_best_settings_tried(method):
     """configs/paper.py has the setting with the best MIG of results/tuning."""
     planned = [run for run in tuning.planned() if run.method == method]
     records = {run: runs.read_record(Path("results"), run) for run in planned}
@@ -71,11 +71,11 @@ def test_the_settings_are_the_best_that_were_tried(method):
     assert {field: fields[field] for field, _ in best.changes} == dict(best.changes)
 
 
-def test_the_papers_table_1_has_the_averages_of_its_text():
+def test_the_papers_table_1_agrees_with_the_averages_in_its_text():
     """Section 4.1 gives each method's average over the six data sets."""
     said = {"is": (1.89, 2.01, 1.98, 2.37), "fid": (88.8, 67.2, 77.4, 59.0)}
     for score, averages in said.items():
-        # It rounds to .01 and .1; by the cells FactorVAE's FID is 67.12, its own 59.13.
+        # It rounds to 0.01 and 0.1; by the cells FactorVAE's FID is 67.12, its own 59.13.
         unit = {"is": 0.01, "fid": 0.15}[score]
         for method, average in zip(paper.FOUR, averages, strict=True):
             cells = [float(cell.split()[0]) for cell in paper.TABLE1[score][method].values()]

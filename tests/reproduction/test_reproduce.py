@@ -1,4 +1,4 @@
-"""The paper's runs: what is started, side by side, cut and resumed."""
+"""Reproduction runs: started, side by side, interrupted and resumed."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from cvae_jax.runs.workdir import in_use, open_workdir, read_config
 
 
 def test_seeds_at_once(whole_run, tiny, tmp_path, monkeypatch):
-    """The command has all the seeds; each gets its record, or is told to have diverged."""
+    """The command has all the seeds; each gets its record, or is reported as diverged."""
     whole, _ = whole_run
     monkeypatch.setattr(runs, "config", lambda run: read_config(whole))
     started = []
@@ -40,16 +40,18 @@ def test_seeds_at_once(whole_run, tiny, tmp_path, monkeypatch):
     assert sorted(path.name for path in results.glob("*.json")) == ["seed_0.json", "seed_2.json"]
 
 
-def test_a_run_that_fails_is_named_and_the_others_go_on(tiny, tmp_path, monkeypatch):
+def test_a_run_that_fails_is_named_and_the_others_continue(tiny, tmp_path, monkeypatch):
     failing(monkeypatch, "raise SystemExit(3)")
-    with pytest.raises(UserError, match=r"2 of 2 runs failed: it ended with code 3; why, says:.*"):
+    with pytest.raises(
+        UserError, match=r"2 of 2 runs failed: it ended with code 3; for the cause see:.*"
+    ):
         reproduce.main(["reproduce", "--figure=9", "--seeds=2", *tiny])
     text = (tmp_path / "results" / "quick" / "figure9.md").read_text()
     assert "not run: it ended with code 3" in text
 
 
-def test_jobs_are_side_by_side_and_say_where_to_look(tiny, tmp_path, monkeypatch):
-    """Each program ends once both have begun, and not before."""
+def test_jobs_run_side_by_side_and_name_their_log(tiny, tmp_path, monkeypatch):
+    """Each process ends only once both have begun."""
     code = f"""
 import pathlib, sys, time
 here = pathlib.Path({str(tmp_path)!r})
@@ -65,23 +67,23 @@ sys.exit(3)
 """
     failing(monkeypatch, code)
     with pytest.raises(
-        UserError, match=r"2 of 2 runs failed: .* code 3; why, says: (.*log)"
-    ) as told:
+        UserError, match=r"2 of 2 runs failed: .* code 3; for the cause see: (.*log)"
+    ) as raised:
         reproduce.main(["reproduce", "--figure=9", "--seeds=2", "--jobs=2", *tiny])
-    log = Path(str(told.value).partition("says: ")[2])
+    log = Path(str(raised.value).partition("see: ")[2])
     assert log.read_text() == "not enough memory\n"
     folder = tmp_path / "runs/quick/dsprites/vae+tower"
     assert log in (folder / "seed_0.log", folder / "seed_1.log")  # whichever ended first
 
 
-def test_what_is_at_work_is_not_started_again(tiny, tmp_path):
+def test_a_running_run_is_not_started_again(tiny, tmp_path):
     run = runs.Run("quick", "dsprites", "vae+tower", 0)
     workdir = tmp_path / "runs" / run.key
     with open_workdir(workdir, runs.config(run)):
         code = f"from cvae_jax.runs.workdir import in_use; print(in_use({str(workdir)!r}))"
-        told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-        assert told.stdout == b"True\n"
-        with pytest.raises(UserError, match=r"a run is at work in .*stop it, or wait"):
+        printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        assert printed.stdout == b"True\n"
+        with pytest.raises(UserError, match=r"a run is running in .*stop it, or wait"):
             reproduce.main(["reproduce", "--figure=9", "--seeds=1", *tiny])
     assert not in_use(workdir)
 
@@ -127,7 +129,7 @@ time.sleep(60)
         os.kill(int(pid.read_text()), 0)
 
 
-def test_data_that_are_not_there_are_named(tiny, tmp_path, caplog):
+def test_missing_data_are_named(tiny, tmp_path, caplog):
     text = runs.CONFIG.read_text()
     runs.CONFIG.write_text(
         text.replace("return config", 'config.data.update(name="faces3d", size=64); return config')
@@ -140,8 +142,8 @@ def test_data_that_are_not_there_are_named(tiny, tmp_path, caplog):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [["--seeds=1"], ["--seeds=2", "--at_once"]])
-def test_a_reproduction_that_is_cut_goes_on(tiny, tmp_path, options):
-    """A signal reaches the run, which saves; the same command resumes it, then makes the rest."""
+def test_an_interrupted_reproduction_resumes(tiny, tmp_path, options):
+    """A signal reaches the run, which saves; the same command resumes it, then trains the rest."""
     code = (
         "import sys; from pathlib import Path; from cvae_jax import cli, reproduce;"
         "from cvae_jax.reproduction import runs; runs.CONFIG = Path(sys.argv.pop(1));"
@@ -156,8 +158,8 @@ def test_a_reproduction_that_is_cut_goes_on(tiny, tmp_path, options):
         assert time.monotonic() - start < 120
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM, told
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, stderr
     assert (workdir / "checkpoints").is_dir()
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What is shown of the paper's runs: tables and figures, ours beside the paper's."""
+"""Tables and figures of the paper's runs: our values beside the paper's."""
 
 import itertools
 
@@ -62,7 +62,7 @@ def cells_of(lines, *start):
 def test_moves_of_a_structure_by_hand():
     experiment = paper.EXPERIMENTS["figure9"]
     found = found_of(experiment, {experiment.runs[0]: [0.1, 0.2]})
-    # 1 > 2 > 3, and a fourth code; the third of the second seed is not in use
+    # 1 > 2 > 3, and a fourth latent; the third of the second seed is not in use
     ancestors = [[1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
     effects = [
         [0.9, 0.1, 0.3, 0.5],
@@ -74,7 +74,7 @@ def test_moves_of_a_structure_by_hand():
         record["structure"] = {"effects": np.array(effects), "ancestors": ancestors}
         record["structure"]["effects"][2, 2] *= seed == 0
     cells = cells_of(tables.structures(experiment, found), "dsprites", "cascade VAE, tower")
-    # (.1 + .3 + .2 + .1) / 4, (.06 + .02 + .04 + .06) / 4, (5 * .5 + 5 * .1) / 10
+    # (0.1 + 0.3 + 0.2 + 0.1) / 4, (0.06 + 0.02 + 0.04 + 0.06) / 4, (5 * 0.5 + 5 * 0.1) / 10
     assert cells[-4:] == ["0.175 (4)", "0.045 (4)", "0.300 (10)", "2"]
 
 
@@ -100,15 +100,15 @@ def test_figure_12_by_hand(tmp_path):
     paths = show.write("figure12", "half", found, tmp_path, seeds=5)
     lines = paths[0].read_text().splitlines()
     assert lines[2] == "    python -m cvae_jax.reproduce --figure=12 --scale=half --seeds=5"
-    # differences .1 and .2; t of one degree of freedom 12.706; 12.706 * .0707 / sqrt(2) = .635
-    two = ["0.150 +- 0.071", "0.300 +- 0.141", "+0.150 +- 0.635"]
+    # differences 0.1 and 0.2; t of one degree of freedom 12.706; 12.706 * 0.0707 / sqrt(2) = 0.635
+    two = ["0.150 ± 0.071", "0.300 ± 0.141", "+0.150 ± 0.635"]
     assert cells_of(lines, "mig", "beta-VAE + cascade") == [*two, "+100 %", "+48.0 %", "2"]
     assert cells_of(lines, "recon", "beta-VAE + cascade") == [*two, "2"]
     from_nothing = ["0.000", "0.100", "+0.100", "-", "+30.6 %", "1"]
     assert cells_of(lines, "mig", "beta-TCVAE + cascade") == from_nothing
     reason = "not run: needs more"
     posterior = [reason, "0.300", "-", "-", "-", "0"]
-    assert cells_of(lines, "mig", "cascade VAE, codes of the data") == posterior
+    assert cells_of(lines, "mig", "cascade VAE, posterior latents") == posterior
     assert cells_of(lines, "mig", "FactorVAE + cascade") == [
         reason,
         reason,
@@ -120,10 +120,10 @@ def test_figure_12_by_hand(tmp_path):
     assert not any(line.startswith("| kl | InfoGAN") for line in lines)
     ours = "cascade VAE, heads3d"  # only what is of one definition is compared
     assert cells_of(lines, "recon", ours) == ["0.100", "0.300", "+0.200", "1"]
-    both = ["0.150 +- 0.071", "0.400 +- 0.141"]
+    both = ["0.150 ± 0.071", "0.400 ± 0.141"]
     assert cells_of(lines, "kl", ours) == [*both, "of two definitions or steps", "0"]
-    # accuracies .7 and .9 at step 100, losses .2 and .4, KLs .2 and .4
-    critic = ["0.800 +- 0.141", "0.300 +- 0.141", "0.300 +- 0.141", "0.700", "3.400", "2"]
+    # accuracies 0.7 and 0.9 at step 100, losses 0.2 and 0.4, KLs 0.2 and 0.4
+    critic = ["0.800 ± 0.141", "0.300 ± 0.141", "0.300 ± 0.141", "0.700", "3.400", "2"]
     assert cells_of(lines, "beta-VAE + cascade") == critic
     assert "* dsprites, beta-VAE + cascade: only seeds 0, 1; others: it diverged" in lines
     assert any("13 runs of 100 steps, 13.0 hours in all, on 1 x cpu" in line for line in lines)
@@ -134,14 +134,14 @@ def test_figure_12_by_hand(tmp_path):
     assert [len(each) for each in widths] == [1, 1, 1]
 
 
-def test_runs_that_were_cut_are_told_and_not_compared(tmp_path):
+def test_interrupted_runs_are_reported_and_not_compared(tmp_path):
     experiment = paper.EXPERIMENTS["figure12"]
     found = found_of(experiment, {("dsprites", "vae"): [0.1], ("dsprites", paper.OURS): [0.3]})
     found.records["dsprites", paper.OURS, ()][0]["step"] = 90
     lines = show.write("figure12", "half", found, tmp_path)[0].read_text().splitlines()
     cells = ["0.100", "0.300", "of two definitions or steps", "-", "-", "0"]
     assert cells_of(lines, "mig", "cascade VAE") == cells
-    assert "* dsprites, cascade VAE: cut, seed 0 at 90 of 100 steps" in lines
+    assert "* dsprites, cascade VAE: interrupted, seed 0 at 90 of 100 steps" in lines
 
     settings = [("dsprites", "beta_vae", (("beta", beta),)) for beta in (4, 8)]
     first, second = settings
@@ -163,9 +163,9 @@ def test_ours_beside_the_papers(tmp_path, name):
     path = show.write(name, "half", found, tmp_path)[0]
     lines = path.read_text().splitlines()
     row = next(line for line in lines if line.startswith("| dsprites | cascade VAE |"))
-    assert "0.300 +- 0.071" in row
+    assert "0.300 ± 0.071" in row
     expected = {
-        "table1": ("1.64 +- .06", "64.7 +- .09", "needs Inception's weights"),  # of its FID
+        "table1": ("1.64 ± 0.06", "64.7 ± 0.09", "needs Inception's weights"),  # of its FID
         "figure6": ("0.484", "0.744"),
     }[name]
     assert all(text in row for text in expected)
@@ -177,7 +177,7 @@ def test_ours_beside_the_papers(tmp_path, name):
 
 
 def test_methods_side_by_side(tmp_path):
-    """Each method's codes in the place that the picture has for them."""
+    """Each method's latents stand in that method's column."""
     experiment = paper.EXPERIMENTS["figure5"]
     found = found_of(experiment, {run: [0.1] for run in experiment.runs})
     for i, run in enumerate(experiment.runs):

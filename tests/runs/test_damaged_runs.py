@@ -170,7 +170,7 @@ def test_a_run_with_damaged_curves_says_so_before_it_trains(run):
 def test_other_data_are_named_before_their_checkpoint_is_read(run, noise, monkeypatch):
     colour = noise._replace(channels=3, decode=lambda rows: rows.repeat(3, axis=-1))
     monkeypatch.setattr(datasets, "load", lambda *args: colour)
-    refused(lambda: resume(run), "began with other data than there are now (channels 1 -> 3)")
+    refused(lambda: resume(run), "began with (channels 1 -> 3): put those back")
 
 
 @cases(

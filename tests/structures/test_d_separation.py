@@ -134,7 +134,7 @@ def test_d_separation_takes_distinct_nodes():
         with pytest.raises(ValueError, match=f"{re.escape(repr(wrong))} is not a node .* to 4"):
             independence.d_separated(structure, one, two, [wrong])
     for a, b, known in ((one, one, ()), (one, two, [two]), (one, two, [("z", 0), one])):
-        with pytest.raises(ValueError, match=r"z_hat_\d is there twice"):
+        with pytest.raises(ValueError, match=r"z_hat_\d is repeated"):
             independence.d_separated(structure, a, b, known)
 
 

@@ -1,0 +1,158 @@
+"""Parts of a run that are not the package's: networks or a whole objective of one's own.
+
+A run that has any keeps them in parts.json by their text and the shapes of their parameters, so
+that it is resumed and loaded with the same ones alone.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from cvae_jax.config import build, own_networks
+from cvae_jax.errors import UserError
+from cvae_jax.networks import Networks
+from cvae_jax.objectives.base import Objective, Players
+from cvae_jax.runs.workdir import damaged, read_json, write_json
+
+PARTS = "parts.json"
+_CRITICS = ("cascade", "factor", "image")  # that config.optim has rates of
+
+
+class Built(NamedTuple):
+    """A run's method, and what identifies its own parts."""
+
+    objective: Objective
+    optimizers: Players
+    record: dict  # the content of parts.json; {}: all parts are the package's
+
+
+def build_with(config, info, networks: Networks | None = None, objective=None) -> Built:
+    """Returns the method of a config with parts of one's own.
+
+    Args:
+      config: of the run.
+      info: `build.DataInfo`.
+      networks: encoder and decoder in place of the built-in ones; None: as config.networks says.
+      objective: an `Objective` in place of the config's method and cascade.
+
+    Raises:
+      UserError: both are given, or one of them does not fit the config or the data.
+    """
+    if objective is not None:
+        _require_whole(config, networks, objective)
+        record = {"objective": {name: _text(part) for name, part in objective._asdict().items()}}
+    else:
+        own = own_networks.of(config, info, networks)
+        if own is None:
+            return Built(build.objective(config, info), build.optimizers(config), {})
+        objective = build.objective(config, info, own)
+        record = {"networks": {name: _text(part) for name, part in own._asdict().items()}}
+    like = _shapes(config, info, objective)
+    unknown = sorted({*like.critic} - {*_CRITICS})
+    if unknown:
+        raise UserError(
+            f"objective= has a critic {unknown[0]!r}, for which config.optim has no rate: name it "
+            f"{', '.join(_CRITICS[:-1])} or {_CRITICS[-1]}"
+        )
+    record["parameters"] = {
+        jax.tree_util.keystr(path): f"{leaf.dtype} {list(leaf.shape)}"
+        for path, leaf in jax.tree_util.tree_leaves_with_path(like)
+    }
+    return Built(objective, build.optimizers(config, tuple(like.critic)), record)
+
+
+def _require_whole(config, networks, objective) -> None:
+    if networks is not None or config.networks:
+        raise UserError("objective= has its networks: leave networks out, here and in the config")
+    if not isinstance(objective, Objective):
+        raise UserError(
+            f"objective= is {type(objective).__name__}: it must be a cvae_jax.Objective"
+        )
+    if config.cascade.weight:
+        raise UserError(
+            f"config.cascade.weight is {config.cascade.weight} and objective= is the whole method: "
+            "set it to 0, and for the cascade pass cvae_jax.cascade(objective, ...)"
+        )
+
+
+def _shapes(config, info, objective) -> Players:
+    """The shapes of all parameters; refuses latents that are not the config's."""
+    shape = (config.batch_size, info.size, info.size, info.channels)
+    images = jax.ShapeDtypeStruct(shape, jnp.float32)
+    like = jax.eval_shape(objective.init, jax.random.key(0), images)
+    mean, _ = jax.eval_shape(objective.encode, like, images)
+    if mean.shape != (config.batch_size, config.objective.latents):
+        raise UserError(
+            f"encode gives a mean of shape {mean.shape} for a batch of {config.batch_size}: set "
+            "config.objective.latents to its second number"
+        )
+    return like
+
+
+def _text(part) -> str:
+    """A module as linen prints it, a function by its name; no addresses in memory."""
+    name = getattr(part, "__qualname__", "")
+    text = f"{part.__module__}.{name}" if name else " ".join(repr(part).split())
+    return re.sub(r" at 0x[0-9a-f]+", "", text)
+
+
+def recorded(workdir) -> dict:
+    """Returns the content of a run's parts.json; {}: all its parts are the package's.
+
+    Raises:
+      UserError: it is damaged.
+    """
+    path = Path(workdir) / PARTS
+    if not path.exists():
+        return {}
+    found = read_json(path)
+    if not isinstance(found, dict) or not all(isinstance(x, dict) for x in found.values()):
+        raise damaged(path, "it names no parts")
+    return found
+
+
+def require_same(workdir, record: dict) -> None:
+    """Refuses other parts than a run began with.
+
+    Raises:
+      UserError: names the first difference.
+    """
+    if not (Path(workdir) / "data.json").exists():  # nothing has begun
+        return
+    was = {f"{kind} {k}": v for kind, group in recorded(workdir).items() for k, v in group.items()}
+    now = {f"{kind} {k}": v for kind, group in record.items() for k, v in group.items()}
+    for name in [*was, *now]:
+        if was.get(name) != now.get(name):
+            before, after = was.get(name, "the package's own"), now.get(name, "the package's own")
+            raise UserError(
+                f"{workdir} began with other parts than there are now ({name}: {before[:100]} -> "
+                f"{after[:100]}): pass the same, or name another --workdir"
+            )
+
+
+def keep(workdir, record: dict) -> None:
+    """Writes the parts of a run that begins."""
+    if record and not (Path(workdir) / PARTS).exists():
+        write_json(Path(workdir) / PARTS, record)
+
+
+def load(workdir, config, info, networks=None, objective=None) -> Built:
+    """Returns the method of a run's folder, its own parts passed or named by its config.
+
+    Raises:
+      UserError: they are neither, with the argument to pass; or they are others.
+    """
+    record = recorded(workdir)
+    named = config.networks or networks is not None or objective is not None
+    if record and not named:
+        what = "objective" if "objective" in record else "networks"
+        raise UserError(
+            f"{workdir} was trained with {what} of its own, which its config does not name: load "
+            f"it by cvae_jax.load({str(workdir)!r}, {what}=...)"
+        )
+    built = build_with(config, info, networks, objective)
+    require_same(workdir, built.record)
+    return built

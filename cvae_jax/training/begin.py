@@ -1,0 +1,106 @@
+"""What a run begins with: its data, its method, and the states of its last checkpoint."""
+
+import logging
+
+import jax
+import numpy as np
+
+from cvae_jax import datasets
+from cvae_jax.config import build
+from cvae_jax.datasets import arrays
+from cvae_jax.devices import processes
+from cvae_jax.errors import UserError
+from cvae_jax.runs import data_record, loading, parts
+from cvae_jax.step import create_train_state
+from cvae_jax.training import seeds
+
+log = logging.getLogger(__name__)
+
+
+def with_data(config, dataset):
+    """Returns (config, dataset): the config of a run says which images were passed for it.
+
+    Args:
+      config: as it was given; it is not changed.
+      dataset: see `arrays.own`; None: the data are those that the config names.
+    """
+    config = config.copy_and_resolve_references()
+    if dataset is None:
+        config.data.name = datasets.absolute(config.data.name)
+        return config, None
+    dataset = arrays.own(dataset, datasets.NAMES)
+    config.data.update(name=dataset.name, size=dataset.size)
+    return config, dataset
+
+
+def load_data(config, dataset=None):
+    """Returns the data set of a run, the same in all its processes.
+
+    Raises:
+      UserError: it can't be had, or has fewer images than a batch.
+    """
+    if dataset is None:
+        with processes.together():
+            dataset = datasets.load(config.data.name, config.data.size, config.data.dir)
+    processes.require_same("data set", data_record.fingerprint(dataset))
+    if not 2 <= config.batch_size <= dataset.num_images:
+        raise UserError(
+            f"config.batch_size is {config.batch_size} and {config.data.name} has "
+            f"{dataset.num_images:,} images: set it from 2 to their number"
+        )
+    return dataset
+
+
+def method(config, dataset, networks=None, objective=None) -> parts.Built:
+    """Returns the run's method, see `parts.build_with`."""
+    info = build.DataInfo(dataset.size, dataset.channels, dataset.num_images)
+    return parts.build_with(config, info, networks, objective)
+
+
+def states(config, runs, dataset, built, **own):
+    """Returns the states that training starts with, one per run, and their step.
+
+    What the runs' folders lack is written.
+
+    Args:
+      config: of all runs.
+      runs: see `seeds.open_runs`.
+      dataset: see `datasets.Dataset`.
+      built: see `method`.
+      **own: networks and objective as they were passed.
+
+    Raises:
+      UserError: a run began with other data or parts, or its checkpoints can't be used.
+    """
+    example = dataset.images(np.arange(config.batch_size))
+    # jitted: initialisation op by op compiles a hundred small programs
+    create = jax.jit(
+        lambda rng: create_train_state(rng, built.objective, built.optimizers, example)
+    )
+    found = [create(jax.random.key(run.config.seed)) for run in runs]
+    start = 0
+    with processes.together():
+        if processes.first():
+            found, start = _restored(config, runs, found, dataset, built, own)
+    if processes.count() > 1:
+        found, start = processes.from_first((found, np.int32(start)))
+    return found, int(start)
+
+
+def _restored(config, runs, found, dataset, built, own):
+    for run in runs:
+        data_record.require_same(run.workdir, dataset)
+        parts.require_same(run.workdir, built.record)
+    found, start = seeds.restore(runs, found)
+    if 0 < start < config.num_steps:
+        for run in runs:
+            data_record.require_same_version(run.workdir)
+    if config.init_from and not start:
+        like = own if parts.recorded(config.init_from) else {}
+        params = loading.params_like(config.init_from, found[0].params, **like)
+        found = [state._replace(params=params) for state in found]
+    for run in runs:
+        parts.keep(run.workdir, built.record)
+        # last: a folder with data.json holds a run
+        data_record.keep(run.workdir, dataset, begins=not start)
+    return found, start

@@ -1,0 +1,65 @@
+"""A run keeps to the data it began with, wherever they lie."""
+
+import helpers
+import pytest
+from PIL import Image
+
+from cvae_jax import datasets, evaluate
+from cvae_jax.errors import UserError
+from cvae_jax.evaluation import run as evaluation
+from cvae_jax.runs import data_record
+from cvae_jax.runs.workdir import read_json
+from cvae_jax.training.loop import train_and_evaluate
+
+
+def load(folder, root, size=16):
+    return datasets.load(f"folder:{folder}", size, str(root))
+
+
+def test_a_run_resumes_with_its_own_data_alone(tmp_path):
+    folder = helpers.write_three_pictures(tmp_path / "pictures")
+
+    def begin():
+        dataset = load(folder, tmp_path / "data")
+        data_record.require_same(tmp_path, dataset)
+        data_record.keep(tmp_path, dataset)
+
+    begin()
+    begin()  # as they were
+    kept = read_json(tmp_path / "data.json")
+    Image.new("L", (20, 16), 61).save(folder / "b.png")  # it was 60
+    with pytest.raises(UserError, match=r"data differ from those .* \(other pixels\)"):
+        begin()
+    helpers.write_three_pictures(folder)
+    (folder / "factors.csv").write_text("file,shape\nb.png,0\na.jpg,1\nsub/c.PNG,0\n")
+    with pytest.raises(UserError, match="put those back, or name another --workdir"):
+        begin()
+    assert read_json(tmp_path / "data.json") == kept
+
+
+def test_a_folder_that_moved_is_known_by_its_contents(tmp_path, monkeypatch):
+    """Trained by a relative path; evaluated from elsewhere, and where the pictures lie now."""
+    monkeypatch.setattr(evaluation, "evaluate_run", lambda *args: {})
+    helpers.write_pictures(tmp_path / "pictures", helpers.noise_dataset(32, 8))
+    data = {"data.name": "folder:pictures", "data.dir": str(tmp_path / "data")}
+    short = {"num_steps": 1, "checkpoint_every": 1, "cascade.weight": 0.0}
+    config = helpers.small_config(**data, **short)
+    monkeypatch.chdir(tmp_path)
+    train_and_evaluate(config, "run")
+    monkeypatch.undo()
+    arguments = ["evaluate", f"--workdir={tmp_path / 'run'}", "--metrics=reconstruction"]
+    monkeypatch.chdir("/")
+    evaluate.main(arguments)
+    before = read_json(tmp_path / "run/results.json")
+    (tmp_path / "pictures").rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="there is no folder"):
+        evaluate.main(arguments)
+    moved = f"folder:{tmp_path / 'elsewhere'}"
+    evaluate.main([*arguments, f"--data={moved}"])
+    after = read_json(tmp_path / "run/results.json")
+    assert after["scores"] == before["scores"]
+    assert after["data"] == before["data"]
+    config.data.name = moved
+    monkeypatch.setattr(evaluation, "evaluate_run", lambda *args: {})
+    train_and_evaluate(config, tmp_path / "run")  # nothing left to train, and not refused
+    assert read_json(tmp_path / "run/config.json")["data"]["name"] == moved
