@@ -113,7 +113,7 @@ def absolute(name: str) -> str:
     kind, _, path = name.partition(":")
     if kind not in ("folder", "npz") or not path:
         return name
-    return f"{kind}:{pathlib.Path(path).expanduser().absolute()}"
+    return f"{kind}:{expanded(path).absolute()}"
 
 
 def _check_split(name, split, splits):

@@ -10,7 +10,7 @@ import numpy as np
 
 from cvae_jax import files
 from cvae_jax.errors import UserError
-from cvae_jax.runs.workdir import require_file
+from cvae_jax.runs import forms
 
 _LARGEST = 1 << 30  # bytes of a run's curves; a line of a long run has about a thousand
 
@@ -24,10 +24,12 @@ def read_metrics(path: Path) -> list[dict]:
     if not path.exists():
         return []
     try:
-        require_file(path, _LARGEST)
+        forms.require_file(path, _LARGEST)
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror}; remove it") from None
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): remove it") from None
     *whole, _ = content.split(b"\n")
     found, lengths = [], {}
     for number, line in enumerate(whole, 1):

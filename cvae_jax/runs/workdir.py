@@ -4,9 +4,7 @@ import contextlib
 import errno
 import fcntl
 import json
-import math
 import shlex
-import stat
 from pathlib import Path
 
 import ml_collections
@@ -15,9 +13,9 @@ from cvae_jax import datasets, files
 from cvae_jax.config import defaults
 from cvae_jax.config.fields import differences, without_retired
 from cvae_jax.errors import UserError, first_line
+from cvae_jax.runs import forms
 
 CONFIG = "config.json"
-_LARGEST = 16 << 20  # bytes of a JSON file that is read; parsed it takes twenty times as much
 DIVERGED = "diverged.json"  # of one of several seeds: why it is left out
 WEIGHTS = "weights.npz"  # of an exported model
 
@@ -48,63 +46,12 @@ def read_json(path: Path, finite: bool = False):
     Raises:
       UserError: it is not there, can't be read, or is larger than such a file can be.
     """
-    hooks = {"parse_constant": _refuse_number, "parse_float": _finite} if finite else {}
     try:
-        require_file(path, _LARGEST)
-        return json.loads(path.read_text(encoding="utf-8"), **hooks)
+        return forms.parsed(path, finite)
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror}; is it a run's folder?") from None
-    except UserError:
-        raise
     except (ValueError, RecursionError) as error:
         raise damaged(path, error) from None
-
-
-def require_file(path: Path, most: int) -> None:
-    """Raises UserError for a pipe, which has no end, or for more bytes than these; OSError too."""
-    kind = path.stat()
-    if not stat.S_ISREG(kind.st_mode) and not stat.S_ISDIR(kind.st_mode):
-        raise damaged(path, "it is no file")
-    if kind.st_size > most:
-        raise damaged(path, f"it has {kind.st_size:,} bytes, and at most {most:,} are read")
-
-
-def _refuse_number(text: str):
-    raise ValueError(f"{text} is no number of JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    return value if math.isfinite(value) else _refuse_number(text[:20])
-
-
-def _text(value) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} in place of text")
-    return value
-
-
-def _number(value) -> float:
-    if type(value) not in (int, float):
-        raise TypeError(f"{type(value).__name__} in place of a number")
-    return float(value)
-
-
-def _require_results(found) -> None:
-    """Raises what comes of it if they are not as an evaluation writes them."""
-    if type(found["step"]) is not int:
-        raise TypeError(f"step is a {type(found['step']).__name__}, no whole number")
-    _number(found.get("evaluation_seconds", 0.0))
-    for score in found["scores"].values():
-        for number in (score["value"], score["samples"], score.get("std", 0.0)):
-            _number(number)
-        _text(score["definition"])
-    for text in (found["data"]["name"], found["data"]["source"], found["device"]):
-        _text(text)
-    for version in found["versions"].values():
-        _text(version)
-    for diverged in found.get("diverged", {}).values():
-        _text(diverged["reason"])
 
 
 def read_results(path: Path) -> dict | None:
@@ -117,7 +64,7 @@ def read_results(path: Path) -> dict | None:
         return None
     found = read_json(path)
     try:
-        _require_results(found)
+        forms.require_results(found)
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise damaged(path, f"{type(error).__name__}: {first_line(error)}") from None
     return found
