@@ -78,7 +78,9 @@ def keep_programs() -> None:
     import jax  # not before `restart_with_tunables`, which would load it twice
 
     if jax.config.jax_compilation_cache_dir is None:
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+        if str(caches).startswith("~"):  # no HOME, and no user of this number
+            return
         jax.config.update("jax_compilation_cache_dir", str(caches / "cvae_jax" / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_SECONDS)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from cvae_jax import cli
 from cvae_jax.errors import UserError, first_line
+from cvae_jax.files import expanded
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 PARTS = "parts.json"  # of a model with networks of one's own
@@ -120,7 +121,7 @@ def export(workdir, out, **own) -> None:
         write_text,
     )
 
-    workdir, out = loading.folder(workdir), Path(out).expanduser()
+    workdir, out = loading.folder(workdir), expanded(out)
     _refuse_other_folder(out)
     if is_exported(workdir):
         raise UserError(f"{workdir} is an exported model: copy it")

@@ -13,9 +13,26 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from cvae_jax.errors import UserError
+
 log = logging.getLogger(__name__)
 
 _NAME = 100  # characters that a temporary name takes over; a whole one has at most 255 bytes
+
+
+def expanded(path) -> Path:
+    """Returns a path with ~ and ~NAME replaced by home folders.
+
+    Raises:
+      UserError: there is none: HOME is not set and the system knows no such user.
+    """
+    text = os.path.expanduser(os.fspath(path))
+    if text.startswith("~") and not os.path.exists(text):
+        raise UserError(
+            f"{text.partition('/')[0]} of {path} stands for no home folder here: write the path in "
+            "full, or set HOME"
+        )
+    return Path(text)
 
 
 def no_link(path, flags: int) -> int:

@@ -12,22 +12,24 @@ if __name__ == "__main__":  # as `cvae gather`, before the imports below
 
 import csv
 import logging
+import math
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from cvae_jax import cli
-from cvae_jax.config.checks import one_of
+from cvae_jax.config.checks import check, one_of
 from cvae_jax.config.fields import FREE, flat
 from cvae_jax.errors import UserError
 from cvae_jax.files import replacing
 from cvae_jax.metrics.scores import SCORES
-from cvae_jax.runs.workdir import CONFIG, is_exported, read_config, read_results
+from cvae_jax.runs.workdir import CONFIG, is_exported, read_config, read_json, read_results
 
 log = logging.getLogger(__name__)
 
 SHOWN = ("mig", "mig_chen", "factor_score", "sap", "iou", "elbo", "cascade_kl")
+_RUNS = {"objective", "data", "num_steps"}  # fields that every run's config has
 _NOT_THE_METHOD = (*FREE, "seed", "num_seeds")
 
 
@@ -41,10 +43,38 @@ class Row(NamedTuple):
 
 
 def runs_under(folders) -> list[Path]:
-    """Returns the runs' folders in folders, of many seeds each seed's; no exported models."""
+    """Returns the runs' folders in folders, of many seeds each seed's; no exported models.
+
+    A config.json of another program, or a damaged one, is left out and named.
+    """
     found = sorted({path.parent for folder in folders for path in Path(folder).rglob(CONFIG)})
-    found = [path for path in found if not is_exported(path)]
-    return [path for path in found if read_config(path).num_seeds == 1]
+    return [path for path in found if not is_exported(path) and _is_one_run(path)]
+
+
+def _is_one_run(path) -> bool:
+    try:
+        content = read_json(path / CONFIG)
+        if not isinstance(content, dict) or not _RUNS.issubset(content):
+            log.warning("%s is no run's: left out", path / CONFIG)
+            return False
+        config = read_config(path)
+        check(config, 1)
+    except UserError as error:
+        log.warning("%s: left out (%s)", path, error)
+        return False
+    return config.num_seeds == 1
+
+
+def _scored(path) -> dict | None:
+    """The content of a run's results.json with the scores that are finite; None: there is none."""
+    results = read_results(path / "results.json")
+    if results is None:
+        return None
+    wrong = [name for name, x in results["scores"].items() if not math.isfinite(x["value"])]
+    if wrong:
+        log.warning("%s: left out, as they are not finite: %s", path, ", ".join(wrong))
+    scores = {name: x for name, x in results["scores"].items() if name not in wrong}
+    return results | {"scores": scores}
 
 
 def gather(folders) -> tuple[list[Row], list[Path]]:
@@ -55,7 +85,11 @@ def gather(folders) -> tuple[list[Row], list[Path]]:
     """
     unfinished, groups = [], {}
     for path in runs_under(folders):
-        config, results = read_config(path), read_results(path / "results.json")
+        try:
+            config, results = read_config(path), _scored(path)
+        except UserError as error:
+            log.warning("left out: %s", error)
+            continue
         if results is None or results["step"] < config.num_steps:
             unfinished.append(path)
             continue
@@ -124,8 +158,9 @@ def write_csv(path, rows: list[Row]) -> None:
             words = (known.better, known.range) if known else ("", "")
             what = (name, len(values), np.mean(values), std, shown, *words, row.definitions[name])
             lines.append([*of, *what])
+    text = {"encoding": "utf-8", "errors": "backslashreplace"}
     try:
-        with replacing(Path(path), "w", newline="") as file:
+        with replacing(Path(path), "w", newline="", **text) as file:
             csv.writer(file).writerows(lines)
     except OSError as error:
         raise UserError(f"can't write {path}: {error.strerror}; name another --out") from None

@@ -16,6 +16,7 @@ fi
 name=$1 zone=$2 type=$3 bucket=$4
 shift 5
 flags=$(printf '%q ' "$@")
+remote=$(printf '%q' "$bucket")  # as the hosts' shells read it
 version=${TPU_VERSION:-tpu-ubuntu2204-base}
 
 run() {
@@ -27,12 +28,12 @@ state() { [[ -n ${DRY_RUN:-} ]] || gcloud compute tpus tpu-vm describe "$name" -
 # scp brings the checkout's own .venv along, whose paths are those of another machine: --clear.
 install='cd cvae_jax && python3 -m venv --clear .venv && .venv/bin/pip install -q -e ".[tpu]"'
 # An empty bucket is a new run; any other failure must not become one.
-fetch="mkdir -p cvae_jax/run; found=\$(gcloud storage ls $bucket 2>&1) || case \$found in
+fetch="mkdir -p cvae_jax/run; found=\$(gcloud storage ls $remote 2>&1) || case \$found in
   *'matched no objects'*) exit 0 ;; *) echo \"\$found\" >&2; exit 1 ;; esac
-gcloud storage rsync -r $bucket cvae_jax/run"
+gcloud storage rsync -r $remote cvae_jax/run"
 # Lists last, so that a checkpoint's is never there without its files.
-keep="gcloud storage rsync -r --exclude='(^|.*/)sha256\.json\$' run $bucket"
-keep+=" && gcloud storage rsync -r run $bucket"
+keep="gcloud storage rsync -r --exclude='(^|.*/)sha256\.json\$' run $remote"
+keep+=" && gcloud storage rsync -r run $remote"
 first='[ $(hostname | grep -c "w-0\$") = 1 ]'
 train="cd cvae_jax; if $first; then (while sleep 60; do $keep; done) & fi"
 train+="; .venv/bin/python -m cvae_jax.main --multihost --workdir=run $flags; code=\$?"

@@ -18,7 +18,8 @@ README = Path("README.md").read_text()
 
 # From the ground up: a room may import the rooms of earlier lines alone.
 FLOORS = (
-    ("errors", "signals", "files"),
+    ("errors",),
+    ("signals", "files"),
     ("structures", "networks", "metrics", "plots"),
     ("cli", "devices", "objectives"),
     ("__main__",),

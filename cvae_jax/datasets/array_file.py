@@ -1,7 +1,6 @@
 """Arrays of a .npz or .npy file: mapped where they lie plain in it, their sizes checked first."""
 
 import math
-import pathlib
 import struct
 import zipfile
 
@@ -11,6 +10,7 @@ from numpy.lib import format as npy
 from cvae_jax.datasets import arrays
 from cvae_jax.datasets.dataset import Dataset
 from cvae_jax.errors import UserError, first_line
+from cvae_jax.files import expanded
 
 _IN_MEMORY = 2**32  # bytes of an array that is compressed
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")  # of a zip's member: names' lengths come last
@@ -26,7 +26,7 @@ def load(path: str, size: int) -> Dataset:
     Raises:
       UserError: the file can't be read, or its arrays are of another kind.
     """
-    file = pathlib.Path(path).expanduser()
+    file = expanded(path)
     if not file.is_file():
         raise UserError(f"config.data.name: there is no file {file}")
     try:

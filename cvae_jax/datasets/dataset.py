@@ -12,6 +12,7 @@ import numpy as np
 from cvae_jax import errors
 from cvae_jax.datasets import catalogue, digits, working_copy
 from cvae_jax.errors import UserError, did_you_mean, first_line
+from cvae_jax.files import expanded
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
             "numpy.savez(PATH, images=..., factors=...) and name them as npz:PATH by --data"
         )
     if name not in NAMES:
-        is_folder = pathlib.Path(name).expanduser().is_dir()
+        is_folder = expanded(name).is_dir()
         hint = f"did you mean folder:{name}? " if is_folder else did_you_mean(name, NAMES)
         raise UserError(
             f"no data set {name!r}: {hint}There are {', '.join(NAMES)}, folder:PATH and tfds:NAME"
@@ -112,7 +113,7 @@ def absolute(name: str) -> str:
     kind, _, path = name.partition(":")
     if kind not in ("folder", "npz") or not path:
         return name
-    return f"{kind}:{pathlib.Path(path).expanduser().absolute()}"
+    return f"{kind}:{expanded(path).absolute()}"
 
 
 def _check_split(name, split, splits):
@@ -123,7 +124,7 @@ def _check_split(name, split, splits):
 def data_root(data_dir: str = "") -> pathlib.Path:
     """Returns the folder that `data_dir` stands for; see `load`."""
     root = pathlib.Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
-    return root.expanduser().absolute()
+    return expanded(root).absolute()
 
 
 def _digits(size: int) -> Dataset:

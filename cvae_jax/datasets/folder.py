@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from cvae_jax.datasets import factor_table, resizing, working_copy
 from cvae_jax.errors import UserError, first_line
+from cvae_jax.files import expanded
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def names(path: str) -> list[str]:
     Raises:
       UserError: there is no such folder, or no picture in it.
     """
-    folder = pathlib.Path(path).expanduser()
+    folder = expanded(path)
     return _names(_pictures(folder)[0], folder)
 
 
@@ -85,7 +86,7 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
     Raises:
       UserError: no pictures, one that can't be read, or labels that don't fit them.
     """
-    folder = pathlib.Path(path).expanduser()
+    folder = expanded(path)
     files, skipped = _pictures(folder)
     if skipped:
         log.info("%s: %d files are left out, hidden or in __MACOSX", folder, skipped)

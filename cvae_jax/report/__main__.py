@@ -25,6 +25,7 @@ from cvae_jax.datasets import arrays
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation.active_latents import encode_some, prior_of, what_latents_hold
 from cvae_jax.evaluation.pictures import LABELLED
+from cvae_jax.files import expanded
 from cvae_jax.report import layers, page, sliders
 from cvae_jax.report.words import PICTURES
 from cvae_jax.runs import loading, parts
@@ -168,7 +169,7 @@ def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
       UserError: it is not a run's folder, has no checkpoint or no scores yet, a file of it is
         damaged, or the data are not available.
     """
-    path = Path(workdir).expanduser()
+    path = expanded(workdir)
     if loading.is_exported(loading.folder(workdir)):
         raise UserError(
             f"{workdir} is an exported model without its run, so it has no pictures: train it by "

@@ -86,7 +86,7 @@ def differences(workdir, dataset) -> str:
     path = Path(workdir) / "data.json"
     if not path.exists():
         return ""
-    now, old = _flat(_described(dataset)), read_json(path)
+    now, old = _flat(_described(dataset)), read_json(path, finite=True)
     try:
         # An exported model's has no "data", and runs of earlier versions lack some fields.
         was = now | _flat(old)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from cvae_jax.config import build, checks
 from cvae_jax.errors import UserError, did_you_mean
+from cvae_jax.files import expanded
 from cvae_jax.objectives.base import Players
 from cvae_jax.runs import checkpoints, parts, weights
 from cvae_jax.runs.model import Model
@@ -21,7 +22,9 @@ MODELS = Path(__file__).parents[1] / "models"  # those that ship, NAME/ as `expo
 def _data_info(path, size):
     """What data.json says about images with a side of `size` pixels."""
     try:  # the others are for a run that resumes, see data_record
-        found = {k: v for k, v in read_json(path).items() if k not in ("data", "version")}
+        found = {
+            k: v for k, v in read_json(path, finite=True).items() if k not in ("data", "version")
+        }
         info = build.DataInfo(**found)
     except (TypeError, AttributeError) as error:
         raise damaged(path, str(error).removeprefix("DataInfo.__new__() ")) from None
@@ -55,7 +58,7 @@ def folder(name) -> Path:
     Raises:
       UserError: there is neither; it names the models that ship.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     names = sorted(p.name for p in MODELS.glob("*") if is_exported(p))
     if path.exists():
         return path

@@ -3,12 +3,16 @@
 import contextlib
 import importlib.util
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 
 from cvae_jax import files
 from cvae_jax.errors import UserError
+from cvae_jax.runs import forms
+
+_LARGEST = 1 << 30  # bytes of a run's curves; a line of a long run has about a thousand
 
 
 def read_metrics(path: Path) -> list[dict]:
@@ -20,23 +24,48 @@ def read_metrics(path: Path) -> list[dict]:
     if not path.exists():
         return []
     try:
+        forms.require_file(path, _LARGEST)
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror}; remove it") from None
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): remove it") from None
     *whole, _ = content.split(b"\n")
-    return [_parsed(line, f"{path}, line {number}") for number, line in enumerate(whole, 1)]
+    found, lengths = [], {}
+    for number, line in enumerate(whole, 1):
+        metrics = _parsed(line)
+        # a metric is a number in all lines, or as long a vector in all
+        if metrics is None or any(lengths.setdefault(k, x) != x for k, x in _lengths(metrics)):
+            raise UserError(
+                f"{path}, line {number} is damaged: remove this line, which only the curves need"
+            )
+        found.append(metrics)
+    return found
 
 
-def _parsed(line: bytes, where: str) -> dict:
+def _parsed(line: bytes) -> dict | None:
+    """A line as `MetricsWriter` writes it; None: it is not such a line."""
     try:
         found = json.loads(line)
-        if type(found["step"]) is int and all(
-            np.asarray(value).dtype.kind in "if" for value in found.values()
-        ):
+        numbers = [x for value in found.values() for x in (value if _vector(value) else [value])]
+        if type(found["step"]) is int and all(map(_finite, numbers)):
             return found
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         pass
-    raise UserError(f"{where} is damaged: remove this line, which only the curves need")
+    return None
+
+
+def _vector(value):
+    return isinstance(value, list) and value
+
+
+def _finite(value):
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _lengths(metrics):
+    """(name, length; 0 of a number) of each metric."""
+    return [(name, len(x) if isinstance(x, list) else 0) for name, x in metrics.items()]
 
 
 def scalars(metrics: dict) -> dict:

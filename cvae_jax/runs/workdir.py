@@ -13,6 +13,7 @@ from cvae_jax import datasets, files
 from cvae_jax.config import defaults
 from cvae_jax.config.fields import differences, without_retired
 from cvae_jax.errors import UserError, first_line
+from cvae_jax.runs import forms
 
 CONFIG = "config.json"
 DIVERGED = "diverged.json"  # of one of several seeds: why it is left out
@@ -22,7 +23,8 @@ WEIGHTS = "weights.npz"  # of an exported model
 def write_text(path: Path, text: str) -> Path:
     """Writes text whole or not at all; returns the path."""
     try:
-        with files.replacing(path, "w", encoding="utf-8") as file:
+        # a name from elsewhere may hold what UTF-8 can't, such as a path's bytes
+        with files.replacing(path, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError as error:
         raise UserError(f"can't write {path}: {error.strerror}; free space or fix it") from None
@@ -34,46 +36,22 @@ def write_json(path: Path, content) -> None:
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
-def read_json(path: Path):
+def read_json(path: Path, finite: bool = False):
     """Returns the content of a JSON file of a run.
 
+    Args:
+      path: of the file.
+      finite: whether NaN and Infinity, which only Python's JSON has, are refused.
+
     Raises:
-      UserError: it is not there or can't be read.
+      UserError: it is not there, can't be read, or is larger than such a file can be.
     """
     try:
-        return json.loads(path.read_text())
+        return forms.parsed(path, finite)
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror}; is it a run's folder?") from None
     except (ValueError, RecursionError) as error:
         raise damaged(path, error) from None
-
-
-def _text(value) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _number(value) -> float:
-    if type(value) not in (int, float):
-        raise TypeError(f"{value!r} is no number")
-    return float(value)
-
-
-def _require_results(found) -> None:
-    """Raises what comes of it if they are not as an evaluation writes them."""
-    if type(found["step"]) is not int:
-        raise TypeError(f"step {found['step']!r} is no whole number")
-    for score in found["scores"].values():
-        for number in (score["value"], score["samples"], score.get("std", 0.0)):
-            _number(number)
-        _text(score["definition"])
-    for text in (found["data"]["name"], found["data"]["source"], found["device"]):
-        _text(text)
-    for version in found["versions"].values():
-        _text(version)
-    for diverged in found.get("diverged", {}).values():
-        _text(diverged["reason"])
 
 
 def read_results(path: Path) -> dict | None:
@@ -86,7 +64,7 @@ def read_results(path: Path) -> dict | None:
         return None
     found = read_json(path)
     try:
-        _require_results(found)
+        forms.require_results(found)
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise damaged(path, f"{type(error).__name__}: {first_line(error)}") from None
     return found
@@ -107,7 +85,7 @@ def read_config(workdir) -> ml_collections.ConfigDict:
       UserError: it is not there, can't be read, or sets a retired field.
     """
     config, path = defaults.get_config(), Path(workdir) / CONFIG
-    content = read_json(path)
+    content = read_json(path, finite=True)
     try:
         with config.ignore_type():
             config.update(without_retired(content))

@@ -18,6 +18,7 @@ from cvae_jax.devices import processes
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import run as evaluate
 from cvae_jax.evaluation.results import results_of, table
+from cvae_jax.files import expanded
 from cvae_jax.runs import checkpoints, data_record, tracker
 from cvae_jax.runs.metrics_log import MetricsWriter, scalars
 from cvae_jax.runs.model import Model
@@ -61,7 +62,7 @@ def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objectiv
     config, dataset = begin.with_data(config, dataset)
     processes.require_same("config", data_record.digest(str(config).encode()))
     checks.check(config, len(processes.devices()), processes.count())
-    workdir = Path(workdir).expanduser()
+    workdir = expanded(workdir)
     with seeds.open_runs(workdir, config) as runs:
         dataset = begin.load_data(config, dataset)
         built = begin.method(config, dataset, networks, objective)

@@ -62,7 +62,7 @@ def test_commands_that_name_a_run(awkward):
     assert words(str(caught.value), "'--config.init", 1) == [f"--config.init_from={awkward}"]
     shutil.rmtree(awkward / "checkpoints")
     said = message(lambda: loading.load(awkward))
-    assert f"--workdir={awkward}," in words(said, "--config=...", 2)
+    assert f"--workdir={awkward}" in words(said, "--config=...", 2)
 
 
 def test_commands_of_data_and_of_records(tmp_path):

@@ -1,0 +1,108 @@
+"""What reaches a launcher from its surroundings is data: none of it is run."""
+
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+CODE = (
+    "$(touch ran)",
+    "`touch ran`",
+    "1p;w ran\n1",
+    "1e touch ran",
+    "a[$(touch ran)]",
+    "; touch ran",
+)
+
+
+def run(tmp_path, *command, **variables):
+    return subprocess.run(
+        command,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=tmp_path,
+    )
+
+
+@pytest.mark.parametrize("variable", ["SLURM_ARRAY_TASK_ID", "RESTARTS", "SLURM_RESTART_COUNT"])
+@pytest.mark.parametrize("code", CODE)
+def test_a_number_of_slurms_is_a_number(tmp_path, variable, code):
+    variables = {"DRY_RUN": "1", "SLURM_ARRAY_TASK_ID": "1"} | {variable: code}
+    (tmp_path / "sweep").write_text("--config=x.py\n")
+    script = os.path.abspath("launch/slurm.sbatch")
+    done = run(tmp_path, "bash", script, "--sweep=sweep", **variables)
+    assert done.returncode == 2
+    assert done.stderr == f"{variable} is no number\n"
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("task", ["1", "01", "2"])
+def test_a_task_is_a_line(tmp_path, task):
+    (tmp_path / "sweep").write_text("# first\n--config=a.py\n\n--config=b.py\n")
+    script = os.path.abspath("launch/slurm.sbatch")
+    done = run(tmp_path, "bash", script, "--sweep=sweep", DRY_RUN="1", SLURM_ARRAY_TASK_ID=task)
+    assert shlex.split(done.stdout)[-1] == f"--config={'ab'[int(task) - 1]}.py"
+
+
+@pytest.mark.parametrize("code", [*CODE, "a b", "a'b"])
+def test_a_buckets_name_is_one_word_on_the_hosts(tmp_path, code):
+    """What gcloud would run there, run here with stand-ins for gcloud and python."""
+    (tmp_path / "bin").mkdir()
+    log = tmp_path / "calls"
+    stand_in = f'#!/usr/bin/env bash\nprintf "%s\\n" "$@" --- >> {log}\n'
+    for name in ("gcloud", "sleep"):
+        (tmp_path / "bin" / name).write_text(stand_in)
+        (tmp_path / "bin" / name).chmod(0o755)
+    script = os.path.abspath("launch/tpu_pod.sh")
+    bucket = f"gs://mine/{code}"
+    line = ("bash", script, "pod", "zone", "v4-16", bucket, "--", "--config=x.py")
+    shown = run(tmp_path, *line, DRY_RUN="1").stdout
+    said = run(tmp_path, "bash", "-c", "gcloud() { printf '%s\\0' \"$@\"; }\n" + shown).stdout
+    commands = [word for word in said.split("\0") if word.startswith("--command=")]
+    (fetch,) = [word.removeprefix("--command=") for word in commands if "mkdir" in word]
+    path = f"{tmp_path}/bin:{os.environ['PATH']}"
+    run(tmp_path, "bash", "-c", fetch, PATH=path)
+    assert f"\n{bucket}\n" in log.read_text()
+    assert not list(tmp_path.rglob("ran"))
+    (train,) = [word for word in commands if "cvae_jax.main" in word]
+    assert f"rsync -r run {quoted(tmp_path, bucket)}" in train
+
+
+def quoted(tmp_path, text):
+    return run(tmp_path, "bash", "-c", 'printf %q "$1"', "_", text).stdout
+
+
+NO_HOME = """
+import os, pwd
+def none(*args):
+    raise KeyError("uid not found")
+pwd.getpwuid = pwd.getpwnam = none
+os.environ.pop("HOME", None)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["datasets"], "~/tensorflow_datasets stands for no home folder here"),
+        (["datasets", "--data_dir=~x/y"], "~x of ~x/y stands for no home folder here"),
+        (["datasets", "--data_dir=data", "prepare", "folder:~/y"], "~ of ~/y stands for"),
+        (["train", "--config=dsprites:quick", "~/run"], "~ of ~/run stands for no home folder"),
+        (["encode", "~/run"], "~ of ~/run stands for no home folder"),
+    ],
+)
+def test_no_home_and_no_entry_among_the_users(tmp_path, arguments, message):
+    """As in a container that runs with any user's number."""
+    (tmp_path / "sitecustomize.py").write_text(NO_HOME)
+    paths = f"{tmp_path}:{os.getcwd()}"
+    done = run(tmp_path, sys.executable, "-m", "cvae_jax", *arguments, PYTHONPATH=paths)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "~").exists()
