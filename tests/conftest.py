@@ -10,6 +10,7 @@ pytest_plugins = [
     "fixtures.whole_runs",
     "fixtures.damage",
     "fixtures.report_pages",
+    "fixtures.tiny_data",
     "fixtures.tiny_dsprites",
     "fixtures.tiny_paper",
     "fixtures.exports",

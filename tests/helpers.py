@@ -32,6 +32,8 @@ import cvae_jax
 from cvae_jax import datasets, networks
 from cvae_jax.datasets import order
 from cvae_jax.objectives import density_ratio
+from cvae_jax.objectives.base import Players
+from cvae_jax.step import TrainState
 
 # compiler_options of what runs for long: there optimisation is worth its time
 FULL = {"xla_backend_optimization_level": 3}
@@ -140,6 +142,15 @@ def write_three_pictures(folder, mode="L", size=(20, 16)):
         color = shade if mode == "L" else (shade, 0, 0)
         Image.new(mode, size, color).save(path, "png")
     return folder
+
+
+def small_state(value=1.0):
+    return TrainState(
+        jax.numpy.int32(value),
+        Players({"w": value + jax.random.normal(jax.random.key(0), (300, 300))}, {}),
+        Players((), ()),
+        jax.random.key(3),
+    )
 
 
 @contextlib.contextmanager

@@ -9,51 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from fixtures.step_runs import batches, run
 
 import cvae_jax
 from cvae_jax import step
-from cvae_jax.devices import placement
 
 KWARGS = [
     {},
     {"critic_input": "joint"},
     {"structure": "1>2 1>3 3>4", "critic_input": "joint", "prior_batch_size": 32},
 ]
-
-
-def batches(images, steps):
-    rng = np.random.default_rng(1)
-    return [images[rng.permutation(len(images))] for _ in range(steps)]
-
-
-@functools.cache
-def compiled(objective, optimizers, num_devices):
-    # A step that forgets its pmean makes replicas drift silently: the shards are compared below.
-    return jax.pmap(
-        functools.partial(
-            cvae_jax.train_step,
-            objective=objective,
-            optimizers=optimizers,
-            axis_name=placement.AXIS,
-        ),
-        axis_name=placement.AXIS,
-        in_axes=(None, 0),
-        out_axes=(None, None),
-        donate_argnums=(0,),
-        devices=jax.devices()[:num_devices],
-    )
-
-
-def run(objective, optimizers, images, devices, steps, start=None):
-    """Train; returns the final state and every step's metrics as numpy."""
-    start = start or helpers.create(objective, optimizers, images)
-    state = placement.replicate(jax.tree.map(jnp.copy, start), devices)  # the step donates it
-    step = compiled(objective, optimizers, len(devices))
-    metrics = []
-    for batch in batches(images, steps):
-        state, m = step(state, placement.shard(batch, devices))
-        metrics.append(jax.device_get(jax.block_until_ready(m)))
-    return state, metrics
 
 
 def assert_replicas_equal(state):

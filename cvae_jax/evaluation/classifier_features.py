@@ -101,9 +101,10 @@ def _fit(module, dataset, classes, rows):
 
 def _kept(path, module, dataset) -> Trained | None:
     """Returns the classifier kept at path; None: there is none, or it is damaged."""
+    # Before the look, so that it is traced once, whichever run comes first.
+    shapes = _init.eval_shape(module, dataset.images(np.arange(1)) / 255.0)
     if not path.exists():
         return None
-    shapes = _init.eval_shape(module, dataset.images(np.arange(1)) / 255.0)
     template = {"params": shapes, "accuracy": dict.fromkeys(dataset.factor_names, 0.0)}
     try:
         content = path.read_bytes()

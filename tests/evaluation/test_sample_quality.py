@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
+from fixtures.inception_weights import torch_state
 
 from cvae_jax import metrics
 from cvae_jax.datasets import torch_file
@@ -90,26 +91,6 @@ def test_inception_score_by_hand_and_by_numpy():
         metrics.inception_score(p[:9])
     with pytest.raises(ValueError, match="sum to 1"):
         metrics.inception_score(2 * p)
-
-
-def torch_state(seed=0):
-    """Names and shapes of pytorch-fid's weights with random values, from ours."""
-    shapes = jax.eval_shape(
-        inception.InceptionV3().init, jax.random.key(0), jnp.zeros((1, 32, 32, 3))
-    )["params"]
-    rng, state = np.random.default_rng(seed), {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(shapes):
-        *layers, kind = (key.key for key in path)
-        if layers == ["fc"]:
-            state["fc.weight"] = rng.normal(size=leaf.shape[::-1]) * 0.02
-        elif kind == "kernel":
-            name, (h, w, i, o) = ".".join(layers[:-1]), leaf.shape
-            state[f"{name}.conv.weight"] = rng.normal(size=(o, i, h, w)) * (2 / (h * w * i)) ** 0.5
-            state[f"{name}.bn.weight"] = rng.uniform(0.5, 1.5, o)
-            state[f"{name}.bn.bias"] = rng.normal(size=o) * 0.1
-            state[f"{name}.bn.running_mean"] = rng.normal(size=o) * 0.1
-            state[f"{name}.bn.running_var"] = rng.uniform(0.5, 1.5, o)
-    return {k: v.astype(np.float32) for k, v in state.items()}
 
 
 def test_inceptions_weights_have_the_names_and_number_of_pytorch_fids():

@@ -8,7 +8,7 @@ import types
 import jax
 import numpy as np
 import pytest
-from test_sample_quality import torch_state
+from fixtures.inception_weights import torch_state
 
 from cvae_jax import metrics
 from cvae_jax.metrics.inputs import split

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from fixtures.step_runs import batches
 from flax import linen as nn
 from jax import lax
-from test_step import batches
 
 import cvae_jax
 from cvae_jax import networks

@@ -4,7 +4,7 @@ import helpers
 import jax
 import numpy as np
 import pytest
-from test_step import run
+from fixtures.step_runs import run
 
 from cvae_jax import datasets, signals
 from cvae_jax.config import build, checks, methods

@@ -8,7 +8,6 @@ import helpers
 import jax
 import numpy as np
 import pytest
-import test_train
 
 from cvae_jax import cli, datasets, signals
 from cvae_jax.datasets import order
@@ -36,8 +35,8 @@ def small_disk(tmp_path):
 def test_a_full_disk_at_checkpoint_time(small_disk):
     (small_disk / "filler").write_bytes(bytes(2_300_000))
     with checkpoints.open_checkpoints(small_disk) as manager:
-        checkpoints.save(manager, test_train.small_state(1))
-        big = test_train.small_state(2)._replace(
+        checkpoints.save(manager, helpers.small_state(1))
+        big = helpers.small_state(2)._replace(
             params=Players({"w": jax.random.normal(jax.random.key(0), (800, 800))}, {})
         )
         with pytest.raises(UserError, match=r"can't write .* step 2 .* step 1 is intact: free"):
@@ -45,18 +44,18 @@ def test_a_full_disk_at_checkpoint_time(small_disk):
     (small_disk / "filler").unlink()
     with checkpoints.open_checkpoints(small_disk) as manager:
         helpers.assert_trees_equal(
-            checkpoints.restore(manager, test_train.small_state()), test_train.small_state(1)
+            checkpoints.restore(manager, helpers.small_state()), helpers.small_state(1)
         )
 
 
 def test_a_read_only_disk(small_disk):
     with checkpoints.open_checkpoints(small_disk) as manager:
-        checkpoints.save(manager, test_train.small_state(1))
+        checkpoints.save(manager, helpers.small_state(1))
         subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
         with pytest.raises(UserError, match=r"can't write .* step 2 .* step 1 is intact"):
-            checkpoints.save(manager, test_train.small_state(2))
+            checkpoints.save(manager, helpers.small_state(2))
         helpers.assert_trees_equal(
-            checkpoints.restore(manager, test_train.small_state()), test_train.small_state(1)
+            checkpoints.restore(manager, helpers.small_state()), helpers.small_state(1)
         )
     with pytest.raises(UserError, match=r"can't write --workdir .*: Read-only file system"):
         loop.train_and_evaluate(helpers.small_config(num_steps=1), small_disk)
@@ -82,8 +81,7 @@ def fill(folder):
                 return
 
 
-# the same tiny data, and no evaluation
-tiny_data = test_train.tiny_data
+pytestmark = pytest.mark.usefixtures("tiny_data")
 CONFIG = helpers.small_config(**{"cascade.weight": 0.0})  # compiles in half the time
 
 
