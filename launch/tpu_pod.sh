@@ -63,7 +63,7 @@ while true; do
   fi
   code=0
   tpu ssh --worker=all --command="$train" || code=$?
-  # done, or an error that a restart would not mend
+  # done, or an error that a restart would not fix
   if ((code <= 2)); then
     tpu delete --quiet
     exit "$code"

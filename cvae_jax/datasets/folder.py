@@ -72,7 +72,7 @@ def _walk(folder):
 
 
 def _unreadable(error):
-    raise UserError(f"can't read {error.filename}: {error.strerror}; mend or remove it")
+    raise UserError(f"can't read {error.filename}: {error.strerror}; fix or remove it")
 
 
 def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
@@ -94,7 +94,7 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
     inputs = [*files, table] if table.exists() else files
     for file in inputs:
         if not file.is_file():  # to open a pipe is to wait for ever
-            raise UserError(f"{file} is no file that can be read: mend or remove it")
+            raise UserError(f"{file} is no file that can be read: fix or remove it")
     stats = [(f.relative_to(folder), f.stat()) for f in inputs]
     listing = "\n".join([_READ_AS, *(f"{f} {s.st_size} {s.st_mtime_ns}" for f, s in stats)])
     key = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
@@ -163,7 +163,7 @@ def _opened(file, size=0):
     except Exception as error:  # each format raises its own
         reason = first_line(error)
         raise UserError(
-            f"{file} is no picture that can be read ({reason}): mend or remove it"
+            f"{file} is no picture that can be read ({reason}): fix or remove it"
         ) from error
 
 

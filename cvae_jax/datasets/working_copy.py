@@ -109,7 +109,7 @@ def cached(
         if _about(folder):
             log.info("%s has changed: read again", name)
         elif (folder / "copy.json").exists():
-            log.warning("the working copy of %s in %s is damaged: made anew", name, folder)
+            log.warning("the working copy of %s in %s is damaged: made again", name, folder)
         make()
         copy = _read(folder, made_from)
         if copy is None:

@@ -49,7 +49,7 @@ def _own_devices() -> dict:
 
 
 def join(coordinator: str = "", num_processes: int = 0, process_id: int = -1, found=False) -> None:
-    """Meet the other processes of the run, before JAX's first computation; one alone goes on.
+    """Joins the other processes of the run before JAX's first computation; a single one returns.
 
     Args:
       coordinator: host:port of process 0; "": what srun, mpirun or the TPU pod says.

@@ -100,7 +100,7 @@ class MetricsWriter:
             yield
         except OSError as error:
             raise UserError(
-                f"can't write {self._path}: {error.strerror}; free space or mend the disk, then "
+                f"can't write {self._path}: {error.strerror}; free space or fix the disk, then "
                 "run the same command again"
             ) from error
 

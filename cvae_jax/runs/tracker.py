@@ -84,7 +84,7 @@ def _attempt(act) -> None:
     try:
         act()
     except Exception as error:
-        log.warning("Weights & Biases: %s; the run goes on", first_line(error))
+        log.warning("Weights & Biases: %s; the run continues", first_line(error))
 
 
 def log_metrics(board, step: int, scalars: dict) -> None:

@@ -126,7 +126,7 @@ def test_a_damaged_working_copy_is_made_anew(tmp_path, caplog, file, damage):
     damage(path)
     caplog.clear()
     found = load()
-    assert "is damaged: made anew" in caplog.text
+    assert "is damaged: made again" in caplog.text
     np.testing.assert_array_equal(found.pixels, whole.pixels)
     np.testing.assert_array_equal(found.factors, whole.factors)
     assert found[:5] == whole[:5]

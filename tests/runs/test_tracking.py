@@ -124,7 +124,7 @@ def test_what_goes_wrong_later_ends_no_run(tmp_path, boards, caplog):
     with caplog.at_level(logging.WARNING), seeds.open_runs(tmp_path, config) as (run,):
         boards[0].log = boards[0].finish = lambda *args, **kwargs: 1 / 0
         loop.tracker.log_metrics(run.board, 2, {"loss": 1.0})
-    assert caplog.text.count("Weights & Biases: division by zero; the run goes on") == 2
+    assert caplog.text.count("Weights & Biases: division by zero; the run continues") == 2
 
 
 def test_scalars_number_the_parts_of_a_vector():
