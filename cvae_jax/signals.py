@@ -5,11 +5,11 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable
 
 # Ctrl-C, a scheduler's or the system's end, a closed terminal.
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PARENT = "CVAE_JAX_PARENT"
 
 
 class Stopped(Exception):
@@ -39,6 +39,7 @@ def end_at_once() -> None:
     for number in taken():
         signal.signal(number, _end)
     release()
+    follow_parent()
 
 
 def hold() -> None:
@@ -73,18 +74,21 @@ def stop_requests():
             signal.signal(number, handler or signal.SIG_DFL)
 
 
-def dying_with_parent() -> Callable | None:
-    """Returns a `preexec_fn` of `subprocess.Popen`: the child is killed when this process dies.
+def parent_variable() -> dict[str, str]:
+    """Returns what a child's environment needs so that `follow_parent` ends it with this process.
 
-    Even a `kill -9` of this process then leaves no orphan. None where the system isn't Linux.
+    Not a `preexec_fn`: with one, Popen forks, which is unsafe where JAX's threads run.
     """
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()  # loaded before the fork
+    return {_PARENT: str(os.getpid())}
 
-    def ask():
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before it was asked
+
+def follow_parent() -> None:
+    """Lets the kernel kill this process when the parent that started it so dies; Linux only.
+
+    Even a `kill -9` of a launcher then leaves no orphan.
+    """
+    parent = os.environ.pop(_PARENT, "")
+    if parent and sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if str(os.getppid()) != parent:  # it died before it was asked
             os._exit(1)
-
-    return ask

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
 
@@ -35,7 +36,8 @@ def require_range(images) -> None:
     floats = jnp.issubdtype(images.dtype, jnp.floating)
     if not floats or isinstance(images, jax.core.Tracer) or not images.size:
         return
-    least, most = float(images.min()), float(images.max())
+    seen = np.asarray(images)  # under jit JAX's own minimum of a constant is a tracer
+    least, most = float(seen.min()), float(seen.max())
     if not (least >= -_TOLERANCE and most <= 1 + _TOLERANCE):
         raise UserError(
             f"images are from {least:.3g} to {most:.3g}: make them uint8, or floats in [0, 1]"

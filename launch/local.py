@@ -104,9 +104,8 @@ def run(arguments, num_processes, gpus, stopping) -> int:
         # that has not saved.
         child = subprocess.Popen(
             command,
-            env=os.environ | variables,
+            env=os.environ | variables | signals.parent_variable(),
             process_group=0,
-            preexec_fn=signals.dying_with_parent(),
         )
         processes.append(child)
         if stopping:  # it came while they were started

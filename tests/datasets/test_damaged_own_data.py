@@ -139,4 +139,4 @@ def test_a_folder_in_a_working_copy_is_named(tmp_path, file):
     load()
     (path,) = (tmp_path / "data").rglob(file)
     to_folder(path)
-    refused(load, "Is a directory", "dir=")
+    refused(load, "Is a directory", "name another folder")

@@ -12,6 +12,8 @@ import pytest
 # Each says that it is ready, notes a signal, and ends as a run does that has saved.
 SAVING = """
 import pathlib, signal, sys, time
+from cvae_jax import signals
+signals.follow_parent()
 folder, index = pathlib.Path(sys.argv[1]), sys.argv[2]
 def save(number, frame):
     (folder / f"saved{index}").write_text(str(number))
@@ -80,8 +82,12 @@ def test_a_terminals_ctrl_c_arrives_once(tmp_path):
 
 
 def test_nohup_is_heeded(tmp_path):
-    ignore = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with launched(tmp_path, preexec_fn=ignore) as (launcher, _):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which children inherit
+    with contextlib.ExitStack() as stack:
+        try:
+            launcher, _ = stack.enter_context(launched(tmp_path))
+        finally:
+            signal.signal(signal.SIGHUP, before)
         launcher.send_signal(signal.SIGHUP)
         launcher.send_signal(signal.SIGTERM)
         assert launcher.wait(10) == 143

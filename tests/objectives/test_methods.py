@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from fixtures.step_runs import run
 
+import cvae_jax
 from cvae_jax import datasets, signals
 from cvae_jax.config import build, checks, methods
 from cvae_jax.runs.workdir import read_json
@@ -38,7 +39,7 @@ def test_every_method_is_built(method, weight):
     objective = build.objective(config, build.DataInfo(config.data.size, 1, 512))
     images = jax.numpy.zeros((16, config.data.size, config.data.size, 1))
     state = jax.eval_shape(
-        lambda: loop.create_train_state(
+        lambda: cvae_jax.create_train_state(
             jax.random.key(0), objective, build.optimizers(config), images
         )
     )
