@@ -117,7 +117,7 @@ def test_pictures_of_a_senseless_size(tmp_path, size):
         },
     },
 )
-def test_a_damaged_working_copy_is_made_anew(tmp_path, caplog, file, damage):
+def test_a_damaged_working_copy_is_rebuilt(tmp_path, caplog, file, damage):
     folder = helpers.write_three_pictures(tmp_path / "pictures")
     (folder / "factors.csv").write_text(TABLE)
     load = lambda: datasets.load(f"folder:{folder}", 16, str(tmp_path / "data"))

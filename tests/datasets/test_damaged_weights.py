@@ -140,7 +140,7 @@ def test_a_packed_bomb_is_no_file_of_tensors(tmp_path):
 
 
 class _Remade(Exception):
-    """The classifier is trained anew."""
+    """The classifier is trained again."""
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def kept(noise, tmp_path_factory):
 
 
 @cases("damage", FILES | {"another_bit": rewriting(lambda content: flip(content, 5))})
-def test_a_damaged_classifier_is_made_anew(noise, kept, tmp_path, monkeypatch, damage):
+def test_a_damaged_classifier_is_trained_again(noise, kept, tmp_path, monkeypatch, damage):
     def fit(*args):
         raise _Remade
 

@@ -1,4 +1,4 @@
-"""A prepared data set: loaded as it was written, made anew where it is damaged or half written."""
+"""A prepared data set: loaded as written, built again where it is damaged or half written."""
 
 import concurrent.futures
 import dataclasses

@@ -113,8 +113,8 @@ def test_a_line_of_a_sweep(tmp_path):
     ]
 
 
-def test_a_pod_that_is_preempted_is_made_anew(tmp_path, stand_in):
-    """No slice is free, then one trains, is preempted, is made anew and ends its run."""
+def test_a_preempted_pod_is_created_again(tmp_path, stand_in):
+    """No slice is free, then one trains, is preempted, is created again and ends its run."""
     stand_in(
         "gcloud",
         f"""

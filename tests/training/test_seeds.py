@@ -112,7 +112,7 @@ def test_a_seed_that_diverges_is_frozen_named_and_left_out(tmp_path, monkeypatch
     for i in (0, 2):
         helpers.assert_trees_equal(again[i], sound[i])
     assert read_json(tmp_path / "broken/results.json") == results
-    # A sound seed without any of the others' checkpoints is not trained anew in silence.
+    # A sound seed without any of the others' checkpoints is not trained again in silence.
     shutil.rmtree(tmp_path / "broken/seed_2/checkpoints")
     with pytest.raises(UserError, match=r"seed_2 has checkpoints of steps \[\], none that the"):
         loop.train_and_evaluate(config, tmp_path / "broken")
