@@ -54,7 +54,7 @@ def decompose(
 
     log q(z_i) is log sum_j w_ij q(z_i | x_j), and log q(z_ik) of each dimension k the same with the
     density of that dimension alone; log w enters each sum once. With "weighted" w = 1 / (N B),
-    biased by a constant that has no gradient.
+    biased by a large constant, and with another gradient: the own image counts like any other.
 
     Args:
       z: samples of the local rows [n, d].
