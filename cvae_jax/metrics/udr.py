@@ -14,7 +14,8 @@ def udr(codes, kl_per_dim):
     R[a, b] is the absolute Spearman correlation of dimension a of model i with dimension b of model
     j, over informative dimensions alone (KL above 0.01 nats), d_i and d_j of them; r_a and r_b are
     the largest in a row and in a column. By Duan et al. 2020 (arXiv:1905.12614), the Spearman form.
-    Models trained alike disentangle alike and entangle each in its own way.
+    Models trained alike disentangle alike and entangle each in its own way. Where two models use
+    different numbers of dimensions, disentanglement_lib's UDR gives other values than this one.
 
     Args:
       codes: for each model posterior means of the same images, [m, n, d] or a list of [n, d].
