@@ -59,6 +59,7 @@ def objective(config, data_info: DataInfo, own: Networks | None = None) -> Objec
         methods.rising(config.cascade.weight, config.cascade.warmup_steps),
         critic_input=config.cascade.critic_input,
         source=config.cascade.source,
+        x_hat=config.cascade.x_hat,
         prior_batch_size=config.cascade.prior_batch_size,
         critic=methods.critic(config, config.cascade),
     )

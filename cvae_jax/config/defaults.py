@@ -118,6 +118,8 @@ def _declared() -> ml_collections.ConfigDict:
     config.cascade.critic_input = one_of("z_hat", "joint")
     # z ~ N(0, I), as the paper's text has it; or posterior: z of the images, as its Fig. 2 draws it
     config.cascade.source = one_of("prior", "posterior")
+    # what is encoded again: the decoder's mean, or a sample of p(x|z)
+    config.cascade.x_hat = one_of("mean", "sample")
     # more donors for samples of p_B; 0: batch_size
     config.cascade.prior_batch_size = not_negative(0, most=1_000_000)
     # An extension, not in the paper: weight of a reward for edges that are used, a lower bound of

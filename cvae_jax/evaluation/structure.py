@@ -9,6 +9,7 @@ from cvae_jax import metrics
 from cvae_jax.config import build
 from cvae_jax.evaluation.subject import FEW, entry
 from cvae_jax.metrics.mig import information_of_varying
+from cvae_jax.objectives.density_ratio import named_key
 from cvae_jax.objectives.distributions import sample_gaussian
 
 DRAWS = 1_000  # of z for interventions: d + 1 decodes and encodes of each
@@ -17,14 +18,16 @@ _BATCH = 1_000
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _second_pass(encode, decode, params, z, rng, i):
-    # InfoGAN's other inputs, the same ones whenever the same rows come
-    return encode(params, decode(params, z, jax.random.fold_in(rng, i)))
+def _second_pass(encode, sample, params, z, rng, i):
+    # Of row and place alone: an intervention sees the same noise of the pixels before and after.
+    keys = jax.random.split(jax.random.fold_in(rng, i), len(z))
+    return encode(params, sample(params, z, keys))
 
 
 def _re_encode(model, rng, z):
-    """Returns the posterior mean and logvar of decode(z) for z [n, d], in batches."""
-    functions = model.objective.encode, model.objective.decode
+    """Returns the posterior mean and logvar of x_hat ~ p(x | z) for z [n, d], in batches."""
+    objective = model.objective
+    functions = objective.encode, objective.sample or objective.decode
     parts = []
     for i in range(0, len(z), _BATCH):
         found = _second_pass(*functions, model.params, z[i : i + _BATCH], rng, i)
@@ -40,7 +43,10 @@ def _draw(key, mean, logvar):
 def structure_scores(subject) -> dict:
     """Scores a model against its structure, for results.json and the heat map.
 
-    At most 10,000 images are used; factors of one value and missing factors tell nothing.
+    Everything is of the second pass: z of the data's posteriors (of the prior for `forbidden`),
+    x_hat ~ p(x | z), z_hat of the encoder. As x_hat is a sample and not the decoder's mean, what
+    the decoder writes below the pixels' noise for the encoder to read scores nothing. At most
+    10,000 images are used; factors of one value and missing factors tell nothing.
 
     Returns:
       effects [d, d], ancestors [d, d], ancestor_share and its chance level, forbidden [d] in nats
@@ -49,37 +55,34 @@ def structure_scores(subject) -> dict:
       without z_hat parents, labels that vary or 20 images); see `metrics`.
     """
     model, structure = subject.model, build.structure(subject.config)
-    prior, d = model.objective.prior, structure.latents
-    rng, few = subject.key("structure"), subject.rows[:FEW]
+    d, few = structure.latents, subject.rows[:FEW]
     mean, logvar, factors = subject.mean[few], subject.logvar[few], subject.dataset.factors[few]
-    z_rng, new_rng, joint_rng, noise_rng, data_rng, data_noise_rng, rest_rng = jax.random.split(
-        rng, 7
-    )
-    re_encode = functools.partial(_re_encode, model, rest_rng)
-    # Host arrays: setting a column of a device array compiles a program per column.
-    z, new = (np.asarray(prior(key, DRAWS)) for key in (z_rng, new_rng))
-    before = re_encode(z)[0]
-    one = np.eye(d, dtype=bool)
-    after = np.stack([re_encode(np.where(one[i], new, z))[0] for i in range(d)])  # [d, n, d]
-    effects = metrics.intervention_effects(before, after)
-    ancestors = np.array(structure.ancestor_matrix())
-    share = metrics.ancestor_share(effects, ancestors)
-
     joint = subject.config.cascade.critic_input == "joint"
     seen = structure if joint else structure.marginal()
 
-    def forbidden(z, key):
-        z_hat = _draw(key, *re_encode(z))
+    def key(name):
+        return named_key(subject.key("structure"), name)
+
+    def forbidden(z, mean, logvar, name):
+        z_hat = _draw(key(f"z_hat of {name}"), mean, logvar)
         return metrics.forbidden_dependence(z, z_hat, seen.parents, joint=joint).tolist()
 
-    of_prior = forbidden(np.asarray(prior(joint_rng, JOINT_ROWS)), noise_rng)
+    re_encode = functools.partial(_re_encode, model, key("pixels"))
+    effects = _effects(subject, key)
+    ancestors = np.array(structure.ancestor_matrix())
+    share = metrics.ancestor_share(effects, ancestors)
+
+    z = np.asarray(model.objective.prior(key("prior"), JOINT_ROWS))
+    of_prior = forbidden(z, *re_encode(z), "prior")
+    z = _draw(key("posterior"), mean, logvar)
+    mean_hat, logvar_hat = re_encode(z)
     of_data = None
-    if len(mean) > 2 * d + 1:
-        of_data = forbidden(_draw(data_rng, mean, logvar), data_noise_rng)
+    if len(z) > 2 * d + 1:
+        of_data = forbidden(z, mean_hat, logvar_hat, "posterior")
     composition, parents = np.full(d, np.nan), structure.marginal().parents
-    information, varying = information_of_varying(mean, factors)
+    information, varying = information_of_varying(mean_hat, factors)
     if varying.size and any(parents):
-        floor = metrics.noise_floor(mean, factors[:, varying])
+        floor = metrics.noise_floor(mean_hat, factors[:, varying])
         composition = metrics.composition(information, parents, floor=floor)
     return {
         "text": str(structure),
@@ -91,6 +94,25 @@ def structure_scores(subject) -> dict:
         "forbidden_of_data": of_data,
         "composition": [None if np.isnan(x) else float(x) for x in composition],
     }
+
+
+def _effects(subject, key):
+    """Effects [d, d] on posterior latents of random images; the redrawn z_i is another image's."""
+    rows = np.random.default_rng(subject.seed).integers(len(subject.mean), size=(2, DRAWS))
+    z, other = (
+        _draw(key(name), subject.mean[row], subject.logvar[row])
+        for name, row in zip(("kept z", "redrawn z"), rows, strict=True)
+    )  # [n, d]
+    one = np.eye(z.shape[1], dtype=bool)
+
+    def passes(name):
+        means = [
+            _re_encode(subject.model, key(name), np.where(redrawn, other, z))[0]
+            for redrawn in (np.zeros_like(one[0]), *one)
+        ]
+        return means[0], np.stack(means[1:])  # before [n, d], after [d, n, d]
+
+    return metrics.intervention_effects(*passes("pixels"), again=passes("other pixels"))
 
 
 def structure_entries(subject, structure) -> dict:

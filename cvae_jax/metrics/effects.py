@@ -15,25 +15,34 @@ class AncestorShare(NamedTuple):
     shares: np.ndarray  # of every latent [d]; NaN where it does not move
 
 
-def intervention_effects(before, after):
-    """Computes how much each re-encoded latent moves when a single prior latent is redrawn.
+def intervention_effects(before, after, again=None):
+    """Computes how much each re-encoded latent moves when a single latent is redrawn.
 
         E_ij = mean_n ( z_hat_j(z') - z_hat_j(z) )^2 / (2 Var z_hat_j(z)),   z' = z but for z'_i
 
-    with z'_i a new draw from the prior, and z_hat(z) the posterior mean of Dec(z). This is the
-    total-effect Sobol index of z_i on z_hat_j in the estimator of Jansen 1999: the share of the
-    variance of z_hat_j that remains when all latents but z_i are held fixed. For z_hat = z M with
-    independent standard normal z it is M_ij^2 / sum_i M_ij^2. 0: z_i does not reach z_hat_j; 1:
-    without z_i nothing is known of z_hat_j. A column sums to 1 where z_hat_j is a sum of functions
-    of one latent each, to more where latents interact.
+    with z'_i a new draw of z_i alone, and z_hat(z) the posterior mean of Dec(z). For independent z
+    this is the total-effect Sobol index of z_i on z_hat_j in the estimator of Jansen 1999: the
+    share of the variance of z_hat_j that remains when all latents but z_i are held fixed. For
+    z_hat = z M with independent standard normal z it is M_ij^2 / sum_i M_ij^2. 0: z_i does not
+    reach z_hat_j; 1: without z_i nothing is known of z_hat_j. A column sums to 1 where z_hat_j is
+    a sum of functions of one latent each, to more where latents interact.
 
-    Give posterior means, and the same `rng` (or None) to both calls of decode: what is random
-    beyond z_i counts as its effect. The standard error is about 1.6 / sqrt(n) of E_ij (5 % at
-    1,000 rows, linear-Gaussian latents), so estimates may exceed 1 a little.
+    Give posterior means, and the same `rng` (or None) to both calls of decode. What else is random
+    in z_hat, such as the pixels of x_hat ~ p(x | z), counts as an effect of z_i as far as it
+    changes with z_i; with `again`, the same z and z' under another `rng`, it does not:
+
+        E_ij = mean_n ( z_hat_j(z') - z_hat_j(z) ) ( again of the same ) / (2 Var z_hat_j(z)),
+
+    whose expectation is the squared movement of the mean of z_hat_j over that noise, while the
+    variance holds the noise. So what the noise drowns has no effect.
+
+    The standard error is about 1.6 / sqrt(n) of E_ij (5 % at 1,000 rows, linear-Gaussian latents),
+    so estimates may exceed 1 a little.
 
     Args:
-      before: z_hat(z) for n draws of z from the prior, floats [n, d].
+      before: z_hat(z) for n draws of z, floats [n, d].
       after: row i is z_hat(z') for the same draws with z_i alone redrawn, floats [d, n, d].
+      again: None, or (before, after) of the same z and z' under another `rng`.
 
     Returns:
       Effects, [d, d]: of z_i (row) on z_hat_j (column), in [0, about 1]. The column of a z_hat_j
@@ -43,6 +52,22 @@ def intervention_effects(before, after):
     Raises:
       ValueError: if the shapes disagree, there are fewer than two rows, or a value is not finite.
     """
+    before, moved = _moved(before, after)
+    variances = before.var(axis=0)  # [d]
+    moved_again = moved
+    if again is not None:
+        before_again, moved_again = _moved(*again)
+        if moved_again.shape != moved.shape:
+            raise ValueError(f"`again` has another shape: {moved.shape}, {moved_again.shape}")
+        variances = (variances + before_again.var(axis=0)) / 2
+    products = (moved * moved_again).mean(axis=1)  # [d, d]
+    products = np.maximum(products, 0)  # of two noises it can be a little less
+    moves = np.sqrt(variances) >= MIN_STD
+    return np.divide(products, 2 * variances, out=np.zeros_like(products), where=moves)
+
+
+def _moved(before, after):
+    """Returns before [n, d] and after - before [d, n, d], or raises."""
     before, after = np.asarray(before, np.float64), np.asarray(after, np.float64)
     if before.ndim != 2 or after.shape != (before.shape[-1], *before.shape):
         raise ValueError(
@@ -51,11 +76,8 @@ def intervention_effects(before, after):
     if len(before) < 2 or not before.shape[1]:
         raise ValueError(f"before {before.shape} has too few rows: effects need 2 or more")
     if not (np.isfinite(before).all() and np.isfinite(after).all()):
-        raise ValueError("codes are NaN or infinite")
-    variances = before.var(axis=0)  # [d]
-    squares = ((after - before) ** 2).mean(axis=1)  # [d, d]
-    moves = np.sqrt(variances) >= MIN_STD
-    return np.divide(squares, 2 * variances, out=np.zeros_like(squares), where=moves)
+        raise ValueError("latents are NaN or infinite")
+    return before, after - before
 
 
 def ancestor_share(effects, ancestors):
@@ -68,7 +90,7 @@ def ancestor_share(effects, ancestors):
     and each of the others counts alike, however much of its variance E accounts for. If nothing
     moves score and chance are 0.
 
-    1: no z_hat_j moves with a code that the structure gives it no path from. Chance, the mean of
+    1: no z_hat_j moves with a latent that the structure gives it no path from. Chance, the mean of
     |A(j)| / d over moving latents, is the expectation when each column of E is shuffled; it is 1,
     and the score says nothing, where every latent is an ancestor.
 

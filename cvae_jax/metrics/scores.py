@@ -140,20 +140,25 @@ SCORES = {
         "Whether samples clearly have one value of each factor, and all values together.",
         "inception score of a classifier of these data, 10 splits"),
     "ancestor_share": Score("Ancestor share", "0 to 1", "higher",
-        "When one latent is redrawn: the share of the movement of the re-encoded latents for which "
-        "the structure has a path.",
-        "share of the latents' movement that comes from their ancestors when one z is redrawn",
+        "When one posterior latent is redrawn and the image sampled: the share of the movement of "
+        "the re-encoded latents for which the structure has a path.",
+        "share of the latents' movement that comes from their ancestors when one posterior z is "
+        "redrawn, x_hat sampled",
         "draws"),
     "forbidden_dependence": Score("Forbidden dependence", "about 0 up, nats", "lower",
-        "Dependence between re-encoded latents that the structure forbids, from prior latents.",
-        "nats of dependence that the structure forbids, Gaussian copula", "draws"),
+        "Dependence between re-encoded latents that the structure forbids, from prior latents and "
+        "sampled images.",
+        "nats of dependence that the structure forbids, Gaussian copula, prior latents, x_hat "
+        "sampled", "draws"),
     "forbidden_dependence_of_data": Score("Forbidden dependence, posterior", "about 0 up, nats",
         "lower",
         "The same from posterior latents.",
-        "nats of dependence that the structure forbids, Gaussian copula, posterior latents"),
+        "nats of dependence that the structure forbids, Gaussian copula, posterior latents, "
+        "x_hat sampled"),
     "composition": Score("Composition", "0 to 1", "higher",
-        "How much composed latents know of what their parents know about the factors.",
-        "factor information that composed nodes share with their poorest parent"),
+        "How much composed latents, re-encoded from sampled images, know of what their parents "
+        "know about the factors.",
+        "factor information that composed nodes share with their poorest parent, x_hat sampled"),
 }  # fmt: skip
 
 

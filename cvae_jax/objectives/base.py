@@ -34,6 +34,9 @@ class Objective(NamedTuple):
     # (params, z [B, d], rng=None) -> images in [0, 1], [B, H, W, C]; rng draws what z does not
     # hold: a key, or one for each row (rows.row_keys, on several devices); None fixes it
     decode: Callable
+    # (params, z [B, d], keys [B]) -> x ~ p(x | z), [B, H, W, C], differentiable (straight-through
+    # where pixels are discrete); None: `decode` with those keys is a sample, or all there is
+    sample: Callable | None = None
 
 
 def at_step(weight, step):

@@ -14,6 +14,7 @@ __all__ = ["CRITIC_INPUTS", "SOURCES", "cascade", "sample_joint"]
 
 CRITIC_INPUTS = ("z_hat", "joint")
 SOURCES = ("prior", "posterior")
+X_HATS = ("mean", "sample")
 
 
 def cascade(
@@ -23,12 +24,13 @@ def cascade(
     *,
     critic_input: str = "z_hat",
     source: str = "prior",
+    x_hat: str = "mean",
     prior_batch_size: int = 0,
     critic: Critic | None = None,
 ) -> Objective:
     """Wraps an objective in the cascade: minimises its loss + weight * KL(q || p_B), in nats.
 
-    z ~ source, x_hat = decode(z), z_hat ~ N(encode(x_hat)) with the same encoder as for the data;
+    z ~ source, x_hat of decode(z), z_hat ~ N(encode(x_hat)) with the same encoder as for the data;
     q is the law of what the critic sees and p_B the law that the structure makes of it. The KL's
     gradient through p_B vanishes, as p_B's conditionals are q's own, so samples of p_B are stopped.
 
@@ -40,12 +42,14 @@ def cascade(
         "joint" is D(z, z_hat).
       source: "prior" is Section 3.4 as printed, z ~ N(0, I); "posterior" takes the batch's own z,
         as Fig. 2 draws it: x_hat are the reconstructions of the data.
+      x_hat: "mean" takes the decoder's mean; "sample" draws x_hat ~ p(x | z), as Eq. 3 writes it,
+        so that nothing can be hidden below the pixels' noise; see `Likelihood.sample`.
       prior_batch_size: prior latents drawn over all devices; those beyond the data batch
         serve as donors for samples of p_B alone, without gradient. 0: as many as the data batch.
       critic: the discriminator; FactorVAE's 6 x 1000 when None.
 
     Raises:
-      ValueError: an unknown critic_input or source, or a prior_batch_size where no z comes from the
+      ValueError: an unknown critic_input, source or x_hat, or a prior_batch_size where no z comes from the
         prior; or, when it first runs, one under the batch size or a batch too small for one sample
         of p_B.
     """
@@ -53,16 +57,21 @@ def cascade(
         raise ValueError(f"critic_input {critic_input!r} is not one of {', '.join(CRITIC_INPUTS)}")
     if source not in SOURCES:
         raise ValueError(f"source {source!r} is not one of {', '.join(SOURCES)}")
+    if x_hat not in X_HATS:
+        raise ValueError(f"x_hat {x_hat!r} is not one of {', '.join(X_HATS)}")
     if source == "posterior" and prior_batch_size:
         raise ValueError("prior_batch_size adds prior latents: source must be prior")
     joint = critic_input == "joint"
     structure = structure if joint else structure.marginal()
 
+    sampled = x_hat == "sample" and objective.sample is not None
+    to_image = objective.sample if sampled else objective.decode
+
     def run(params, z, rng, axis_name):
         """The cascade's second half: z [n, d] -> z_hat [n, d]."""
         decode_rng, noise_rng = jax.random.split(rng)
         keys = rows.row_keys(decode_rng, len(z), axis_name)
-        mean, logvar = objective.encode(params, objective.decode(params, z, keys))
+        mean, logvar = objective.encode(params, to_image(params, z, keys))
         noise = rows.normal_rows(noise_rng, z.shape, axis_name)
         return distributions.sample_gaussian(noise, mean, logvar)
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 
 def sample_gaussian(noise, mean, logvar):
@@ -27,6 +28,8 @@ class Likelihood(NamedTuple):
 
     negative_log: Callable  # (logits, images), each [B, H, W, C] -> nats summed over pixels [B]
     mean: Callable  # logits -> images in [0, 1]
+    # (keys [B], logits) -> x ~ p(x | z), [B, H, W, C], with the gradient of its mean
+    sample: Callable
 
 
 def _rows(images):
@@ -45,9 +48,25 @@ def _gaussian_negative_log(logits, images):
     return jnp.sum(0.5 * error**2 + 0.5 * jnp.log(2 * jnp.pi), axis=1)
 
 
+def _for_each_image(draw, keys, logits):
+    """draw(key, shape) of each image by its own key, so that devices may share the batch."""
+    return jax.vmap(lambda key: draw(key, logits.shape[1:]))(keys)
+
+
+def _bernoulli_sample(keys, logits):
+    mean = jax.nn.sigmoid(logits)
+    pixels = _for_each_image(jax.random.uniform, keys, logits) < mean
+    # The straight-through gradient of Bengio et al. 2013, arXiv:1308.3432
+    return mean + lax.stop_gradient(pixels - mean)
+
+
+def _gaussian_sample(keys, logits):
+    return jax.nn.sigmoid(logits) + _for_each_image(jax.random.normal, keys, logits)
+
+
 LIKELIHOODS = {
     # Bernoulli(sigmoid(logits)); for grey values the cross entropy, as in the field's VAEs
-    "bernoulli": Likelihood(_bernoulli_negative_log, jax.nn.sigmoid),
+    "bernoulli": Likelihood(_bernoulli_negative_log, jax.nn.sigmoid, _bernoulli_sample),
     # N(sigmoid(logits), 1)
-    "gaussian": Likelihood(_gaussian_negative_log, jax.nn.sigmoid),
+    "gaussian": Likelihood(_gaussian_negative_log, jax.nn.sigmoid, _gaussian_sample),
 }

@@ -114,6 +114,9 @@ def penalised_vae(
         del rng  # z determines the image
         return p_x.mean(logits_of(params, z))
 
+    def sample(params, z, keys):
+        return p_x.sample(keys, logits_of(params, z))
+
     def model_loss(params, images, rng, step, axis_name=None):
         mean, logvar = encode(params, images)  # [B, d]
         z = distributions.sample_gaussian(
@@ -137,4 +140,4 @@ def penalised_vae(
     def prior(rng, n):
         return jax.random.normal(rng, (n, encoder.latents))
 
-    return Objective(init, model_loss, critic_loss, prior, encode, decode)
+    return Objective(init, model_loss, critic_loss, prior, encode, decode, sample)

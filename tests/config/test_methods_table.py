@@ -41,5 +41,6 @@ def test_a_fields_names_are_those_that_the_code_takes():
         "objective.infogan.loss": set(infogan.LOSSES),
         "objective.infogan.networks": set(gan_networks.NETWORKS),
         "cascade.critic_input": set(cascade.CRITIC_INPUTS),
+        "cascade.x_hat": set(cascade.X_HATS),
         "cascade.source": set(cascade.SOURCES),
     }

@@ -105,9 +105,9 @@ def test_few_images_forbid_nothing_that_is_not_there():
 def test_what_a_decoder_draws_is_the_same_before_and_after():
     """As InfoGAN's category and noise: large beside the latents, and no effect of any z."""
 
-    def decode(params, z, rng):
+    def decode(params, z, keys):
         del params
-        return z + 100 * jax.random.normal(rng, z.shape)
+        return z + 100 * jax.vmap(lambda key: jax.random.normal(key, z.shape[1:]))(keys)
 
     drawing = IDENTITY._replace(decode=decode)
     arguments = np.zeros((30, 3)), np.zeros((30, 3)), np.zeros((30, 0), int)

@@ -35,6 +35,7 @@ CASES = {
         for critic_input in ("z_hat", "joint")
     },
     "posterior": {"cascade.weight": 2.0, "cascade.source": "posterior"},
+    "sampled images": {"cascade.weight": 2.0, "cascade.x_hat": "sample"},
     "donors": {"cascade.weight": 2.0, "cascade.prior_batch_size": 32},
     "edge reward": {"cascade.weight": 2.0, "cascade.structure": "1>2", "cascade.edge_reward": 1.0},
     "edge reward of a posterior FactorVAE": {
