@@ -49,9 +49,9 @@ def cascade(
       critic: the discriminator; FactorVAE's 6 x 1000 when None.
 
     Raises:
-      ValueError: an unknown critic_input, source or x_hat, or a prior_batch_size where no z comes from the
-        prior; or, when it first runs, one under the batch size or a batch too small for one sample
-        of p_B.
+      ValueError: an unknown critic_input, source or x_hat, or a prior_batch_size where no z comes
+        from the prior; or, when it first runs, one under the batch size or a batch too small for
+        one sample of p_B.
     """
     if critic_input not in CRITIC_INPUTS:
         raise ValueError(f"critic_input {critic_input!r} is not one of {', '.join(CRITIC_INPUTS)}")
