@@ -70,7 +70,7 @@ def covariance(x_hat):
     return np.block([[of_z_hat, again @ of_z], [of_z @ again.T, of_z]]).astype(np.float64)
 
 
-def estimate(structure, x_hat, steps=500, batch=512):
+def estimate(structure, x_hat, steps=1_200, batch=512):
     """The logged KL of fresh batches, after training the critic alone."""
     objective = cascade(
         base(),
