@@ -32,6 +32,8 @@ METHODS = {
     "beta_vae": ("beta_vae", ""),
     "annealed_vae": ("annealed_vae", ""),
     "beta_tcvae": ("beta_tcvae", ""),
+    "dip_vae_i": ("dip_vae_i", ""),
+    "dip_vae_ii": ("dip_vae_ii", ""),
     "factor_vae": ("factor_vae", ""),
     "infogan": ("infogan", ""),
     "cascade": ("vae", "independent"),

@@ -18,6 +18,8 @@ _PUBLIC = {
     "beta_vae": "cvae_jax.objectives.vae",
     "cascade": "cvae_jax.objectives.cascade",
     "create_train_state": "cvae_jax.step",
+    "dip_vae_i": "cvae_jax.objectives.dip_vae",
+    "dip_vae_ii": "cvae_jax.objectives.dip_vae",
     "edge_reward": "cvae_jax.objectives.edge_reward",
     "factor": "cvae_jax.objectives.factor",
     "infogan": "cvae_jax.objectives.infogan",
@@ -46,6 +48,7 @@ if TYPE_CHECKING:  # for editors, which know no names that are imported later
     from cvae_jax.objectives.base import Objective, Players
     from cvae_jax.objectives.beta_tcvae import beta_tcvae
     from cvae_jax.objectives.cascade import cascade
+    from cvae_jax.objectives.dip_vae import dip_vae_i, dip_vae_ii
     from cvae_jax.objectives.edge_reward import edge_reward
     from cvae_jax.objectives.factor import factor
     from cvae_jax.objectives.infogan import infogan
@@ -67,6 +70,8 @@ __all__ = [
     "create_train_state",
     "defaults",
     "dependence",
+    "dip_vae_i",
+    "dip_vae_ii",
     "edge_reward",
     "factor",
     "gan_networks",

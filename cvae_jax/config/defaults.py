@@ -63,14 +63,16 @@ def _declared() -> ml_collections.ConfigDict:
     config.data.dir = ""  # where data are kept; "": $TFDS_DATA_DIR or ~/tensorflow_datasets
 
     config.objective = ml_collections.ConfigDict()
-    # vae, beta_vae, annealed_vae, factor_vae, beta_tcvae or infogan; each has its fields below
+    # vae, beta_vae, annealed_vae, factor_vae, beta_tcvae, dip_vae_i, dip_vae_ii or infogan; each
+    # has its fields below
     config.objective.name = "vae"
     config.objective.latents = positive(10, most=1_000)
     config.objective.likelihood = one_of("bernoulli", "gaussian")  # gaussian has unit variance
     # of the reconstruction; 4 at 32x32 balances as 1 at 64x64
     config.objective.pixel_weight = positive(1.0)
 
-    # Steps over which beta (of beta_vae and beta_tcvae) or weight (of factor_vae) rises from 0
+    # Steps over which beta (of beta_vae and beta_tcvae), weight (of factor_vae) or lambda_od (of
+    # dip_vae_i and dip_vae_ii) rises from 0
     config.objective.warmup_steps = not_negative(0)
 
     config.objective.beta_vae = ml_collections.ConfigDict()  # Higgins et al. 2017
@@ -92,6 +94,15 @@ def _declared() -> ml_collections.ConfigDict:
     config.objective.beta_tcvae.gamma = not_negative(1.0)  # of the dimension-wise KL
     # how q(z) is estimated from a batch, see docs/methods.md
     config.objective.beta_tcvae.estimator = one_of("stratified", "weighted")
+
+    # Kumar et al. 2018; their lambda_d is lambda_d_factor times lambda_od
+    config.objective.dip_vae_i = ml_collections.ConfigDict()
+    config.objective.dip_vae_i.lambda_od = not_negative(10.0)  # of the means' covariances
+    config.objective.dip_vae_i.lambda_d_factor = not_negative(10.0)  # of variances' distance from 1
+
+    config.objective.dip_vae_ii = ml_collections.ConfigDict()  # likewise
+    config.objective.dip_vae_ii.lambda_od = not_negative(10.0)  # of the latents' covariances
+    config.objective.dip_vae_ii.lambda_d_factor = not_negative(1.0)  # of variances' distance from 1
 
     # Its continuous latents are objective.latents
     config.objective.infogan = ml_collections.ConfigDict()

@@ -5,6 +5,7 @@ docs/methods.md and tests: CONTRIBUTING.md.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ import optax
 from cvae_jax import networks
 from cvae_jax.networks import gan_networks
 from cvae_jax.objectives.beta_tcvae import beta_tcvae
+from cvae_jax.objectives.dip_vae import dip_vae_i, dip_vae_ii
 from cvae_jax.objectives.factor import factor
 from cvae_jax.objectives.infogan import infogan
 from cvae_jax.objectives.vae import annealed_vae, beta_vae, vae
@@ -89,6 +91,13 @@ def _beta_tcvae(nets, config, info):
     )
 
 
+def _dip_vae(make, nets, config, info):
+    fields = fields_of(config)
+    lambda_od = rising(fields.lambda_od, config.objective.warmup_steps)
+    factor = fields.lambda_d_factor
+    return make(nets, lambda_od=lambda_od, lambda_d_factor=factor, **_shared(config, info))
+
+
 def _infogan(nets, config, info):
     del info
     fields = config.objective.infogan
@@ -133,6 +142,8 @@ METHODS = {
         critics={"factor": "objective.factor_vae.weight"},
     ),
     "beta_tcvae": Method("beta-TCVAE", "Chen et al. 2018", _beta_tcvae),
+    "dip_vae_i": Method("DIP-VAE-I", "Kumar et al. 2018", partial(_dip_vae, dip_vae_i)),
+    "dip_vae_ii": Method("DIP-VAE-II", "Kumar et al. 2018", partial(_dip_vae, dip_vae_ii)),
     "infogan": Method(
         "InfoGAN",
         "Chen et al. 2016",
