@@ -66,7 +66,8 @@ def _declared() -> ml_collections.ConfigDict:
     # vae, beta_vae, annealed_vae, factor_vae, beta_tcvae or infogan; each has its fields below
     config.objective.name = "vae"
     config.objective.latents = positive(10, most=1_000)
-    config.objective.likelihood = one_of("bernoulli", "gaussian")  # gaussian has unit variance
+    # gaussian has unit variance; bernoulli is no normalised density of images that are not binary
+    config.objective.likelihood = one_of("bernoulli", "gaussian")
     # of the reconstruction; 4 at 32x32 balances as 1 at 64x64
     config.objective.pixel_weight = positive(1.0)
 

@@ -34,6 +34,9 @@ class Objective(NamedTuple):
     # (params, z [B, d], rng=None) -> images in [0, 1], [B, H, W, C]; rng draws what z does not
     # hold: a key, or one for each row (rows.row_keys, on several devices); None fixes it
     decode: Callable
+    # Optional from here on, None where a method has no p(x | z); `train_step` calls none of them.
+    # (params, images [B, H, W, C] in [0, 1], z [B, d]) -> log p(x | z) of each image, nats [B]
+    log_likelihood: Callable | None = None
 
 
 def at_step(weight, step):

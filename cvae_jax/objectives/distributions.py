@@ -46,7 +46,8 @@ def _gaussian_negative_log(logits, images):
 
 
 LIKELIHOODS = {
-    # Bernoulli(sigmoid(logits)); for grey values the cross entropy, as in the field's VAEs
+    # Bernoulli(sigmoid(logits)); of images that are not binary the cross entropy, as in most VAEs,
+    # which is no normalised density
     "bernoulli": Likelihood(_bernoulli_negative_log, jax.nn.sigmoid),
     # N(sigmoid(logits), 1)
     "gaussian": Likelihood(_gaussian_negative_log, jax.nn.sigmoid),
