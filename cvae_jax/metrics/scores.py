@@ -153,7 +153,8 @@ SCORES = {
         "nats of dependence that the structure forbids, Gaussian copula", "draws"),
     "forbidden_dependence_of_data": Score("Forbidden dependence, posterior", "about 0 up, nats",
         "lower",
-        "The same from posterior latents.",
+        "The same from posterior latents; where the critic sees z too, with the dependence among "
+        "them.",
         "nats of dependence that the structure forbids, Gaussian copula, posterior latents"),
     "composition": Score("Composition", "0 to 1", "higher",
         "How much composed latents know of what their parents know about the factors.",
