@@ -91,7 +91,8 @@ def _declared() -> ml_collections.ConfigDict:
     config.objective.beta_tcvae.alpha = not_negative(1.0)  # of the mutual information
     config.objective.beta_tcvae.beta = not_negative(6.0)  # of the total correlation
     config.objective.beta_tcvae.gamma = not_negative(1.0)  # of the dimension-wise KL
-    # how q(z) is estimated from a batch, see docs/methods.md
+    # how q(z) is estimated from a batch: two different losses, Chen et al.'s is weighted, see
+    # docs/methods.md
     config.objective.beta_tcvae.estimator = one_of("stratified", "weighted")
 
     # Its continuous latents are objective.latents
