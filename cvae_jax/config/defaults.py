@@ -67,7 +67,8 @@ def _declared() -> ml_collections.ConfigDict:
     # has its fields below
     config.objective.name = "vae"
     config.objective.latents = positive(10, most=1_000)
-    config.objective.likelihood = one_of("bernoulli", "gaussian")  # gaussian has unit variance
+    # gaussian has unit variance; bernoulli is no normalised density of images that are not binary
+    config.objective.likelihood = one_of("bernoulli", "gaussian")
     # of the reconstruction; 4 at 32x32 balances as 1 at 64x64
     config.objective.pixel_weight = positive(1.0)
 
@@ -92,7 +93,8 @@ def _declared() -> ml_collections.ConfigDict:
     config.objective.beta_tcvae.alpha = not_negative(1.0)  # of the mutual information
     config.objective.beta_tcvae.beta = not_negative(6.0)  # of the total correlation
     config.objective.beta_tcvae.gamma = not_negative(1.0)  # of the dimension-wise KL
-    # how q(z) is estimated from a batch, see docs/methods.md
+    # how q(z) is estimated from a batch: two different losses, Chen et al.'s is weighted, see
+    # docs/methods.md
     config.objective.beta_tcvae.estimator = one_of("stratified", "weighted")
 
     # Kumar et al. 2018; their lambda_d is lambda_d_factor times lambda_od

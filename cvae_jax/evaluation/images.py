@@ -83,19 +83,17 @@ def terms_entries(subject):
 
 def held_out_entries(subject):
     """Likelihoods of the test split."""
-    config = subject.config
-    method = methods.method_of(config)
-    if not method.likelihood:
-        raise UserError(f"{method.name} has no likelihood")
+    config, objective = subject.config, subject.model.objective
+    if objective.log_likelihood is None:
+        raise UserError("test_elbo and test_log_likelihood: the method has no likelihood p(x | z)")
     test = datasets.load(config.data.name, config.data.size, config.data.dir, "test")
     # At random: of MNIST, for instance, the first half is easier.
     rows = np.random.default_rng(subject.seed).permutation(test.num_images)[:_HELD_OUT_IMAGES]
     found = likelihood_bounds(
-        subject.model.objective,
+        objective,
         subject.model.params,
         test.images(rows),
         subject.key("held_out"),
-        likelihood=config.objective.likelihood,
         samples=_IMPORTANCE,
     )
     scores, n = {}, len(rows)

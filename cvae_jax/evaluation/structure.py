@@ -50,8 +50,8 @@ def structure_scores(subject) -> dict:
 
     Returns:
       effects [d, d], ancestors [d, d], ancestor_share and its chance level, forbidden [d] in nats
-      per node with z of the prior, forbidden_of_data [d] with z of the data's posteriors (which the
-      regulariser sees with the source "posterior"; None: too few data), composition [d] (None
+      per latent with z of the prior, forbidden_of_data [d] with z of the data's posteriors (which
+      the regulariser sees with the source "posterior"; None: too few data), composition [d] (None
       without z_hat parents, labels that vary or 20 images); see `metrics`.
     """
     model, structure = subject.model, build.structure(subject.config)
@@ -121,9 +121,10 @@ def structure_entries(subject, structure) -> dict:
     chance = f"; by chance {structure['ancestor_share_by_chance']:.2f}"
     forbidden, of_data = structure["forbidden"], structure["forbidden_of_data"]
     scores = entry("ancestor_share", structure["ancestor_share"], DRAWS, seed, detail=chance)
-    scores |= entry("forbidden_dependence", sum(forbidden), JOINT_ROWS, seed)
+    seen = ", of z and z_hat" if subject.config.cascade.critic_input == "joint" else ""
+    scores |= entry("forbidden_dependence", sum(forbidden), JOINT_ROWS, seed, detail=seen)
     if of_data is not None:
-        scores |= entry("forbidden_dependence_of_data", sum(of_data), images, seed)
+        scores |= entry("forbidden_dependence_of_data", sum(of_data), images, seed, detail=seen)
     composition = [x for x in structure["composition"] if x is not None]
     if composition:
         scores |= entry("composition", np.mean(composition), images, seed)

@@ -10,14 +10,15 @@ _MIN_RESIDUAL = 1e-12
 def forbidden_dependence(z, z_hat, parents, *, joint=None):
     """Estimates what KL(q || p_B) penalises, node by node, in nats.
 
-        KL(q || p_B) = sum_j I_j,    I_j = I( z_hat_j ; v_<j minus Pa_j | Pa_j )
+        KL(q || p_B) = sum_j I_j,    I_j = I( v_j ; v_<j minus Pa_j | Pa_j )
                                          = 1/2 log( Var(u_j | Pa_j) / Var(u_j | v_<j) )
 
-    v_<j is all that stands before z_hat_j in topological order (the smallest index first among
-    equals): every z_i and the earlier z_hat_i, or z_hat_i alone where the critic does not see z.
-    z nodes are independent draws and have no term of their own. The
-    sum does not depend on the order; the terms do, as a dependence between two nodes is charged
-    to the later one.
+    v are the nodes that the critic sees, in topological order: z_1 to z_d, which have no parents,
+    and z_hat, the smallest index first among equals; or z_hat alone. The terms of the z add up to
+    their total correlation: zero but for the estimate's noise for draws of the prior, not for
+    posterior latents. Latent j is charged with the terms of z_j and z_hat_j. The sum does not
+    depend on the order; the terms do, as a dependence between two nodes is charged to the later
+    one.
 
     The second form holds for a Gaussian copula: each variable is replaced by its normal scores
     u = Phi^-1(rank / (n + 1)), and the variances are residuals of linear regressions on the scores
@@ -39,13 +40,15 @@ def forbidden_dependence(z, z_hat, parents, *, joint=None):
     `cascade_kl`, has neither limit but is itself too low by some tenth.
 
     Args:
-      z: draws of the prior, floats [n, d]; not read, and may be None, unless joint.
+      z: the decoder's inputs, draws of the prior or of posteriors, floats [n, d]; not read, and
+        may be None, unless joint.
       z_hat: samples (not means, which are functions of z) of their re-encoding, floats [n, d].
       parents: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0.
       joint: whether the critic sees z as well, else z parents are dropped; None: if there is one.
 
     Returns:
-      Dependence in nats, [d], for each z_hat_j. A constant variable depends on nothing.
+      Dependence in nats, [d]: of each z_hat_j, where joint with that of z_j. A constant variable
+      depends on nothing.
 
     Raises:
       ValueError: if the shapes disagree, a value is not finite, there are no more rows than
@@ -66,9 +69,9 @@ def forbidden_dependence(z, z_hat, parents, *, joint=None):
         scores = ndtri(rankdata(v[:, varying], axis=0) / (n + 1))
         correlation[np.ix_(varying, varying)] = np.corrcoef(scores, rowvar=False)
 
-    dependence, before = np.zeros(d), list(range(d, v.shape[1]))
-    for j in _order(parents):
-        allowed = [d + i if kind == "z" else i for kind, i in parents[j]]
+    dependence, before = np.zeros(v.shape[1]), []
+    for j in (*range(d, v.shape[1]), *_order(parents)):  # every z, where they are seen, then z_hat
+        allowed = [d + i if kind == "z" else i for kind, i in parents[j]] if j < d else []
         if j in varying:
             few = np.intersect1d(allowed, varying).astype(int)
             all_before = np.intersect1d(before, varying).astype(int)
@@ -76,7 +79,7 @@ def forbidden_dependence(z, z_hat, parents, *, joint=None):
             bias = digamma((n - 1 - len(few)) / 2) - digamma((n - 1 - len(all_before)) / 2)
             dependence[j] = 0.5 * (np.log(ratio) - bias)
         before.append(j)
-    return dependence
+    return dependence.reshape(-1, d).sum(axis=0)
 
 
 def _checked(arrays, parents):

@@ -91,7 +91,8 @@ SCORES = {
         "What the latents cost per image: no less than what they say about it.",
         "nats per image, mean over training images"),
     "elbo": Score("ELBO", "any, nats", "higher",
-        "The lower bound on an image's log likelihood that a VAE maximises.",
+        "The lower bound on an image's log likelihood that a VAE maximises. Of images that are not "
+        "binary the Bernoulli likelihood is a cross entropy, no normalised density.",
         "nats per image, mean over training images"),
     "mi": Score("I(x; z), as logged", "any, nats", "",
         "The information between latents and image as training logs it.",
@@ -116,11 +117,14 @@ SCORES = {
         "A lower bound on what the structure's edges carry.",
         "nats, lower bound of the information along the structure's edges"),
     "test_elbo": Score("ELBO, test split", "any, nats", "higher",
-        "The lower bound on images that the model was not trained on.",
-        "nats per image of the test split"),
+        "The lower bound on images that the model was not trained on. Of images that are not "
+        "binary the Bernoulli likelihood is a cross entropy, no normalised density.",
+        "nats per image of the test split, from logits (Bernoulli of images that are not binary: "
+        "no normalised density)"),
     "test_log_likelihood": Score("Log likelihood, test split", "any, nats", "higher",
-        "A tighter lower bound on the same images.",
-        "log p(x), lower bound"),
+        "A tighter lower bound on the same images; no density where the ELBO is of none.",
+        "log p(x), lower bound, from logits (Bernoulli of images that are not binary: no "
+        "normalised density)"),
     "fid": Score("FID", "0 up", "lower",
         "How far samples are from the data as Inception sees them.",
         "Fréchet distance of Inception-v3 features, pytorch-fid's"),
@@ -152,7 +156,8 @@ SCORES = {
         "sampled", "draws"),
     "forbidden_dependence_of_data": Score("Forbidden dependence, posterior", "about 0 up, nats",
         "lower",
-        "The same from posterior latents.",
+        "The same from posterior latents; where the critic sees z too, with the dependence among "
+        "them.",
         "nats of dependence that the structure forbids, Gaussian copula, posterior latents, "
         "x_hat sampled"),
     "composition": Score("Composition", "0 to 1", "higher",

@@ -34,6 +34,9 @@ class Objective(NamedTuple):
     # (params, z [B, d], rng=None) -> images in [0, 1], [B, H, W, C]; rng draws what z does not
     # hold: a key, or one for each row (rows.row_keys, on several devices); None fixes it
     decode: Callable
+    # Optional from here on, None where a method has no p(x | z)
+    # (params, images [B, H, W, C] in [0, 1], z [B, d]) -> log p(x | z) of each image, nats [B]
+    log_likelihood: Callable | None = None
     # (params, z [B, d], keys [B]) -> x ~ p(x | z), [B, H, W, C], differentiable (straight-through
     # where pixels are discrete); None: `decode` with those keys is a sample, or all there is
     sample: Callable | None = None

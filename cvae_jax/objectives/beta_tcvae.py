@@ -26,7 +26,8 @@ def beta_tcvae(
       alpha: of the mutual information; weights are numbers or functions of the step.
       beta: of the total correlation; theirs is 6 for dSprites.
       gamma: of the dimension-wise KL.
-      estimator: "stratified" or "weighted", for the loss; what is logged is always the first's.
+      estimator: "stratified" or "weighted", for the loss: two different ones, and Chen et al. train
+        with the second. What is logged is always the first's.
       **kwargs: as for `vae`.
     """
 

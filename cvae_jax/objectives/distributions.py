@@ -65,7 +65,8 @@ def _gaussian_sample(keys, logits):
 
 
 LIKELIHOODS = {
-    # Bernoulli(sigmoid(logits)); for grey values the cross entropy, as in the field's VAEs
+    # Bernoulli(sigmoid(logits)); of images that are not binary the cross entropy, as in most VAEs,
+    # which is no normalised density
     "bernoulli": Likelihood(_bernoulli_negative_log, jax.nn.sigmoid, _bernoulli_sample),
     # N(sigmoid(logits), 1)
     "gaussian": Likelihood(_gaussian_negative_log, jax.nn.sigmoid, _gaussian_sample),

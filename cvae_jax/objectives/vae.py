@@ -32,7 +32,8 @@ def vae(
 
     Args:
       networks: linen modules; the encoder has a field `latents`, d.
-      likelihood: "bernoulli" or "gaussian" (unit variance), see `distributions.LIKELIHOODS`.
+      likelihood: "bernoulli", which is a cross entropy and no normalised density of images that are
+        not binary, or "gaussian" (unit variance), see `distributions.LIKELIHOODS`.
       pixel_weight: 1 is the bound itself. 4 at 32x32 pixels gives the likelihood the weight that
         it has at 64x64.
       dataset_size: the number of images; with it mi, tc and dwkl are logged, see `decomposition`.
@@ -114,6 +115,9 @@ def penalised_vae(
         del rng  # z determines the image
         return p_x.mean(logits_of(params, z))
 
+    def log_likelihood(params, images, z):
+        return -p_x.negative_log(logits_of(params, z), images)
+
     def sample(params, z, keys):
         return p_x.sample(keys, logits_of(params, z))
 
@@ -123,7 +127,7 @@ def penalised_vae(
             rows.normal_rows(rng, mean.shape, axis_name), mean, logvar
         )
         posterior = (z, mean, logvar)
-        recon = jnp.mean(p_x.negative_log(logits_of(params, z), images))
+        recon = -jnp.mean(log_likelihood(params, images, z))
         kl_per_dim = jnp.mean(distributions.kl_to_standard_normal(mean, logvar), axis=0)  # [d]
         kl = jnp.sum(kl_per_dim)
         loss = pixel_weight * recon + penalty(posterior, step, axis_name)
@@ -140,4 +144,6 @@ def penalised_vae(
     def prior(rng, n):
         return jax.random.normal(rng, (n, encoder.latents))
 
-    return Objective(init, model_loss, critic_loss, prior, encode, decode, sample)
+    return Objective(
+        init, model_loss, critic_loss, prior, encode, decode, log_likelihood, sample
+    )

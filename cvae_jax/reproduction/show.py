@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from cvae_jax.config.fields import flat
 from cvae_jax.metrics.scores import counted
 from cvae_jax.reproduction import figures, paper, runs, tables, tuning
 from cvae_jax.reproduction.pairs import pairs
@@ -74,6 +75,13 @@ def _notes(experiment, found):
         for text, of in texts.items():
             data = f", {', '.join(dict.fromkeys(of))}" if len(texts) > 1 else ""
             lines.append(f"* {name}{data}: {text}")
+    configs = [dict(flat(record["config"])) for record in records]
+    those = [config for config in configs if config.get("objective.name") == "beta_tcvae"]
+    for estimator in dict.fromkeys(c["objective.beta_tcvae.estimator"] for c in those):
+        lines.append(
+            f"* beta-TCVAE: trained with the {estimator} estimator; "
+            "docs/methods.md says which one published numbers have"
+        )
     for what, reason in found.reasons.items():
         if seeds := found.records[what]:
             of = f"{what[0]}, {paper.shown(what[1])}"

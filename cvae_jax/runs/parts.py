@@ -43,7 +43,9 @@ def build_with(config, info, networks: Networks | None = None, objective=None) -
     """
     if objective is not None:
         _require_whole(config, networks, objective)
-        record = {"objective": {name: _text(part) for name, part in objective._asdict().items()}}
+        # The optional functions play no part in training.
+        needed = [name for name in Objective._fields if name not in Objective._field_defaults]
+        record = {"objective": {name: _text(getattr(objective, name)) for name in needed}}
     else:
         own = own_networks.of(config, info, networks)
         if own is None:

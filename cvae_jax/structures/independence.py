@@ -79,8 +79,10 @@ def forbidden(structure: Structure, *, joint: bool | None = None) -> tuple:
 
         KL(q || p_B) = sum_j I( v_j ; v_<j minus Pa_j | Pa_j )
 
-    All z come before all z_hat. The z have no terms: they are drawn independently, so theirs are
-    zero whatever the model does. Nor have nodes whose parents are all that came before.
+    All z come before all z_hat. The z have no terms here: they are drawn independently from the
+    prior, so theirs are zero whatever the model does. Of posterior latents they are not: where the
+    critic sees those too, the total correlation of z is added to the KL. Nor have nodes terms whose
+    parents are all that came before.
 
     Args:
       structure: the DAG.

@@ -5,13 +5,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
+from flax import linen as nn
 
-from cvae_jax import datasets
+import cvae_jax
+from cvae_jax import datasets, networks
 from cvae_jax.evaluation import images as images_scores
+from cvae_jax.evaluation import registry
 from cvae_jax.evaluation.held_out import Bounds, likelihood_bounds
 from cvae_jax.evaluation.subject import Subject
-from cvae_jax.objectives.base import Objective
+from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.runs.model import Model
 
 
@@ -34,19 +38,72 @@ def test_held_out_bounds_are_those_of_a_linear_model_in_closed_form():
             mean = (images.reshape(len(images), -1) - 0.5) @ weights.T @ covariance + shift
             return mean, jnp.broadcast_to(jnp.log(jnp.diag(covariance)), mean.shape)
 
-        def decode(params, z, rng=None):
-            return (0.5 + z @ weights).reshape(-1, 3, 3, 1)
+        def log_likelihood(params, images, z):
+            error = images.reshape(len(images), -1) - 0.5 - z @ weights
+            return -0.5 * jnp.sum(error**2 + jnp.log(2 * jnp.pi), axis=1)
 
-        return Objective(None, None, None, None, encode, decode)
+        return Objective(None, None, None, None, encode, None, log_likelihood)
 
     key = jax.random.key(0)
-    exact = likelihood_bounds(make(0.0), None, images, key, likelihood="gaussian", samples=4)
+    exact = likelihood_bounds(make(0.0), None, images, key, samples=4)
     np.testing.assert_allclose(exact.elbo, evidence, atol=2e-3)
     np.testing.assert_allclose(exact.log_likelihood, evidence, atol=2e-3)
-    wrong = likelihood_bounds(make(0.5), None, images, key, likelihood="gaussian", samples=64)
+    wrong = likelihood_bounds(make(0.5), None, images, key, samples=64)
     gap = 0.5 * np.sum(0.5**2 / np.diag(covariance))  # KL(q || posterior)
     assert np.mean(evidence - wrong.elbo) == pytest.approx(gap, abs=0.05)
     assert np.mean(evidence - wrong.log_likelihood) < 0.2 * gap
+
+
+class PriorAsPosterior(nn.Module):
+    """q(z | x) = N(0, I), so that log w = log p(x | z)."""
+
+    latents: int
+
+    def __call__(self, images):
+        return (jnp.zeros((len(images), self.latents)),) * 2
+
+
+class Constant(nn.Module):
+    """The same logits for every z."""
+
+    @nn.compact
+    def __call__(self, z):
+        logits = self.param("logits", nn.initializers.zeros, (2, 2, 1))
+        return jnp.broadcast_to(logits, (len(z), 2, 2, 1))
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_a_wrong_pixel_costs_what_its_logit_says(likelihood):
+    """In closed form: under Bernoulli a wrong pixel with the logit 40 costs 40 nats."""
+    logits = np.array([40.0, -40.0, 100.0, 0.5]).reshape(2, 2, 1)
+    images = np.array([[1, 0, 1, 1], [0, 0, 1, 1], [0, 1, 0, 0]], np.uint8).reshape(3, 2, 2, 1)
+    of_one = np.log1p(np.exp(-0.5))  # nats of the last pixel, where it is 1; 0.5 more where it is 0
+    expected = -np.array([0, 40, 40 + 40 + 100 + 0.5]) - of_one
+    if likelihood == "gaussian":
+        expected = scipy.stats.norm.logpdf(images, scipy.special.expit(logits)).sum(axis=(1, 2, 3))
+    objective = cvae_jax.vae(
+        networks.Networks(PriorAsPosterior(2), Constant()), likelihood=likelihood
+    )
+    wrapped = cvae_jax.cascade(objective, cvae_jax.structures.parse("", 2), 1.0)
+    with jax.enable_x64(True):
+        params = Players({"encoder": {}, "decoder": {"logits": jnp.asarray(logits)}}, {})
+        for of in (objective, wrapped):
+            found = likelihood_bounds(of, params, images * 255, jax.random.key(0), samples=3)
+            for bound in found:
+                np.testing.assert_allclose(bound, expected, rtol=1e-12)
+
+
+WITHOUT = Objective(*[None] * 6)
+
+
+def test_a_method_without_a_likelihood_has_no_held_out_scores(caplog):
+    of = Subject(
+        Model(helpers.small_config(), WITHOUT, None, 0, 1), helpers.noise_dataset(8, 8), 0, 0
+    )
+    with caplog.at_level("INFO"):
+        assert registry.make(of, ["held_out"]) == {}
+    (record,) = caplog.records
+    assert "test_elbo and test_log_likelihood: the method has no likelihood" in record.message
 
 
 def test_held_out_images_are_drawn_from_all_of_the_split(monkeypatch):
@@ -61,7 +118,8 @@ def test_held_out_images_are_drawn_from_all_of_the_split(monkeypatch):
 
     monkeypatch.setattr(images_scores, "likelihood_bounds", likelihoods)
     config = helpers.small_config()
-    of = Subject(Model(config, None, None, 0, 1), None, None, None)
+    objective = WITHOUT._replace(log_likelihood=likelihoods)
+    of = Subject(Model(config, objective, None, 0, 1), None, None, None)
     assert images_scores.held_out_entries(of)["test_elbo"]["samples"] == 1_000
     (images,) = seen
     places = {image.tobytes(): i for i, image in enumerate(test_split.images(np.arange(3_000)))}

@@ -84,10 +84,10 @@ def test_structure_scores_leave_out_labels_that_tell_nothing(factors, known):
     assert scores["composition"] == [None, None, 0.0 if known else None]
 
 
-def scored(structure, mean, logvar, factors, objective=IDENTITY):
+def scored(structure, mean, logvar, factors, objective=IDENTITY, critic_input="z_hat"):
     """The structure's scores of a second pass by `objective` for posteriors of some images."""
     fields = {"objective.latents": 3, "cascade.structure": structure or "independent"}
-    config = helpers.small_config(**fields, **{"cascade.critic_input": "z_hat"})
+    config = helpers.small_config(**fields, **{"cascade.critic_input": critic_input})
     names = ("a", "b", "c")[: factors.shape[1]]
     images = np.zeros((len(mean), 8, 8, 1), np.uint8)
     data = helpers.in_memory(images, factors, names)
@@ -123,6 +123,19 @@ def test_what_the_data_forbid_and_the_prior_does_not():
     mean = rng.multivariate_normal(np.zeros(3), covariance, 10_000).astype(np.float32)
     scores = scored("", mean, np.full_like(mean, -4), np.zeros((10_000, 0), int))
     r = 0.8 / (1 + 2 * np.exp(-4))  # two passes add noise
+    known = [0, -0.5 * np.log(1 - r**2), 0]
+    np.testing.assert_allclose(scores["forbidden_of_data"], known, atol=0.03)
+    np.testing.assert_allclose(scores["forbidden"], 0, atol=0.01)
+
+
+def test_a_joint_critic_sees_dependence_among_posterior_latents():
+    """Of the same latents z_hat is z and noise: all that is forbidden is z's own correlation."""
+    rng = np.random.default_rng(1)
+    covariance = np.array([[1, 0.8, 0], [0.8, 1, 0], [0, 0, 1]])
+    mean = rng.multivariate_normal(np.zeros(3), covariance, 10_000).astype(np.float32)
+    arguments = mean, np.full_like(mean, -4), np.zeros((10_000, 0), int)
+    scores = scored("", *arguments, critic_input="joint")
+    r = 0.8 / (1 + np.exp(-4))  # the posteriors add noise
     known = [0, -0.5 * np.log(1 - r**2), 0]
     np.testing.assert_allclose(scores["forbidden_of_data"], known, atol=0.03)
     np.testing.assert_allclose(scores["forbidden"], 0, atol=0.01)

@@ -125,6 +125,22 @@ def test_forbidden_dependence_is_charged_to_the_later_node():
     np.testing.assert_allclose(edge, 0, atol=1e-3)
 
 
+@pytest.mark.parametrize("text", ["", "1>3 2>3"])
+def test_a_critic_that_sees_dependent_z_forbids_their_dependence_too(text):
+    """Posterior latents of correlations 0.7 and -0.5, z_hat = M z + noise of variance 1/4."""
+    structure = structures.parse(text, 3)
+    of_z = np.array([[1, 0.7, 0], [0.7, 1, -0.5], [0, -0.5, 1]])
+    m = np.array([[1, 0.3, 0], [0, 1, 0.4], [0.5, 0.2, 1]])
+    of_both = np.block([[m @ of_z @ m.T + 0.25 * np.eye(3), m @ of_z], [of_z @ m.T, of_z]])
+    nats = metrics.forbidden_dependence(*sample(of_both), structure.parents)
+    total_correlation = -0.5 * np.log(1 - 0.7**2 - 0.5**2)
+    closed_form = linear_gaussian.kl(of_both, structure)
+    assert closed_form > total_correlation + 0.1
+    assert nats.sum() == pytest.approx(closed_form, rel=0.02)
+    alone = metrics.forbidden_dependence(None, sample(of_both)[0], [(), (), ()])
+    assert alone.sum() == pytest.approx(total_correlation, rel=0.02)
+
+
 def test_a_critic_that_sees_z_forbids_what_z_hat_takes_from_it():
     """Every z_hat_j = z_j + noise of variance 1/4, and no edge from z: 1/2 log 5 nats each."""
     rng = np.random.default_rng(8)

@@ -176,6 +176,22 @@ def test_ours_beside_the_papers(tmp_path, name):
     assert len(widths) == 1
 
 
+def test_tables_with_beta_tcvae_name_its_estimators(tmp_path):
+    """Those of the records: a table that mixes two losses shows both."""
+    found = found_of(paper.EXPERIMENTS["figure6"], {("dsprites", "beta_tcvae"): [0.1, 0.2]})
+    records = found.records["dsprites", "beta_tcvae", ()]
+
+    def named(*estimators):
+        for record, estimator in zip(records.values(), estimators, strict=True):
+            fields = {"name": "beta_tcvae", "beta_tcvae": {"estimator": estimator}}
+            record["config"]["objective"] = fields
+        text = show.write("figure6", "half", found, tmp_path)[0].read_text()
+        return [e for e in ("stratified", "weighted") if f"trained with the {e} estimator" in text]
+
+    assert named("stratified", "stratified") == ["stratified"]
+    assert named("weighted", "stratified") == ["stratified", "weighted"]
+
+
 def test_methods_side_by_side(tmp_path):
     """Each method's latents stand in that method's column."""
     experiment = paper.EXPERIMENTS["figure5"]
