@@ -144,6 +144,4 @@ def penalised_vae(
     def prior(rng, n):
         return jax.random.normal(rng, (n, encoder.latents))
 
-    return Objective(
-        init, model_loss, critic_loss, prior, encode, decode, log_likelihood, sample
-    )
+    return Objective(init, model_loss, critic_loss, prior, encode, decode, log_likelihood, sample)
