@@ -60,7 +60,6 @@ def objective(config, data_info: DataInfo, own: Networks | None = None) -> Objec
         critic_input=config.cascade.critic_input,
         source=config.cascade.source,
         x_hat=config.cascade.x_hat,
-        logit_floor=config.cascade.logit_floor or None,
         prior_batch_size=config.cascade.prior_batch_size,
         critic=methods.critic(config, config.cascade),
     )

@@ -133,9 +133,6 @@ def _declared() -> ml_collections.ConfigDict:
     config.cascade.source = one_of("prior", "posterior")
     # what is encoded again: the decoder's mean, or a sample of p(x|z)
     config.cascade.x_hat = one_of("mean", "sample")
-    # nats: the model gains nothing by logits of the critic below minus this, so that it does not
-    # outrun the critic; 0: without such a limit, the KL as it stands
-    config.cascade.logit_floor = not_negative(1.0)
     # more donors for samples of p_B; 0: batch_size
     config.cascade.prior_batch_size = not_negative(0, most=1_000_000)
     # An extension, not in the paper: weight of a reward for edges that are used, a lower bound of

@@ -25,7 +25,6 @@ def cascade(
     critic_input: str = "z_hat",
     source: str = "prior",
     x_hat: str = "mean",
-    logit_floor: float | None = 1.0,
     prior_batch_size: int = 0,
     critic: Critic | None = None,
 ) -> Objective:
@@ -45,8 +44,6 @@ def cascade(
         as Fig. 2 draws it: x_hat are the reconstructions of the data.
       x_hat: "mean" takes the decoder's mean; "sample" draws x_hat ~ p(x | z), as Eq. 3 writes it,
         so that nothing can be hidden below the pixels' noise; see `Likelihood.sample`.
-      logit_floor: nats below 0 at which the model gains no more from a row's logit, so that it does
-        not outrun the critic: `add_density_ratio`'s floor. None: the KL as it stands.
       prior_batch_size: prior latents drawn over all devices; those beyond the data batch
         serve as donors for samples of p_B alone, without gradient. 0: as many as the data batch.
       critic: the discriminator; FactorVAE's 6 x 1000 when None.
@@ -119,5 +116,4 @@ def cascade(
         extend=extend,
         q_rows=q_rows,
         p_rows=p_rows,
-        floor=logit_floor,
     )

@@ -2,16 +2,6 @@
 
 A classifier D trained to separate samples of q (label 1) from samples of p (label 0) has, at its
 optimum, the logit log q(v) - log p(v); so KL(q || p) = E_q[logit].
-
-A critic is never at its optimum, and a model that lowers E_q[logit] gains most where the critic is
-most wrong: it runs ahead, the critic's losses reach hundreds of nats and its logits mean nothing.
-With a floor c the model lowers E_q[max(logit, -c)] instead, and gains nothing from a row that the
-critic takes for one of p already. That is the gradient of another divergence,
-
-    E_p[f(q / p)],   f'(r) = max(log r, -c),   f(r) = r log r - r + 1 for r >= e^-c,
-
-f being straight below: convex, at most the KL, 0 only where q = p, and the KL itself where
-log q(v) / p(v) is nowhere under -c.
 """
 
 import zlib
@@ -60,7 +50,6 @@ def add_density_ratio(
     extend: Callable,
     q_rows: Callable,
     p_rows: Callable,
-    floor: float | None = None,
 ) -> Objective:
     """Adds weight * KL(q || p) to the model's loss, and the critic that estimates it.
 
@@ -73,7 +62,6 @@ def add_density_ratio(
         need; differentiable in params.
       q_rows: samples -> v [n, k], local rows that follow q.
       p_rows: (samples, rng, axis_name) -> v [n, k], local rows that follow p.
-      floor: c, nats, at the head of this file; None: the KL. What is logged is the KL.
 
     Returns:
       An `Objective` with one critic more.
@@ -101,11 +89,9 @@ def add_density_ratio(
         loss, metrics, samples = extended(params, images, rng, step, axis_name)
         q = q_rows(samples)
         p = jax.lax.stop_gradient(p_rows(samples, named_key(rng, f"p of {name}"), axis_name))
-        logits = logits_of(params, q, p)[0]
-        kl = jnp.mean(logits)
-        penalty = kl if floor is None else jnp.mean(jnp.maximum(logits, -floor))
+        kl = jnp.mean(logits_of(params, q, p)[0])
         samples = {**samples, f"{name}_critic": (q, p)}
-        return loss + at_step(weight, step) * penalty, ({**metrics, f"{name}_kl": kl}, samples)
+        return loss + at_step(weight, step) * kl, ({**metrics, f"{name}_kl": kl}, samples)
 
     def critic_loss(params, samples, rng, step, axis_name=None):
         base_rng = base_key(rng, name)

@@ -73,9 +73,7 @@ def linear_objective(structure, critic_input, critic):
         ),
         decode=lambda params, z, rng=None: z,
     )
-    return cvae_jax.cascade(
-        base, structure, 1.0, critic_input=critic_input, logit_floor=None, critic=critic
-    )
+    return cvae_jax.cascade(base, structure, 1.0, critic_input=critic_input, critic=critic)
 
 
 def covariance(model):
