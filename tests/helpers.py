@@ -23,6 +23,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers inherit all this
 
 import chex
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
@@ -47,6 +48,12 @@ def small_cascade(structure="1>3 2>3", weight=2.0, *, size=8, latents=4, **kwarg
         weight,
         **{"critic": networks.Critic(2, 32), **kwargs},
     )
+
+
+def with_tails(seen):
+    """The latents of which a cascade's critic sees `without_tails`."""
+    beyond = jnp.exp(jnp.maximum(jnp.abs(seen) - 3, 0)) - 1
+    return jnp.clip(seen, -3, 3) + jnp.sign(seen) * beyond
 
 
 def as_base_of(name, objective):

@@ -8,7 +8,10 @@ from typing import NamedTuple
 from cvae_jax.config import methods
 
 OURS = "vae+independent"
-OURS_POSTERIOR = f"{OURS}+posterior"  # posterior latents in the second pass: not the paper's
+# Other readings of the paper: posterior latents in the second pass, and images that are sampled
+OURS_POSTERIOR = f"{OURS}+posterior"
+OURS_SAMPLED = f"{OURS}+sampled"
+_READINGS = {"posterior": "posterior latents", "sampled": "posterior latents, sampled images"}
 FOUR = ("beta_vae", "factor_vae", "beta_tcvae", OURS)
 
 
@@ -81,8 +84,12 @@ EXPERIMENTS = {
         "Fig. 12: each method without and with the regulariser",
         (
             *(("dsprites", m) for base in _BASES for m in (base, f"{base}+independent")),
-            # ours: the variant, and other images
-            *(("dsprites", m) for m in ("vae", OURS_POSTERIOR)),
+            # other readings of the regulariser, and other images
+            *(
+                ("dsprites", m)
+                for method in (OURS_POSTERIOR, OURS_SAMPLED)
+                for m in ("vae", method)
+            ),
             *(("heads3d", m) for method in (OURS, OURS_POSTERIOR) for m in ("vae", method)),
         ),
         "pairs",
@@ -143,11 +150,11 @@ def pair_name(pair) -> str:
 
 def shown(method: str) -> str:
     """Returns a method's name in a table: vae+tower is "cascade VAE, tower"."""
-    base, structure, source = [*method.split("+"), "", ""][:3]
+    base, structure, reading = [*method.split("+"), "", ""][:3]
     name = methods.METHODS[base].name
     if not structure:
         return name
     name = "cascade VAE" if OURS.startswith(f"{base}+") else f"{name} + cascade"
     if structure != "independent":
         name += f", {structure}"
-    return f"{name}, posterior latents" if source else name
+    return f"{name}, {_READINGS[reading]}" if reading else name

@@ -25,6 +25,11 @@ SETTINGS = {
         *({"cascade.weight": w} for w in (1.0, 3.0, 6.0, 12.0, 25.0)),
         {"cascade.weight": 6.0, "cascade.critic_input": "joint"},
     ],
+    paper.OURS_SAMPLED: [
+        {"cascade.weight": w, "cascade.critic_input": seen}
+        for seen in ("z_hat", "joint")
+        for w in (10.0, 20.0, 40.0, 60.0, 80.0)
+    ],
     paper.OURS_POSTERIOR: [{"cascade.weight": w} for w in (6.0, 12.0, 25.0, 50.0, 100.0)],
 }
 _SLOW = ("infogan",)

@@ -1,5 +1,6 @@
 """The critic's estimate on posterior latents, D(z, z_hat), against linear-Gaussian closed forms."""
 
+import helpers
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,10 +23,11 @@ PIXEL_NOISE = 0.7  # standard deviation of p(x | z)
 
 
 class QuadraticCritic(nn.Module):
-    """A logit that is quadratic in v, as the log ratio of two Gaussians is."""
+    """A logit that is quadratic in the latents, as the log ratio of two Gaussians is."""
 
     @nn.compact
     def __call__(self, v):
+        v = helpers.with_tails(v)
         products = (v[:, :, None] * v[:, None, :]).reshape(len(v), -1)
         return nn.Dense(1)(jnp.concatenate([v, products], axis=1))[:, 0]
 

@@ -10,6 +10,7 @@ import pytest
 import cvae_jax
 from cvae_jax import networks, structures
 from cvae_jax.objectives.bayesian_joint import sample_joint
+from cvae_jax.objectives.cascade import without_tails
 from cvae_jax.objectives.density_ratio import classification_loss
 
 
@@ -136,7 +137,8 @@ def test_donors_come_from_the_larger_prior_batch(images):
     assert shapes == {"z": (16, 4), "z_hat": (16, 4), "donor_z": (32, 4), "donor_z_hat": (32, 4)}
     # Nodes without parents are donors' values as they are; z_hat_3, of 1>3 2>3, is adjusted.
     p = np.asarray(samples["cascade_critic"][1])[:, [0, 1, 3]]
-    own, donors = (np.asarray(samples["cascade"][k]) for k in ("z_hat", "donor_z_hat"))
+    seen = {key: np.asarray(without_tails(x)) for key, x in samples["cascade"].items()}
+    own, donors = seen["z_hat"], seen["donor_z_hat"]
     assert np.isin(p, np.concatenate([own, donors])).all()
     assert np.isin(p, donors).any()
 
