@@ -144,6 +144,11 @@ def write_three_pictures(folder, mode="L", size=(20, 16)):
     return folder
 
 
+def load_folder(folder, root, size=16):
+    """Loads a folder of pictures; its working copy goes to root."""
+    return datasets.load(f"folder:{folder}", size, str(root))
+
+
 def small_state(value=1.0):
     return TrainState(
         jax.numpy.int32(value),
