@@ -115,6 +115,11 @@ def in_memory(images, factors, names, **facts):
     )
 
 
+def floats(images):
+    """Returns images as a loss takes them: float32 in [0, 1]."""
+    return images.astype(np.float32) / 255
+
+
 def all_images(dataset):
     """Returns its images, uint8 [n, size, size, channels], in their order."""
     return dataset.images(np.arange(dataset.num_images))
