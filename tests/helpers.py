@@ -74,7 +74,7 @@ def read_config(path, variant="") -> ml_collections.ConfigDict:
     spec = importlib.util.spec_from_file_location("config_file", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.get_config(variant)
+    return module.get_config(variant) if variant else module.get_config()
 
 
 SMALL = {
