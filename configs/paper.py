@@ -7,7 +7,7 @@ SCALE   quick  a look at everything: sub-grids of the data at 32x32, 1,000 steps
 DATA    dsprites, heads3d (stands in for faces3d), mnist, fashion_mnist, faces3d, chairs3d, celeba
 METHOD  vae, beta_vae, factor_vae, beta_tcvae or infogan, alone or, after a +, with the cascade and
         a structure: vae+independent is the paper's method, vae+tower its Fig. 9; then, after
-        another +, posterior: the codes of the data go into the second pass, not the prior's
+        another +, posterior: posterior latents go into the second pass, not prior latents
 
   cvae train --config=paper:half,dsprites,vae+independent
 
@@ -94,7 +94,7 @@ def _smaller(config):
 def _infogan(config):
     """InfoGAN with strided convolutions, and a discriminator that does not win outright.
 
-    With the defaults it told all sprites from samples within 400 steps, which never got a shape.
+    With the defaults it separated sprites from samples within 400 steps, and samples got no shape.
     """
     config.objective.latents = 5
     if "mnist" in config.data.name:
@@ -108,5 +108,5 @@ def _infogan(config):
     config.objective.infogan.image_noise_end = 0.3
     config.optim.model.learning_rate = 1e-3
     config.optim.model.b1 = 0.5
-    config.optim.model.b2 = 0.9  # with .999 steps grow with a gradient that grows: docs/methods.md
+    config.optim.model.b2 = 0.9  # with 0.999 steps grow with a gradient that grows: docs/methods.md
     config.optim.image.learning_rate = 2e-4

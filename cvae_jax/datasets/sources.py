@@ -161,7 +161,7 @@ def read_array(stream, dtype, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def refusing(path: pathlib.Path, what: str, rows: Iterator) -> Iterator:
-    """The rows of a file; whatever goes wrong in reading them is told as one UserError."""
+    """Yields the rows of a file; whatever goes wrong in reading them is raised as one UserError."""
     try:
         yield from rows
     except Exception as error:  # zlib, zip, tar, pickle and Pillow raise a dozen kinds

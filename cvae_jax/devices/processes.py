@@ -207,7 +207,7 @@ def ended_together():
             os._exit(1)  # no farewell to the others, who wait for this one's rows
         log.error(
             "process %d: another process of the run has ended (%s). Start all of them again: they "
-            "go on from the last checkpoint. JAX names it below; its leader task is process 0",
+            "resume from the last checkpoint. JAX names it below; its leader task is process 0",
             jax.process_index(),
             reason,
         )

@@ -40,7 +40,7 @@ def _draw(key, mean, logvar):
 def structure_scores(subject) -> dict:
     """Scores a model against its structure, for results.json and the heat map.
 
-    At most 10,000 images are used; factors of one value and missing factors tell nothing.
+    At most 10,000 images are used; factors of one value and missing factors say nothing.
 
     Returns:
       effects [d, d], ancestors [d, d], ancestor_share and its chance level, forbidden [d] in nats

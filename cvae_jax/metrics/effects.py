@@ -68,7 +68,7 @@ def ancestor_share(effects, ancestors):
     and each of the others counts alike, however much of its variance E accounts for. If nothing
     moves score and chance are 0.
 
-    1: no z_hat_j moves with a code that the structure gives it no path from. Chance, the mean of
+    1: no z_hat_j moves with a latent that the structure gives it no path from. Chance, the mean of
     |A(j)| / d over moving latents, is the expectation when each column of E is shuffled; it is 1,
     and the score says nothing, where every latent is an ancestor.
 

@@ -134,7 +134,7 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
     }
     path = results / run.key.with_suffix(".json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    if run.scale != "tuning":  # whose pictures nobody draws
+    if run.scale != "tuning":  # whose plots nobody draws
         with replacing(path.with_suffix(".npz")) as file:
             file.write((workdir / "plots" / "traversals.npz").read_bytes())
     write_json(path, record)

@@ -80,7 +80,7 @@ def tracked(config, workdir: Path, group: str | None = None):
 
 
 def _attempt(act) -> None:
-    """What goes wrong with W&B while a run lasts is told and does not end the run."""
+    """Logs what goes wrong with W&B while a run lasts; the run continues."""
     try:
         act()
     except Exception as error:

@@ -168,12 +168,12 @@ def test_scores_of_other_data_do_not_join(trained, tmp_path, monkeypatch, caplog
         evaluate.main([*request, "--metrics=sap"])
 
 
-def test_pictures_that_fail_leave_the_scores(trained, tmp_path):
+def test_plots_that_fail_leave_the_scores(trained, tmp_path):
     workdir = shutil.copytree(trained / "few", tmp_path / "run")
     (workdir / "results.json").unlink()
     shutil.rmtree(workdir / "plots")
     (workdir / "plots").write_text("a file in their place")
-    with pytest.raises(UserError, match=r"can.t write pictures to .*run/plots"):
+    with pytest.raises(UserError, match=r"can.t write plots to .*run/plots"):
         evaluate.main(["evaluate", f"--workdir={workdir}"])
     found = read_json(workdir / "results.json")
     assert "mig" in found["scores"]

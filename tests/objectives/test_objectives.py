@@ -113,7 +113,7 @@ def test_weight_zero_leaves_the_base_as_it_is(images):
     chex.assert_trees_all_close(*grads, rtol=1e-4, atol=1e-5)
 
 
-def test_devices_share_the_codes_of_their_images(images):
+def test_devices_share_the_latents_of_their_images(images):
     objective = helpers.small_cascade(source="posterior")
     params = jax.jit(objective.init)(jax.random.key(0), floats(images))
 
