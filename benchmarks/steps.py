@@ -3,7 +3,7 @@
 Batch 64, one grey image size; every contender as a user starts it: ours as main does, PyTorch in
 its modes, float32, as it is and, on a CPU, with our allocator's settings too. The critic of the
 cascade sees (z, z_hat). PyTorch's rows need `pip install torch` and say so where it is missing.
-Ours are made for every combination of the numbers of seeds, steps a call, types, forms of the
+Ours are made for every combination of the numbers of seeds, steps per call, types, forms of the
 convolutions and devices.
 
   python -m benchmarks.steps
@@ -52,7 +52,7 @@ def contenders(method, args, modes):
     varied = (args.dtypes, args.convs, args.devices, args.steps_per_call, args.seeds)
     for dtype, convs, devices, calls, seeds in itertools.product(*(x.split(",") for x in varied)):
         name = f"ours, {seeds} seeds" if seeds != "1" else "ours"
-        name += f", {calls} a call" if calls != "1" else ""
+        name += f", {calls} per call" if calls != "1" else ""
         name += f", {devices} devices" if devices else ""
         name += ", bfloat16" if dtype == "bfloat16" else ""
         name += f", {convs}" if convs else ""
