@@ -51,7 +51,7 @@ def without_retired(config: dict, prefix="") -> dict:
 
 
 def refuse_retired(arguments: list[str]) -> None:
-    """Refuse --config.FIELD=VALUE of a retired field on a command line."""
+    """Refuses --config.FIELD=VALUE of a retired field on a command line."""
     for argument in arguments:
         name = argument.removeprefix("--config.").partition("=")[0]
         if name in RETIRED:

@@ -94,7 +94,7 @@ def structure_scores(subject) -> dict:
 
 
 def structure_entries(subject, structure) -> dict:
-    """Those of `structure_scores` that are single numbers: {score: entry}."""
+    """Returns those of `structure_scores` that are single numbers: {score: entry}."""
     images, seed = min(FEW, len(subject.mean)), subject.seed
     chance = f"; by chance {structure['ancestor_share_by_chance']:.2f}"
     forbidden, of_data = structure["forbidden"], structure["forbidden_of_data"]

@@ -59,7 +59,7 @@ def cascade(
     structure = structure if joint else structure.marginal()
 
     def run(params, z, rng, axis_name):
-        """The cascade's second half: z [n, d] -> z_hat [n, d]."""
+        """Runs the cascade's second half: z [n, d] -> z_hat [n, d]."""
         decode_rng, noise_rng = jax.random.split(rng)
         keys = rows.row_keys(decode_rng, len(z), axis_name)
         mean, logvar = objective.encode(params, objective.decode(params, z, keys))

@@ -42,7 +42,7 @@ class Run(NamedTuple):
 
     @property
     def key(self) -> Path:
-        """The path under a folder of runs or of records."""
+        """Returns the path under a folder of runs or of records."""
         changes = ",".join(f"{field.split('.')[-1]}={value}" for field, value in self.changes)
         return Path(self.scale, self.data, self.method, changes, f"seed_{self.seed}")
 
@@ -168,7 +168,7 @@ def arguments(together: list[Run], folders: Path | None = None) -> list[str]:
 
 
 def command(together: list[Run], folders: Path | None = None) -> str:
-    """The command that trains runs as `arguments` has it, for a shell."""
+    """Returns the command that trains runs as `arguments` has it, for a shell."""
     return shlex.join(["python", *arguments(together, folders)])
 
 

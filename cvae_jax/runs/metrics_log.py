@@ -16,7 +16,7 @@ _LARGEST = 1 << 30  # bytes of a run's curves; a line of a long run has about a 
 
 
 def read_metrics(path: Path) -> list[dict]:
-    """The whole lines of a metrics.jsonl; a line torn by a kill is left out.
+    """Reads the whole lines of a metrics.jsonl; a line torn by a kill is left out.
 
     Raises:
       UserError: it can't be read, or a line is not as `MetricsWriter` writes it.
@@ -105,7 +105,7 @@ class MetricsWriter:
             ) from error
 
     def write(self, step: int, metrics: dict) -> None:
-        """Write scalars and short vectors of one step."""
+        """Writes scalars and short vectors of one step."""
         metrics = {name: np.asarray(value).tolist() for name, value in metrics.items()}
         with self._naming_the_file():
             self._file.write(json.dumps({"step": step, **metrics}) + "\n")
@@ -115,7 +115,7 @@ class MetricsWriter:
                 self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Close the files."""
+        """Closes the files."""
         with contextlib.suppress(OSError):  # of a line that could not be written, which was logged
             self._file.close()
         if self._board:
