@@ -1,7 +1,7 @@
 """Are a run's samples digits? Judged by a classifier of real ones.
 
 A small convolutional network learns 4,000 of the 5,000 digits of mnist_5k with random shifts; its
-accuracy on the other 1,000 is printed, then of 1,000 samples of the run: how many it is at least .9
+accuracy on the other 1,000 is printed, then of 1,000 samples: how many it is at least 0.9
 sure of, and the share of each digit. The grid of samples is written by the run itself.
 
   python -m benchmarks.digit_quality --workdir=runs/mnist
@@ -80,7 +80,7 @@ def main():
     probabilities = np.asarray(classify(samples))
     sure = np.mean(probabilities.max(axis=1) >= 0.9)
     shares = np.bincount(probabilities.argmax(axis=1), minlength=10) / 1000
-    print(f"of 1,000 samples at least .9 sure of: {sure:.3f}")
+    print(f"of 1,000 samples at least 0.9 sure of: {sure:.3f}")
     print("share of each digit: " + "  ".join(f"{d}: {s:.3f}" for d, s in enumerate(shares)))
 
 

@@ -3,7 +3,7 @@
 Batch 64, one grey image size; every contender as a user starts it: ours as main does, PyTorch in
 its modes, float32, as it is and, on a CPU, with our allocator's settings too. The critic of the
 cascade sees (z, z_hat). PyTorch's rows need `pip install torch` and say so where it is missing.
-Ours are made for every combination of the numbers of seeds, steps a call, types, forms of the
+Ours are made for every combination of the numbers of seeds, steps per call, types, forms of the
 convolutions and devices.
 
   python -m benchmarks.steps
@@ -24,113 +24,10 @@ import time
 from pathlib import Path
 
 from benchmarks import handover, turns
+from benchmarks.our_step import METHODS
 from cvae_jax import cli
 
-# objective.name, cascade.structure or "" for no cascade
-METHODS = {
-    "vae": ("vae", ""),
-    "beta_vae": ("beta_vae", ""),
-    "annealed_vae": ("annealed_vae", ""),
-    "beta_tcvae": ("beta_tcvae", ""),
-    "dip_vae_i": ("dip_vae_i", ""),
-    "dip_vae_ii": ("dip_vae_ii", ""),
-    "factor_vae": ("factor_vae", ""),
-    "infogan": ("infogan", ""),
-    "cascade": ("vae", "independent"),
-    "tower": ("vae", "tower"),
-}
 PEERS = {"vae": "vae", "factor_vae": "factor_vae", "cascade": "cascade", "tower": "cascade"}
-_NUM_IMAGES = 10_000
-
-
-def random_images(size):
-    """Returns a data set of sparse noise."""
-    import numpy as np
-
-    from cvae_jax import datasets
-
-    images = np.random.default_rng(0).random((_NUM_IMAGES, size, size, 1), np.float32) > 0.9
-    images = (255 * images).astype(np.uint8)
-    factors = np.zeros((_NUM_IMAGES, 0), np.int32)
-    return datasets.Dataset("noise", "noise", size, 1, (), factors, images, lambda rows: rows)
-
-
-def device_gb():
-    """Returns a function that returns GB of the first device's memory; None: it keeps no count."""
-    import jax
-
-    device = jax.local_devices()[0]
-    if not device.memory_stats():
-        return None
-    return lambda: device.memory_stats()["peak_bytes_in_use"] / 1e9
-
-
-def serve_ours(method, size, batch, num_seeds, steps_per_call, dtype):
-    """Builds our step, as the training loop makes it, on the same images again."""
-    import jax
-
-    from cvae_jax.config import build, defaults
-    from cvae_jax.step import create_train_state, train_step
-    from cvae_jax.training import calls
-
-    config = defaults.get_config()
-    config.batch_size, config.num_seeds, config.compute_dtype = batch, num_seeds, dtype
-    config.objective.name, structure = METHODS[method]
-    config.cascade.critic_input = "joint"
-    config.cascade.structure = structure or "independent"
-    config.cascade.weight = 6.0 if structure else 0.0
-    objective = build.objective(config, build.DataInfo(size, 1, 737_280))
-    optimizers, dataset = build.optimizers(config), random_images(size)
-    images = dataset.pixels[:batch]
-    create = jax.jit(lambda rng: create_train_state(rng, objective, optimizers, images))
-    states = [create(jax.random.key(seed)) for seed in range(num_seeds)]
-    state, fetch, run, _ = calls.make(train_step, config, states, dataset, objective, optimizers)
-
-    def gflop():
-        # As a CPU takes it: GPUs call cuDNN, whose operations XLA does not count.
-        with jax.default_device(jax.local_devices(backend="cpu")[0]):
-            plain = jax.jit(
-                lambda s, x: train_step(s, x, objective=objective, optimizers=optimizers)
-            ).lower(jax.eval_shape(create, jax.random.key(0)), images)
-            # what XLA merges is counted once
-            return num_seeds * plain.compile().cost_analysis()["flops"] / 1e9
-
-    batches, first = fetch(0, steps_per_call), itertools.count(0, steps_per_call)
-    jax.block_until_ready((state, batches))
-
-    def step():
-        nonlocal state
-        state, _ = run(state, batches, next(first))
-        jax.block_until_ready(state)
-
-    name = jax.local_devices()[0].device_kind
-    turns.serve(step, steps=steps_per_call, device_gb=device_gb(), gflop=gflop, device=lambda: name)
-
-
-def serve_matmul(dtype):
-    """Times a matrix product, for the speed that a step could have at best."""
-    import jax
-
-    size = 2048 if jax.local_devices()[0].platform == "cpu" else 8192
-    a = jax.random.normal(jax.random.key(0), (size, size), dtype)
-    product = jax.jit(lambda a: a @ a)
-    turns.serve(lambda: jax.block_until_ready(product(a)), gflop=lambda: 2 * size**3 / 1e9)
-
-
-def _use_convs(form):
-    """Convolutions of one seed as lax's, or as matrix products, whatever the platform has.
-
-    Those of several seeds are products in either case.
-    """
-    import jax
-
-    from cvae_jax.networks import conv
-
-    for forms in (conv.CONV, conv.CONV_TRANSPOSE, conv.KERNEL_GRADIENT):
-        chosen = forms["cpu" if form == "products" else "default"]
-        if form == "products" and jax.default_backend() != "cpu":
-            chosen = chosen.func  # without tiles, as kernels that differ by seed have them there
-        forms.update(cpu=chosen, default=chosen)
 
 
 def _devices(n):
@@ -146,22 +43,22 @@ def _devices(n):
 def contenders(method, args, modes):
     """Returns (commands, environments) of all that take this method's step."""
     shape = (f"--size={args.size}", f"--batch={args.batch}")
-    me = [sys.executable, "-m", "benchmarks.steps", *shape]
+    step = [sys.executable, "-m", "benchmarks.our_step", *shape]
     ours = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # a GPU is shared by all
     commands, environments = {}, {}
     for dtype in args.dtypes.split(","):
-        commands[f"matmul {dtype}"] = [*me, "--worker=matmul", f"--dtypes={dtype}"]
+        commands[f"matmul {dtype}"] = [*step, "--method=matmul", f"--dtype={dtype}"]
         environments[f"matmul {dtype}"] = ours
     varied = (args.dtypes, args.convs, args.devices, args.steps_per_call, args.seeds)
     for dtype, convs, devices, calls, seeds in itertools.product(*(x.split(",") for x in varied)):
         name = f"ours, {seeds} seeds" if seeds != "1" else "ours"
-        name += f", {calls} a call" if calls != "1" else ""
+        name += f", {calls} per call" if calls != "1" else ""
         name += f", {devices} devices" if devices else ""
         name += ", bfloat16" if dtype == "bfloat16" else ""
         name += f", {convs}" if convs else ""
-        flags = (f"--seeds={seeds}", f"--steps_per_call={calls}", f"--dtypes={dtype}")
+        flags = (f"--seeds={seeds}", f"--steps_per_call={calls}", f"--dtype={dtype}")
         flags = (*flags, f"--convs={convs}")
-        commands[name] = [*me, f"--worker={method}", *flags]
+        commands[name] = [*step, f"--method={method}", *flags]
         environments[name] = ours | (_devices(int(devices)) if devices else {})
     for mode in modes if method in PEERS else ():
         peer = (f"--method={PEERS[method]}", f"--mode={mode}", f"--device={args.torch_device}")
@@ -223,19 +120,7 @@ def main():
         help="start all at once, which a GPU beside many cores does sooner; no first step is timed",
     )
     parser.add_argument("--out", default="", help="a JSON file")
-    parser.add_argument("--worker", default="", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.worker:
-        cli.restart_with_tunables()
-        cli.compute_in_calling_thread()
-        if args.convs:
-            _use_convs(args.convs)
-        if args.worker == "matmul":
-            serve_matmul(args.dtypes)
-        else:
-            numbers = (args.size, args.batch, int(args.seeds), int(args.steps_per_call))
-            serve_ours(args.worker, *numbers, args.dtypes)
-        return
     modes = peers(args)
     print(
         f"{args.size}x{args.size}, batch {args.batch}, {os.cpu_count()} CPUs, {platform.machine()}"

@@ -13,12 +13,10 @@ Not yet run to its end. Fields that are not here have the values of cvae_jax/con
 from cvae_jax import defaults
 
 
-def get_config(variant: str = ""):
+def get_config():
     config = defaults.get_config()
     config.data.name = "celeba"
     config.objective.annealed_vae.capacity = 50.0
     config.optim.factor.learning_rate = 1e-5
     config.eval.traversal_range = 5.0  # the paper's
-    if variant:
-        raise ValueError(f"unknown variant {variant!r}; there is none")
     return config

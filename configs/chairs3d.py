@@ -10,10 +10,8 @@ Not yet run to its end. Fields that are not here have the values of cvae_jax/con
 from cvae_jax import defaults
 
 
-def get_config(variant: str = ""):
+def get_config():
     config = defaults.get_config()
     config.data.name = "chairs3d"
     config.optim.factor.learning_rate = 1e-5
-    if variant:
-        raise ValueError(f"unknown variant {variant!r}; there is none")
     return config

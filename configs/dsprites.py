@@ -1,13 +1,13 @@
 """The cascade VAE on dSprites.
 
 Variants:
-  (none)    the paper's setting: 64x64, batch 64, 300,000 steps. On two CPU cores 8 to 10 steps a
-            second (docs/performance.md), so 8 to 10 hours, after some minutes that render
+  (none)    the paper's setting: 64x64, batch 64, 300,000 steps. On two CPU cores 8 to 10 steps
+            per second (docs/performance.md), so 8 to 10 hours, after some minutes that render
             the 737,280 images once. Not yet run to its end; after 4,000 steps
-            (--config.num_steps=4000) IoU .82, MIG .10, FactorVAE score .55
+            (--config.num_steps=4000) IoU 0.82, MIG 0.10, FactorVAE score 0.55
   quick     a look at everything: a sub-grid of the data at 32x32, few steps. On two CPU cores 3.5
-            minutes; IoU .85 and .84, MIG .05 and .06, FactorVAE score .52 and .66 on two machines,
-            whose rounding parts such a run from the next
+            minutes; on two machines, which round differently, IoU 0.85 and 0.84, MIG 0.05 and 0.06,
+            FactorVAE score 0.52 and 0.66
   official  as (none), on DeepMind's own file in place of the rendered images
   infogan   InfoGAN by the authors' least-squares networks, without the cascade, which
             --config.cascade.weight=1.0 adds. Not yet run to its end

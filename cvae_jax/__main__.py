@@ -6,8 +6,8 @@ import sys
 from cvae_jax import signals
 
 COMMANDS = {
-    "train": ("main", "train a model, score it and draw its pictures; resume an interrupted run"),
-    "evaluate": ("evaluate", "score a run and draw its pictures again, also by slow metrics"),
+    "train": ("main", "train a model, score it and draw its plots; resume an interrupted run"),
+    "evaluate": ("evaluate", "score a run and draw its plots again, also by slow metrics"),
     "encode": ("encode", "write the latents of images to a file"),
     "rank": ("rank", "say which of several runs to trust, without labels"),
     "gather": ("gather", "print the scores of many runs as one table"),

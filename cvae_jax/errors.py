@@ -15,7 +15,7 @@ _data_dir = "data_dir=..."
 
 
 def of_the_disk(error: Exception) -> bool:
-    """Whether an error is the disk's fault, not that of a file's content.
+    """Returns whether an error is the disk's fault, not that of a file's content.
 
     What gzip and zip raise is an OSError without a number; a damaged zip can name a place before
     the file's beginning, which is EINVAL.

@@ -1,4 +1,4 @@
-"""Scores and pictures of a run: `cvae evaluate runs/dsprites`.
+"""Scores and plots of a run: `cvae evaluate runs/dsprites`.
 
 The end of training does the same with the metrics that take seconds.
 """
@@ -28,7 +28,7 @@ def main(argv) -> None:
     parser.add_argument(
         "--metrics",
         default="",
-        help="names with commas, or all; default: the run's eval.metrics, and the pictures. "
+        help="names with commas, or all; default: the run's eval.metrics, and the plots. "
         f"There are {', '.join(scores.METRICS)}",
     )
     parser.add_argument(

@@ -36,13 +36,13 @@ def expanded(path) -> Path:
 
 
 def no_link(path, flags: int) -> int:
-    """An `opener` for `open` that refuses a symbolic link."""
+    """Returns an `opener` for `open` that refuses a symbolic link."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
 @contextlib.contextmanager
 def replacing(path: Path, mode: str = "wb", **how) -> Iterator:
-    """A file that takes the name `path` only once it is whole and on the disk.
+    """Yields a file that takes the name `path` only once it is whole and on the disk.
 
     Until then it has a random name that nothing had before. What had the name is replaced, a link
     itself and not what it points to.
@@ -67,13 +67,13 @@ def replacing(path: Path, mode: str = "wb", **how) -> Iterator:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what a killed `replacing` of this path left; for who alone writes it, under a lock."""
+    """Removes what a killed `replacing` of this path left; to be called under the path's lock."""
     for part in path.parent.glob(f".{glob.escape(path.name[:_NAME])}.*.part"):
         part.unlink(missing_ok=True)
 
 
 def open_lock(path: Path, make: bool = True):
-    """The lock file `path`, opened and never truncated.
+    """Opens the lock file `path`; never truncates it.
 
     Args:
       path: of the file.
@@ -101,7 +101,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked_if_possible(path: Path) -> Iterator[None]:
-    """`locked`; without a lock where the disk is read-only or has none, or a link has its name."""
+    """Holds the lock of `locked`; none if the disk is read-only or has no locks, or by a link."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             stack.enter_context(locked(path))

@@ -6,7 +6,7 @@
 #
 # The checkout is copied to all hosts of a new slice and installed there. Process 0, on worker 0,
 # alone writes the run's folder; it is copied to the bucket every minute, and back before a start. A
-# copy that was cut is no harm: a checkpoint counts once its list of checksums is there, which is
+# copy that was interrupted is no harm: a checkpoint counts once its list of checksums is there, which is
 # copied last. The slice is deleted at the end; where you stop the script, delete it yourself.
 set -euo pipefail
 if [[ $# -lt 5 || $5 != -- ]]; then

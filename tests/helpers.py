@@ -81,7 +81,7 @@ def read_config(path, variant="") -> ml_collections.ConfigDict:
     spec = importlib.util.spec_from_file_location("config_file", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.get_config(variant)
+    return module.get_config(variant) if variant else module.get_config()
 
 
 SMALL = {
@@ -122,6 +122,11 @@ def in_memory(images, factors, names, **facts):
     )
 
 
+def floats(images):
+    """Returns images as a loss takes them: float32 in [0, 1]."""
+    return images.astype(np.float32) / 255
+
+
 def all_images(dataset):
     """Returns its images, uint8 [n, size, size, channels], in their order."""
     return dataset.images(np.arange(dataset.num_images))
@@ -149,6 +154,11 @@ def write_three_pictures(folder, mode="L", size=(20, 16)):
         color = shade if mode == "L" else (shade, 0, 0)
         Image.new(mode, size, color).save(path, "png")
     return folder
+
+
+def load_folder(folder, root, size=16):
+    """Loads a folder of pictures; its working copy goes to root."""
+    return datasets.load(f"folder:{folder}", size, str(root))
 
 
 def small_state(value=1.0):

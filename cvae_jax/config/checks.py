@@ -56,20 +56,20 @@ def _check_types(config) -> None:
 
 
 def one_of(what: str, name: str, names) -> None:
-    """Refuse a name that is not among names, with the nearest of them."""
+    """Refuses a name that is not among names, with the nearest of them."""
     if name not in names:
         hint = did_you_mean(name, names)
         raise UserError(f"unknown {what} {name!r}; {hint}there are: {', '.join(names)}")
 
 
 def metrics(names) -> None:
-    """Refuse a name of a metric that there is not."""
+    """Refuses the name of a metric that does not exist."""
     for name in names:
         one_of("metric", name, METRICS)
 
 
 def check(config, num_devices: int, num_processes: int = 1) -> None:
-    """Refuse a config that can't be run on this many devices, before anything is built.
+    """Refuses a config that can't be run on this many devices, before anything is built.
 
     Args:
       config: of the run.

@@ -100,6 +100,8 @@ def _reason(error, argv, given, flag_values) -> str:
         for name, value in _unknown(argv):
             hint = _like(name, value) or "--help lists its fields"
             return f"{given}: the config has no field {name}; {hint}"
+    if "get_config() takes 0 positional arguments but 1 was given" in str(error):
+        return f"{given} has no variants: leave out what follows the colon"
     lines = [line for line in str(error).splitlines() if line.strip()]
     reason = (lines[-1].strip() if lines else type(error).__name__).removeprefix("ValueError: ")
     of_file = not isinstance(error, flags.Error) or "Traceback" in str(error)

@@ -90,9 +90,7 @@ def _declared() -> ml_collections.ConfigDict:
     config.objective.factor_vae.critic_width = positive(1000, most=20_000)
 
     config.objective.beta_tcvae = ml_collections.ConfigDict()  # Chen et al. 2018
-    config.objective.beta_tcvae.alpha = not_negative(1.0)  # of the mutual information
     config.objective.beta_tcvae.beta = not_negative(6.0)  # of the total correlation
-    config.objective.beta_tcvae.gamma = not_negative(1.0)  # of the dimension-wise KL
     # how q(z) is estimated from a batch: two different losses, Chen et al.'s is weighted, see
     # docs/methods.md
     config.objective.beta_tcvae.estimator = one_of("stratified", "weighted")
@@ -110,7 +108,6 @@ def _declared() -> ml_collections.ConfigDict:
     config.objective.infogan = ml_collections.ConfigDict()
     config.objective.infogan.categories = not_negative(0, most=10_000)  # of a categorical code
     config.objective.infogan.noise = not_negative(62, most=10_000)  # N(0, 1) inputs besides
-    config.objective.infogan.info_weight = not_negative(1.0)
     config.objective.infogan.loss = one_of("least_squares", "cross_entropy")  # the original's
     # "": the original's at 28x28, the authors' at other sizes; or "strided", much faster ones
     config.objective.infogan.networks = one_of("", "strided")

@@ -12,7 +12,10 @@ FREE = ("data.dir", "steps_per_call", "wandb")
 # Fields that configs had: the value that is meant now, and what to do for another one.
 _IN_PYTHON = "it is an argument of cvae_jax.{} in Python now"
 RETIRED = {
+    "objective.beta_tcvae.alpha": (1.0, _IN_PYTHON.format("beta_tcvae")),
+    "objective.beta_tcvae.gamma": (1.0, _IN_PYTHON.format("beta_tcvae")),
     "objective.factor_vae.second_batch": (False, _IN_PYTHON.format("factor")),
+    "objective.infogan.info_weight": (1.0, _IN_PYTHON.format("infogan")),
     "objective.infogan.packed": (2, _IN_PYTHON.format("infogan")),
 }
 
@@ -48,7 +51,7 @@ def without_retired(config: dict, prefix="") -> dict:
 
 
 def refuse_retired(arguments: list[str]) -> None:
-    """Refuse --config.FIELD=VALUE of a retired field on a command line."""
+    """Refuses --config.FIELD=VALUE of a retired field on a command line."""
     for argument in arguments:
         name = argument.removeprefix("--config.").partition("=")[0]
         if name in RETIRED:

@@ -83,9 +83,7 @@ def _beta_tcvae(nets, config, info):
     fields = config.objective.beta_tcvae
     return beta_tcvae(
         nets,
-        alpha=fields.alpha,
         beta=rising(fields.beta, config.objective.warmup_steps),
-        gamma=fields.gamma,
         estimator=fields.estimator,
         **_shared(config, info),
     )
@@ -106,7 +104,6 @@ def _infogan(nets, config, info):
         latents=config.objective.latents,
         categories=fields.categories,
         noise=fields.noise,
-        info_weight=fields.info_weight,
         continuous_weight=fields.continuous_weight,
         loss=fields.loss,
         image_noise=optax.linear_schedule(

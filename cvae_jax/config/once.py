@@ -9,7 +9,7 @@ _NOT_THE_METHOD = (*FREE, "seed", "num_seeds", "init_from")
 
 
 def once_per_method(build):
-    """`build(config, ...)` that returns the same object for configs that differ by seed or folder.
+    """Returns `build` with one object for all configs that differ by seed or folder alone.
 
     jax.jit remembers a program by the function that it was traced from: with an objective built
     again each time, every seed would be traced and compiled again.

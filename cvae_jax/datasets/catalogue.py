@@ -127,7 +127,7 @@ ENTRIES = {
 
 
 def builder(entry: Entry):
-    """(builder class, its config) of an entry."""
+    """Returns (builder class, its config) of an entry."""
     cls = getattr(importlib.import_module(f"cvae_jax.datasets.{entry.module}"), entry.builder)
     if entry.config:
         return cls, cls.builder_configs[entry.config]

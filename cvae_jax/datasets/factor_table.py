@@ -39,7 +39,7 @@ def read(table: pathlib.Path, pictures: list[str]) -> tuple[tuple[str, ...], np.
         count = classes.max() + 1
         if len(pictures) > _SCALE and count > len(pictures) / 2:
             log.warning(
-                "%s: %s has %d values in %d pictures, each a class of its own: scores tell little; "
+                "%s: %s has %d values in %d pictures, each a class of its own: scores say little; "
                 "round a quantity to fewer",
                 *(table, name, count, len(pictures)),
             )

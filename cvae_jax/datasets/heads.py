@@ -33,7 +33,7 @@ _PAINT = (
 
 
 def identity(number: int) -> dict[str, np.ndarray]:
-    """The surface of head `number`: points [n, 3], unit normals [n, 3], albedo [n].
+    """Returns the surface of head `number`: points [n, 3], unit normals [n, 3], albedo [n].
 
     x is to the image's right, y up, z towards the viewer. The same number, the same head.
     """
@@ -84,7 +84,7 @@ def _hairline(right, rng):
 
 
 def render(head, azimuth: float, elevation: float, lights) -> np.ndarray:
-    """The head in a pose under several lamps.
+    """Renders the head in a pose under several lamps.
 
     Args:
       head: of `identity`.

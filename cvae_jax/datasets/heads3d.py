@@ -29,7 +29,7 @@ class HeadsConfig(tfds.core.BuilderConfig):
 
     @property
     def num_images(self) -> int:
-        """One image for each combination."""
+        """Returns the number of images: one for each combination."""
         return math.prod(len(kept) for kept in self.kept)
 
 

@@ -124,7 +124,7 @@ def _both(images_path, labels_path):
 
 
 def read_idx(path: pathlib.Path) -> np.ndarray:
-    """The array of an IDX file of unsigned bytes, gzipped or not (yann.lecun.com/exdb/mnist).
+    """Reads an IDX file of unsigned bytes, gzipped or not (yann.lecun.com/exdb/mnist).
 
     Raises:
       ValueError: not an IDX file of bytes, or not as long as its header says.

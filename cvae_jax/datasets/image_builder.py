@@ -25,26 +25,26 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of each image: height, width, channels."""
+        """Returns each image's height, width and channels."""
         return (self.STORED_SIZE, self.STORED_SIZE, self.CHANNELS)
 
     @property
     @abc.abstractmethod
     def factors(self) -> dict[str, int]:
-        """Number of classes of each factor; empty where the data have no labels."""
+        """Returns the number of classes of each factor; empty where the data have no labels."""
 
     @property
     def label_features(self) -> dict[str, str]:
-        """The feature of the records that holds each factor."""
+        """Returns the feature of the records that holds each factor."""
         return {name: f"label_{name}" for name in self.factors}
 
     def expected_labels(self) -> np.ndarray | None:
-        """The labels of all records [N, k], where they are known beforehand."""
+        """Returns the labels of all records [N, k], where they are known beforehand."""
         return None
 
     @abc.abstractmethod
     def read(self, root: pathlib.Path) -> dict[str, tuple[str, Iterator]]:
-        """Of each split its source line and its pairs (image uint8, labels [k]).
+        """Returns for each split its source line and its pairs (image uint8, labels [k]).
 
         Args:
           root: the folder of all data sets.

@@ -80,7 +80,7 @@ def _read(images_path, categories_path, info_path):
 
 
 def read_matrix(path) -> np.ndarray:
-    """The array of a file in NORB's binary matrix format, gzipped or not.
+    """Reads a file in NORB's binary matrix format, gzipped or not.
 
     Raises:
       ValueError: an unknown type, or not as long as its header says.

@@ -41,11 +41,11 @@ class Found(NamedTuple):
 
 
 def find(file: File, data_dir: pathlib.Path, folder: str = "") -> Found:
-    """The file from <data_dir>/downloads/manual/<folder>, <data_dir>/downloads/<folder>, or a url.
+    """Finds a file in <data_dir>/downloads/manual/<folder> or downloads/<folder>, or downloads it.
 
     A file put there by hand may also be unpacked (without its .gz) or other than the published one:
-    its form is the caller's to check, and `published` says which it is. A download that breaks off
-    is gone on with; one with other bytes than the published is refused and removed.
+    its form is the caller's to check, and `published` says which it is. An interrupted
+    download is resumed; one with other bytes than the published is refused and removed.
 
     Raises:
       UserError: it is not there and no url gave it: what to fetch, from where, and where to put it.
@@ -123,13 +123,13 @@ def _digest(path: pathlib.Path, like: str) -> str:
 
 
 def has_digest(path: pathlib.Path, digest: str) -> bool:
-    """Whether a file has a digest such as "sha256:..."; "", which nobody gives, none has."""
+    """Returns whether a file has a digest such as "sha256:..."; none has the digest ""."""
     return bool(digest) and _digest(path, digest) == digest
 
 
 @contextlib.contextmanager
 def unpacked(path: pathlib.Path) -> Iterator:
-    """A file's content as a stream, gunzipped where its name ends in .gz.
+    """Returns a file's content as a stream, gunzipped where its name ends in .gz.
 
     Raises:
       ValueError: the gzip file is damaged.
@@ -142,7 +142,7 @@ def unpacked(path: pathlib.Path) -> Iterator:
 
 
 def read_array(stream, dtype, shape: tuple[int, ...]) -> np.ndarray:
-    """The rest of a stream, which must be an array's values.
+    """Returns the rest of a stream, which must be an array's values.
 
     Memory is taken as bytes arrive, whatever the header claims.
 
@@ -161,7 +161,7 @@ def read_array(stream, dtype, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def refusing(path: pathlib.Path, what: str, rows: Iterator) -> Iterator:
-    """The rows of a file; whatever goes wrong in reading them is told as one UserError."""
+    """Yields the rows of a file; whatever goes wrong in reading them is raised as one UserError."""
     try:
         yield from rows
     except Exception as error:  # zlib, zip, tar, pickle and Pillow raise a dozen kinds

@@ -48,7 +48,7 @@ class _Storage(NamedTuple):
 
 
 def load(stream, storage: Callable | None = None) -> Any:
-    """The value of one pickle, with arrays for tensors; the stream stands behind it afterwards.
+    """Reads one pickle, with arrays for tensors; the stream stands behind it afterwards.
 
     Args:
       stream: binary, with `read` and `readline`, which return no more than there is.
@@ -76,7 +76,7 @@ class _Machine:
         self._storage = storage
 
     def step(self, name, argument) -> None:
-        """Carry out one instruction."""
+        """Carries out one instruction."""
         if name in _VALUES:
             self.stack.append(argument)
         elif name in _CONSTANTS:
@@ -151,7 +151,7 @@ class _Machine:
         self.stack.append(_Name(module, name))
 
     def build(self, _):
-        """Drop what a state dict carries beside its items, `_metadata`."""
+        """Drops what a state dict carries beside its items, `_metadata`."""
         self.stack.pop()
         self._top(dict)
 

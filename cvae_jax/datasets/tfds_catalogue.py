@@ -14,7 +14,7 @@ _CHUNK = 256
 
 
 def load(name: str, size: int, root: pathlib.Path, split: str = "train"):
-    """The working copy of a prepared data set: its feature `image`, integer scalars as factors.
+    """Loads a prepared data set's working copy: its feature `image`, integer scalars as factors.
 
     Args:
       name: as tfds knows it, such as "cifar10" or "coil100/1.0.0".

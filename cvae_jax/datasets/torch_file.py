@@ -15,7 +15,7 @@ _LINE = 1_000  # bytes; the longest line of a pickle is a global's name
 
 
 def read(path: pathlib.Path):
-    """The content of a file that torch.save wrote, with arrays for tensors.
+    """Reads a file that torch.save wrote, with arrays for tensors.
 
     Both formats are read: the zip archive and the one of before PyTorch 1.6.
 

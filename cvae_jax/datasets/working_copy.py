@@ -53,7 +53,7 @@ class WorkingCopy(NamedTuple):
 def prepared(
     name: str, builder_cls: type, config, root: pathlib.Path, split: str = "train"
 ) -> WorkingCopy:
-    """The working copy of a builder's split: as found, or made from the records, or from nothing.
+    """Returns a split's working copy: as found, or made from the records, or from nothing.
 
     Args:
       name: for messages.
@@ -89,7 +89,7 @@ def prepared(
 def cached(
     name: str, folder: pathlib.Path, made_from: str, make: Callable, lock: pathlib.Path
 ) -> WorkingCopy:
-    """The working copy in `folder`, made by make() under the lock where it is not there or damaged.
+    """Returns the working copy in `folder`; make() makes it, locked, if it is missing or damaged.
 
     Args:
       name: for messages.
@@ -165,7 +165,7 @@ def _records(builder, split: str) -> Content:
 
 
 def store(folder: pathlib.Path, made_from: str, content: Content) -> None:
-    """Write a working copy; images go from the chunks to the disk, never all in memory."""
+    """Writes a working copy; images go from the chunks to the disk, never all in memory."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("images.npy", "factors.npy", "copy.json"):
         files.remove_leftovers(folder / name)

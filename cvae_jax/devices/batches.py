@@ -15,7 +15,7 @@ def _rows(devices) -> int:
 
 
 def mapped(function, rows, num_rows: int, devices, *, what: str, batch: int | None = None):
-    """function(rows(index)) over index 0 ... num_rows - 1, batch by batch.
+    """Computes function(rows(index)) over index 0 ... num_rows - 1, batch by batch.
 
     Args:
       function: jitted, of arrays with a leading axis; returns a tree of arrays with that axis.
@@ -57,7 +57,7 @@ def _decode(decode, params, z, index, rng):
 
 
 def encode_all(objective, params, dataset, devices):
-    """Posterior means and log variances of every image: two arrays [N, d].
+    """Computes posterior means and log variances of every image: two arrays [N, d].
 
     Several processes share the work, and each has the whole in the end.
     """
@@ -74,7 +74,7 @@ def encode_all(objective, params, dataset, devices):
 
 
 def draw_images(objective, params, rng, num_images: int, devices):
-    """A function from indices [b] to those of num_images samples, uint8 [b, H, W, C].
+    """Returns a function from indices [b] to those of num_images samples, uint8 [b, H, W, C].
 
     Every image has a key of its own, so batches and devices change nothing.
     """

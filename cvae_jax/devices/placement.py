@@ -9,14 +9,14 @@ AXIS = "batch"
 
 
 def replicate(tree, devices):
-    """Put a copy of every leaf on every device; leaves keep their shape."""
+    """Puts a copy of every leaf on every device; leaves keep their shape."""
     # Not jax.make_mesh: its axes are Explicit by default.
     mesh = Mesh(np.array(devices), (AXIS,))
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
 def shard(images, devices, axis=0):
-    """[..., B, ...] -> [devices, ..., B / devices, ...], device 0 with the first rows.
+    """Splits [..., B, ...] into [devices, ..., B / devices, ...], device 0 with the first rows.
 
     Args:
       images: an array.

@@ -34,7 +34,7 @@ def _number(variable: str) -> int:
 
 
 def detected() -> bool:
-    """Whether srun, Open MPI 4's mpirun or a TPU pod started this process as one of several."""
+    """Returns whether srun, Open MPI 4's mpirun or a TPU pod started several processes."""
     tasks = _number("SLURM_STEP_NUM_TASKS")
     if "OMPI_MCA_orte_hnp_uri" in os.environ:  # by which JAX knows it; Open MPI 5 has it no more
         tasks = max(tasks, _number("OMPI_COMM_WORLD_SIZE"))
@@ -95,17 +95,17 @@ def join(coordinator: str = "", num_processes: int = 0, process_id: int = -1, fo
 
 
 def count() -> int:
-    """The number of processes."""
+    """Returns the number of processes."""
     return jax.process_count()
 
 
 def first() -> bool:
-    """Whether this is the process that reads and writes the run's folder."""
+    """Returns whether this is the process that reads and writes the run's folder."""
     return jax.process_index() == 0
 
 
 def devices() -> list:
-    """The devices of all processes, in their order; of one process its local ones."""
+    """Returns the devices of all processes, in their order; of one process its local ones."""
     return jax.devices() if count() > 1 else jax.local_devices()
 
 
@@ -125,13 +125,13 @@ def _gather_texts(text: str) -> list[str]:
 
 
 def any_of(flag: bool) -> bool:
-    """Whether the flag is set in any process."""
+    """Returns whether the flag is set in any process."""
     return flag if count() == 1 else bool(_gather(np.array(flag)).any())
 
 
 @contextlib.contextmanager
 def together():
-    """A UserError that the block raises in one process, or a disk's refusal, is raised in all."""
+    """Raises a UserError of the block in one process, or a disk's refusal, in all of them."""
     error = None
     try:
         yield
@@ -146,7 +146,7 @@ def together():
 
 
 def require_same(what: str, text: str) -> None:
-    """Raise UserError unless all processes have the same text."""
+    """Raises UserError unless all processes have the same text."""
     texts = _gather_texts(text) if count() > 1 else [text]
     for index, other in enumerate(texts):
         if other != texts[0]:
@@ -175,13 +175,13 @@ def from_first(tree):
 
 
 def share(num_rows: int) -> np.ndarray:
-    """The rows [num_rows / processes, rounded up] that this process works on; the last wrap."""
+    """Returns this process's rows [num_rows / processes, rounded up]; the last wrap."""
     each = -(-num_rows // count())
     return (jax.process_index() * each + np.arange(each)) % num_rows
 
 
 def joined(tree, num_rows: int):
-    """What all processes made of their `share`: arrays [num_rows, ...]."""
+    """Joins what all processes made of their `share`: arrays [num_rows, ...]."""
     if count() == 1:
         return tree
     return jax.tree.map(lambda x: _gather(x).reshape(-1, *x.shape[1:])[:num_rows], tree)
@@ -189,7 +189,7 @@ def joined(tree, num_rows: int):
 
 @contextlib.contextmanager
 def ended_together():
-    """An error that a dead process left in this one ends it in one line.
+    """Ends this process in one line after an error that a dead process left in it.
 
     A process that dies closes its connections: on CPUs the others' next sum over devices fails at
     once, elsewhere it hangs. JAX notices after HEARTBEAT seconds, prints the dead one's number and
@@ -207,7 +207,7 @@ def ended_together():
             os._exit(1)  # no farewell to the others, who wait for this one's rows
         log.error(
             "process %d: another process of the run has ended (%s). Start all of them again: they "
-            "go on from the last checkpoint. JAX names it below; its leader task is process 0",
+            "resume from the last checkpoint. JAX names it below; its leader task is process 0",
             jax.process_index(),
             reason,
         )

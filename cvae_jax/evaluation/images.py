@@ -19,7 +19,7 @@ _IMPORTANCE = 64  # samples of the importance-weighted bound
 
 
 def intersection_over_union(images, reconstructions):
-    """Mean over images of |A and B| / |A or B|, A and B the pixels above 0.5; [n, H, W, C] each."""
+    """Computes |A and B| / |A or B|, A and B the pixels above 0.5 of [n, H, W, C]; mean over n."""
     a, b = images > 0.5, reconstructions > 0.5
     either = np.sum(a | b, axis=(1, 2, 3))
     both = np.sum(a & b, axis=(1, 2, 3))
@@ -27,7 +27,7 @@ def intersection_over_union(images, reconstructions):
 
 
 def reconstruction_entries(subject):
-    """Squared error; of binary images also the intersection over union."""
+    """Returns the squared error; of binary images also the intersection over union."""
     few = subject.rows[: subject.config.eval.num_images]
     images = subject.dataset.images(few) / 255.0
     reconstructions = jax.device_get(subject.model.decode(subject.mean[few]))
@@ -63,7 +63,7 @@ def mean_terms(model, dataset, rng):
 
 
 def terms_entries(subject):
-    """The objective's own terms on training images."""
+    """Returns the objective's own terms on training images."""
     config = subject.config
     if build.critics(config) and not subject.model.params.critic:
         raise UserError("an exported model has no critics, which they need; evaluate its run")
@@ -128,7 +128,7 @@ def _quality(subject, network, kind, suffix, detail=""):
 
 
 def classifier_entries(subject):
-    """FID, KID and IS by the data's own classifier."""
+    """Returns FID, KID and IS by the data's own classifier."""
     cache = datasets.data_root(subject.config.data.dir) / "classifiers"
     trained = classifier_features.classifier(subject.dataset, cache)
     worth = ", ".join(f"{name} {value:.3f}" for name, value in trained.accuracy.items())
@@ -137,7 +137,7 @@ def classifier_entries(subject):
 
 
 def inception_entries(subject):
-    """FID, KID and IS by Inception-v3."""
+    """Returns FID, KID and IS by Inception-v3."""
     root = datasets.data_root(subject.config.data.dir)
     params = sample_quality.inception_params(subject.options.inception, root)
     return _quality(subject, sample_quality.inception_network(params), "inception", "")

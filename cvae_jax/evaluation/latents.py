@@ -23,7 +23,7 @@ def _of_seed(metric, subject):
 
 
 def mig_entries(subject):
-    """The gap of binned means."""
+    """Returns the gap of binned means."""
     factors = subject.dataset.factors
 
     def once(seed):
@@ -34,7 +34,7 @@ def mig_entries(subject):
 
 
 def mig_chen_entries(subject):
-    """The gap of q(z|x) itself."""
+    """Returns the gap of q(z|x) itself."""
     names = subject.dataset.factor_names
     # On dSprites Chen et al. leave the shape out, which is no quantity.
     drop = subject.dataset.name.startswith("dsprites")
@@ -53,24 +53,24 @@ def mig_chen_entries(subject):
 
 
 def factor_score_entries(subject):
-    """The FactorVAE score."""
+    """Returns the FactorVAE score."""
     once = _of_seed(metrics.factor_score, subject)
     return repeated(subject, "factor_score", once, len(subject.mean))
 
 
 def beta_vae_score_entries(subject):
-    """The beta-VAE score."""
+    """Returns the beta-VAE score."""
     once = _of_seed(metrics.beta_vae_score, subject)
     return repeated(subject, "beta_vae_score", once, len(subject.mean))
 
 
 def sap_entries(subject):
-    """The gap of linear accuracies."""
+    """Returns the gap of linear accuracies."""
     return repeated(subject, "sap", _of_seed(metrics.sap, subject), _SPLIT)
 
 
 def modularity_explicitness_entries(subject):
-    """Two scores from the same rows."""
+    """Returns two scores from the same rows."""
     both = functools.cache(_of_seed(metrics.modularity_explicitness, subject))
     modularity = repeated(subject, "modularity", lambda seed: both(seed).modularity, _SPLIT)
     explicitness = repeated(subject, "explicitness", lambda seed: both(seed).explicitness, _SPLIT)
@@ -83,7 +83,7 @@ def irs_entries(subject):
 
 
 def dci_entries(subject):
-    """Three scores from the same trees; minutes."""
+    """Returns three scores from the same trees; takes minutes."""
     found = metrics.dci(subject.mean, subject.dataset.factors, seed=subject.seed)
     samples, scores = min(_SPLIT, len(subject.mean)), {}
     for name in ("disentanglement", "completeness", "informativeness"):
@@ -92,7 +92,7 @@ def dci_entries(subject):
 
 
 def unsupervised_entries(subject):
-    """Dependence between latents, what they say about the image, and how many are in use."""
+    """Returns the latents' dependence, what they say about the image, and how many are in use."""
     few, seed, scores = subject.rows[:FEW], subject.seed, {}
     found = metrics.unsupervised_scores(subject.mean[few])
     for name, value in found._asdict().items():

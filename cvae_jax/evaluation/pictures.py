@@ -1,4 +1,4 @@
-"""The pictures of a run: which images, latents and labels go to which plot."""
+"""The plots of a run: which images, latents and labels go to which plot."""
 
 import jax
 import numpy as np
@@ -56,14 +56,14 @@ def draw_all(subject, workdir, structure):
 
     Args:
       subject: see `subject.Subject`.
-      workdir: the run's folder; pictures go to plots/.
+      workdir: the run's folder; plots go to plots/.
       structure: see `structure.structure_scores`.
 
     Returns:
       The paths.
     """
     folder = workdir / "plots"
-    if folder.is_symlink():  # pictures of the same names behind it would be replaced
+    if folder.is_symlink():  # plots of the same names behind it would be replaced
         folder.unlink()
     folder.mkdir(exist_ok=True)
     model, dataset = subject.model, subject.dataset
@@ -102,7 +102,7 @@ def _samples(folder, subject, where):
 
 
 def _traversals(folder, subject, where):
-    """The picture, and the film; what the picture shows is kept beside it, for other pictures."""
+    """The plot and the film; the images that they show are kept beside them, for other plots."""
     config, dataset, some = subject.config, subject.dataset, subject.rows[:LABELLED]
     mean, logvar, factors = subject.mean[some], subject.logvar[some], dataset.factors[some]
     prior = prior_of(config)
@@ -155,7 +155,7 @@ def _structure(folder, config):
 
 
 def _curves(folder, lines, where):
-    """A picture if there are two lines of metrics or more."""
+    """A plot if there are two lines of metrics or more."""
     if len(lines) < 2:
         return []
     names = [n for n in _TERMS if n in lines[0]]

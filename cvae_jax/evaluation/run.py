@@ -16,7 +16,7 @@ shown = logging.getLogger(RESULTS)
 
 
 def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
-    """Scores a model, writes results.json, draws the pictures and logs the table.
+    """Scores a model, writes results.json, draws the plots and logs the table.
 
     Of several processes all encode and the first does the rest; the others return {}.
 
@@ -25,7 +25,7 @@ def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
       workdir: the folder of its run.
       dataset: what it was trained on.
       names: of `metrics.scores.METRICS`; these alone are computed. None: config.eval.metrics, the
-        structure's scores and the pictures. What else results.json holds of the same step and
+        structure's scores and the plots. What else results.json holds of the same step and
         data stays.
       options: a `subject.Options`; None: its defaults.
 
@@ -33,7 +33,7 @@ def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
       The content of results.json.
 
     Raises:
-      UserError: results.json holds scores of other data, and names are given; or the pictures can't
+      UserError: results.json holds scores of other data, and names are given; or the plots can't
         be written.
     """
     start = time.perf_counter()
@@ -58,15 +58,15 @@ def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
 
 
 def _draw(subject, workdir, structure) -> list[str]:
-    """Draws the pictures; returns their paths in the run's folder."""
+    """Draws the plots; returns their paths in the run's folder."""
     try:
         paths = pictures.draw_all(subject, workdir, structure)
     except OSError as error:
         reason = error.strerror or error
         raise UserError(
-            f"can't write pictures to {workdir}/plots: {reason}; fix it and evaluate again"
+            f"can't write plots to {workdir}/plots: {reason}; fix it and evaluate again"
         ) from None
-    log.info("pictures: %s", "  ".join(str(path) for path in paths))
+    log.info("plots: %s", "  ".join(str(path) for path in paths))
     if not is_exported(workdir):
         log.info("a page with sliders: %s", shlex.join(["cvae", "report", str(workdir)]))
     return [str(path.relative_to(workdir)) for path in paths]

@@ -80,7 +80,7 @@ def distances(network, real, fake, num_images: int, devices, *, kind: str, seed:
     Returns:
       "fid", "kid" (a `metrics.Estimate`), "is" and "is_of_data" (of real images: what the network
       makes of perfect samples). With several factors an inception score is the geometric mean of
-      theirs; those with one class tell nothing and are left out.
+      theirs; those with one class say nothing and are left out.
     """
     splits = 10
     out = {}

@@ -46,7 +46,7 @@ def structure_scores(subject) -> dict:
     Everything is of the second pass: z of the data's posteriors (of the prior for `forbidden`),
     x_hat ~ p(x | z), z_hat of the encoder. As x_hat is a sample and not the decoder's mean, what
     the decoder writes below the pixels' noise for the encoder to read scores nothing. At most
-    10,000 images are used; factors of one value and missing factors tell nothing.
+    10,000 images are used; factors of one value and missing factors say nothing.
 
     Returns:
       effects [d, d], ancestors [d, d], ancestor_share and its chance level, forbidden [d] in nats
@@ -116,7 +116,7 @@ def _effects(subject, key):
 
 
 def structure_entries(subject, structure) -> dict:
-    """Those of `structure_scores` that are single numbers: {score: entry}."""
+    """Returns those of `structure_scores` that are single numbers: {score: entry}."""
     images, seed = min(FEW, len(subject.mean)), subject.seed
     chance = f"; by chance {structure['ancestor_share_by_chance']:.2f}"
     forbidden, of_data = structure["forbidden"], structure["forbidden_of_data"]

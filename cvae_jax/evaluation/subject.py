@@ -32,25 +32,25 @@ class Subject(NamedTuple):
 
     @property
     def config(self):
-        """The run's."""
+        """Returns the run's config."""
         return self.model.config
 
     @property
     def seed(self) -> int:
-        """Of every draw that a score makes."""
+        """Returns the seed of every draw that a score makes."""
         return self.config.seed
 
     @property
     def rows(self) -> np.ndarray:
-        """All rows in random order, [N]."""
+        """Returns all rows in random order, [N]."""
         return self.rows_of(self.seed)
 
     def rows_of(self, seed) -> np.ndarray:
-        """The same of another seed."""
+        """Returns all rows in the random order of another seed."""
         return np.random.default_rng(seed).permutation(len(self.mean))
 
     def key(self, name: str):
-        """A key for one use, different from all keys of the training."""
+        """Returns a key for one use, different from all keys of the training."""
         return named_key(named_key(jax.random.key(self.seed), "evaluation"), name)
 
 
@@ -79,7 +79,7 @@ def entry(name: str, value, samples: int, seed: int, *, std=None, detail: str = 
 
 
 def repeated(subject, name, function, samples, detail="") -> dict:
-    """Mean and spread over repeats that draw other rows: function(seed) -> float."""
+    """Computes mean and spread over repeats that draw other rows: function(seed) -> float."""
     values = [function(subject.seed + i) for i in range(REPEATS)]
     return entry(
         name,

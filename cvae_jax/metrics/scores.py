@@ -168,7 +168,7 @@ SCORES = {
 
 
 def counted(name: str, entry: dict) -> str:
-    """What an entry of results.json rests on: "2,000 draws", "120 images"."""
+    """Returns what an entry of results.json rests on: "2,000 draws", "120 images"."""
     unit = SCORES[name].counts if name in SCORES else "images"
     return f"{entry['samples']:,} {unit}"
 

@@ -61,7 +61,7 @@ KERNEL_GRADIENT = _by_platform(_kernel_gradient_lax, conv_forms.kernel_gradient)
 
 @jax.custom_vjp
 def conv(x, kernel):
-    """4x4 convolution with stride 2 and padding 1: [B, 2h, 2w, C] -> [B, h, w, F].
+    """Convolves 4x4 with stride 2 and padding 1: [B, 2h, 2w, C] -> [B, h, w, F].
 
     Args:
       x: [B, 2h, 2w, C].
@@ -72,7 +72,7 @@ def conv(x, kernel):
 
 @jax.custom_vjp
 def conv_transpose(y, kernel):
-    """The adjoint of `conv` for the same kernel: [B, h, w, F] -> [B, 2h, 2w, C].
+    """Computes the adjoint of `conv` for the same kernel: [B, h, w, F] -> [B, 2h, 2w, C].
 
     Args:
       y: [B, h, w, F].
@@ -83,7 +83,7 @@ def conv_transpose(y, kernel):
 
 @jax.custom_vjp
 def kernel_gradient(x, y):
-    """The gradient of `conv` with respect to its kernel, y being that of its output: [4, 4, C, F].
+    """Computes `conv`'s gradient by its kernel, [4, 4, C, F]; y is that of its output.
 
     Args:
       x: [B, 2h, 2w, C].

@@ -214,7 +214,7 @@ def _form(batch, h, w, kernel_shape, dtype, tiles):
 
 
 def conv(x, kernel, tiles=False):
-    """[B, 2h, 2w, C] and [4, 4, C, F] -> [B, h, w, F].
+    """Convolves [B, 2h, 2w, C] with [4, 4, C, F]: [B, h, w, F].
 
     Args:
       x: [B, 2h, 2w, C].
@@ -228,14 +228,14 @@ def conv(x, kernel, tiles=False):
 
 
 def conv_transpose(y, kernel, tiles=False):
-    """[B, h, w, F] and [4, 4, C, F] -> [B, 2h, 2w, C]."""
+    """Computes the adjoint: [B, h, w, F] and [4, 4, C, F] -> [B, 2h, 2w, C]."""
     form = _form(*y.shape[:3], kernel.shape, y.dtype, tiles)
     pairs = zip(form.spread(y), form.matrices(kernel), strict=True)
     return form.unsplit([_times(y, k.T) for y, k in pairs])
 
 
 def kernel_gradient(x, y, tiles=False):
-    """[B, 2h, 2w, C] and [B, h, w, F] -> [4, 4, C, F]."""
+    """Computes the kernel's gradient: [B, 2h, 2w, C] and [B, h, w, F] -> [4, 4, C, F]."""
     shape = (4, 4, x.shape[-1], y.shape[-1])
     form = _form(*y.shape[:3], shape, x.dtype, tiles)
     pairs = zip(form.split(x), form.spread(y), strict=True)

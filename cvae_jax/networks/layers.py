@@ -20,12 +20,12 @@ _TRANSPOSE_INIT = nn.initializers.variance_scaling(
 
 
 def at_least_float32(x):
-    """The array as float32; float64 stays what it is."""
+    """Returns the array as float32; float64 stays what it is."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def with_bias(module: nn.Module, operation, x, shape, init=_CONV_INIT):
-    """operation(x, kernel) + bias with a linen module's parameters, computed in its dtype.
+    """Computes operation(x, kernel) + bias with a linen module's parameters, in its dtype.
 
     The bias is added in float32: its gradient is a sum over all pixels, too long for bfloat16.
 

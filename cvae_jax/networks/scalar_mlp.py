@@ -22,7 +22,7 @@ def _forward(slope, layers, v):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def scalar_mlp(slope: float, layers, v):
-    """Leaky ReLU layers and a linear one: v [n, k] -> logits [n].
+    """Computes leaky ReLU layers and a linear one: v [n, k] -> logits [n].
 
     Args:
       slope: of the leaky ReLU at negative inputs, above 0.

@@ -49,7 +49,7 @@ class Plan(NamedTuple):
 
 
 def plan(structure: Structure, *, with_z: bool = True) -> Plan:
-    """Which node is a root, a copy or drawn, see the module's docstring.
+    """Returns which node is a root, a copy or drawn, see the module's docstring.
 
     Args:
       structure: parents of each z_hat_j.
@@ -91,7 +91,7 @@ def plan(structure: Structure, *, with_z: bool = True) -> Plan:
 
 
 def rows_needed(plan: Plan) -> int:
-    """The smallest usable batch: a row for every root, and for every drawn node a donor besides."""
+    """Returns the smallest usable batch: a row for every root, a donor for every drawn node."""
     draws, roots = len(plan.nodes), int(plan.num_roots)
     # Of its donors, draws rows apart, a sample's own rows may take -(-roots // draws).
     return draws * (-(-roots // draws) + 1) if draws else roots
@@ -130,7 +130,7 @@ def sample_joint(rng, z, z_hat, structure: Structure, rows=None):
 
 
 def sample(rng, v, plan: Plan, rows):
-    """`sample_joint` on rows v of q, [B, 2 d] or without z [B, d]: [n, the same]."""
+    """Computes `sample_joint` on rows v of q, [B, 2 d] or without z [B, d]: [n, the same]."""
     batch, size = v.shape
     v = jax.random.permutation(rng, v)  # by rows; sample i takes the rows i, i + 1, ... of these
     new = v[(rows[:, None] + plan.shift) % batch, jnp.arange(size)]  # roots and copies: [n, size]
@@ -150,7 +150,7 @@ def sample(rng, v, plan: Plan, rows):
 
 
 def draw(y, x, target, donors, allowed):
-    """Donor resampling: y of the allowed donor with the nearest x, moved along the slope of y on x.
+    """Draws y: that of the allowed donor with the nearest x, moved along the slope of y on x.
 
     Written as the fit at the target plus the donor's residual, times sqrt((1 - h) / (1 - h_donor))
     with the leverages h of target and donor. The fit at the target has a variance of h times the

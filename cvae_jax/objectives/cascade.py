@@ -84,7 +84,7 @@ def cascade(
     to_image = objective.sample if sampled else objective.decode
 
     def run(params, z, rng, axis_name):
-        """The cascade's second half: z [n, d] -> z_hat [n, d]."""
+        """Runs the cascade's second half: z [n, d] -> z_hat [n, d]."""
         decode_rng, noise_rng = jax.random.split(rng)
         keys = rows.row_keys(decode_rng, len(z), axis_name)
         mean, logvar = objective.encode(params, to_image(params, z, keys))

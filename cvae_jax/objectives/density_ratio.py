@@ -68,12 +68,12 @@ def add_density_ratio(
     """
 
     def logits_of(params, q, p):
-        """Of both at once, in either loss: so XLA sees that both losses need the same."""
+        """Computes both at once, in either loss: XLA sees that both losses need the same."""
         logits = critic.apply({"params": params.critic[name]}, jnp.concatenate([q, p]))
         return logits[: len(q)], logits[len(q) :]
 
     def extended(params, images, rng, step, axis_name):
-        """The base's loss and metrics, and its samples with what `extend` adds."""
+        """Returns the base's loss and metrics, and its samples with what `extend` adds."""
         base_rng = base_key(rng, name)
         loss, (metrics, samples) = base.model_loss(params, images, base_rng, step, axis_name)
         return loss, metrics, extend(params, images, samples, named_key(rng, name), axis_name)

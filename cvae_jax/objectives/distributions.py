@@ -9,17 +9,17 @@ from jax import lax
 
 
 def sample_gaussian(noise, mean, logvar):
-    """Reparameterised sample mean + exp(logvar / 2) noise; all [B, d]."""
+    """Samples mean + exp(logvar / 2) noise, reparameterised; all [B, d]."""
     return mean + jnp.exp(0.5 * logvar) * noise
 
 
 def kl_to_standard_normal(mean, logvar):
-    """KL(N(mean, exp(logvar)) || N(0, 1)) of each dimension, in nats: [B, d] -> [B, d]."""
+    """Computes KL(N(mean, exp(logvar)) || N(0, 1)) of each dimension, in nats: [B, d] -> [B, d]."""
     return 0.5 * (jnp.exp(logvar) + mean**2 - 1.0 - logvar)
 
 
 def log_gaussian(z, mean, logvar):
-    """Log N(z; mean, exp(logvar)) of each dimension, in nats; shapes broadcast."""
+    """Computes log N(z; mean, exp(logvar)) of each dimension, in nats; shapes broadcast."""
     return -0.5 * ((z - mean) ** 2 * jnp.exp(-logvar) + logvar + jnp.log(2 * jnp.pi))
 
 

@@ -63,7 +63,7 @@ def edge_reward(objective: Objective, structure: Structure, weight: float) -> Ob
         return params._replace(model={**params.model, "edges": scorers})
 
     def information(params, z_hat, axis_name):
-        """The bound, mean over the local rows; negatives are all rows of the global batch."""
+        """Computes the bound, mean over local rows; negatives are all rows of the global batch."""
         everyone = rows.all_rows(z_hat, axis_name)  # [B, d]
         own = rows.local_rows(jnp.arange(len(everyone)), axis_name)  # [n]
         total = 0.0

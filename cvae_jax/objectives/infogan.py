@@ -88,7 +88,7 @@ def infogan(
         return jax.random.uniform(rng, (n, latents), minval=-1.0, maxval=1.0)
 
     def generate(params, z, category, e):
-        """Z [n, d], category int [n], e [n, noise] -> images."""
+        """Generates images from z [n, d], category int [n] and e [n, noise]."""
         one_hot = jax.nn.one_hot(category, categories)
         inputs = jnp.concatenate([z, one_hot, e], axis=1)
         return generator.apply({"params": params.model["generator"]}, inputs)

@@ -9,7 +9,7 @@ from jax import lax
 
 
 def num_devices(axis_name):
-    """The number of devices that share the batch; 1 without an axis."""
+    """Returns the number of devices that share the batch; 1 without an axis."""
     return 1 if axis_name is None else lax.axis_size(axis_name)
 
 
@@ -22,7 +22,7 @@ def local_rows(x, axis_name):
 
 
 def all_rows(x, axis_name):
-    """The rows of all devices in global order: [n / devices, ...] -> [n, ...]; differentiable."""
+    """Gathers all devices' rows in global order: [n / devices, ...] -> [n, ...]; differentiable."""
     return x if axis_name is None else lax.all_gather(x, axis_name, tiled=True)
 
 
@@ -42,5 +42,5 @@ def normal_rows(rng, shape, axis_name):
 
 
 def row_keys(rng, n: int, axis_name):
-    """A key for each of this device's n rows, by its place in the global batch: [n]."""
+    """Returns a key for each of this device's n rows, by its place in the global batch: [n]."""
     return local_rows(jax.random.split(rng, n * num_devices(axis_name)), axis_name)

@@ -1,4 +1,4 @@
-"""Pictures as functions of arrays: each draws one file and returns its path."""
+"""Plots as functions of arrays: each draws one file and returns its path."""
 
 from cvae_jax.plots.animation import animated_traversals
 from cvae_jax.plots.graph import structure

@@ -1,4 +1,4 @@
-"""The effects of a structure in one picture: the DAG, and under it which z moves which latent."""
+"""The effects of a structure in one plot: the DAG, and under it which z moves which latent."""
 
 import numpy as np
 

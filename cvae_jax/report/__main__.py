@@ -1,6 +1,6 @@
 """A run as one page with sliders: `cvae report runs/dsprites-quick`.
 
-Writes report.html into the run's folder: scores in plain words, pictures, the config, and the
+Writes report.html into the run's folder: scores in plain words, plots, the config, and the
 explorer, in which the decoder itself runs. It opens from the disk, without a network.
 """
 
@@ -47,7 +47,7 @@ _NORMAL = 3.0  # sliders of normal latents reach at least this far
 
 
 def _scored(path: Path) -> bool:
-    """Returns whether a run has pictures beside its scores, as after a whole evaluation."""
+    """Returns whether a run has plots beside its scores, as after a whole evaluation."""
     return "pictures" in (read_results(path / "results.json") or {})
 
 
@@ -89,14 +89,14 @@ def explorer(model, dataset) -> sliders.Explorer | str:
             f"This run has no sliders: its generator has {count / 1e6:.1f} million weights, more "
             f"than the {_MOST_WEIGHTS / 1e6:.1f} million that fit into a page."
         )
-    # The images, and their order, that the run's pictures have.
+    # The images, and their order, that the run's plots have.
     some, mean, logvar = encode_some(model, dataset, config.seed, LABELLED)
     prior = prior_of(config)
     nats, holds = what_latents_hold(mean, logvar, some.factors, some.factor_names, prior)
-    codes = mean[:_STARTS].round(3)
-    images = some.images(np.arange(len(codes)))
+    latents = mean[:_STARTS].round(3)
+    images = some.images(np.arange(len(latents)))
     least = _NORMAL if prior == "normal" else 0.0
-    farthest = max(config.eval.traversal_range, least, np.abs(codes).max())
+    farthest = max(config.eval.traversal_range, least, np.abs(latents).max())
     return sliders.Explorer(
         plan=layers.plan(stack),
         weights=layers.weights(stack),
@@ -105,7 +105,7 @@ def explorer(model, dataset) -> sliders.Explorer | str:
         limit=float(np.ceil(farthest)),
         prior=prior,
         categories=categories,
-        starts=[(_png(x), z.tolist()) for x, z in zip(images, codes.astype(float), strict=True)],
+        starts=[(_png(x), z.tolist()) for x, z in zip(images, latents.astype(float), strict=True)],
     )
 
 
@@ -130,7 +130,7 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
     """Writes the report of a run of one seed."""
     if not _scored(path):
         raise UserError(
-            f"{path} has no scores and pictures yet: {shlex.join(['cvae', 'evaluate', str(path)])} "
+            f"{path} has no scores and plots yet: {shlex.join(['cvae', 'evaluate', str(path)])} "
             "makes them, from the run's last checkpoint"
         )
     results, model = read_results(path / "results.json"), loading.load(path, **(own or {}))
@@ -147,7 +147,7 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
         notes.append(f"This seed diverged and was left out: {reason}")
     if model.step != results["step"]:
         notes.append(
-            f"The scores and pictures are of step {results['step']:,}, the sliders of step "
+            f"The scores and plots are of step {results['step']:,}, the sliders of step "
             f"{model.step:,}: cvae evaluate scores the latter."
         )
     shown = _NO_SLIDERS if parts.recorded(path) else explorer(model, dataset)
@@ -172,7 +172,7 @@ def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
     path = expanded(workdir)
     if loading.is_exported(loading.folder(workdir)):
         raise UserError(
-            f"{workdir} is an exported model without its run, so it has no pictures: train it by "
+            f"{workdir} is an exported model without its run, so it has no plots: train it by "
             "the command on its card, then report that run's folder"
         )
     config = read_config(path)
@@ -201,7 +201,7 @@ def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
             name = f"seed {seed}, which diverged" if reason else f"seed {seed}"
             seeds[name] = f"{folder}/report.html"
         elif not reason:
-            notes.append(f"Seed {seed} has no scores and pictures: no whole evaluation was made.")
+            notes.append(f"Seed {seed} has no scores and plots: no whole evaluation was made.")
     report = _report(path, config, results, tuple(notes), "")
     return write_text(path / "report.html", page.page(report, seeds))
 

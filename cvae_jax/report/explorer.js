@@ -12,12 +12,12 @@
   const context = find("picture").getContext("2d");
   const pixels = context.createImageData(model.size, model.size);
   // Beside the sliders, which round to their steps: the latents of an image are kept as they are.
-  let codes = new Array(sliders.length).fill(0);
+  let latents = new Array(sliders.length).fill(0);
 
   function draw() {
     const chosen = (i) => (i === category.selectedIndex ? 1 : 0);
     const oneHot = category ? [...category.options].map((_, i) => chosen(i)) : [];
-    const image = forward(layers, [...codes, ...oneHot]);
+    const image = forward(layers, [...latents, ...oneHot]);
     const channels = image.length / model.size ** 2;
     for (let i = 0; i < model.size ** 2; i++) {
       for (let c = 0; c < 3; c++) {
@@ -45,13 +45,13 @@
     if (location.protocol === "about:") return; // within a notebook: no address of its own
     clearTimeout(timer);
     timer = setTimeout(() => {
-      history.replaceState(null, "", "#z=" + codes.map((z) => +z.toFixed(3)).join(","));
+      history.replaceState(null, "", "#z=" + latents.map((z) => +z.toFixed(3)).join(","));
     }, 400);
   }
 
   function show(start = null) {
     for (const slider of sliders) {
-      const z = codes[slider.dataset.latent];
+      const z = latents[slider.dataset.latent];
       slider.value = z;
       slider.nextElementSibling.value = z.toFixed(2).replace("-", "\u2212");
     }
@@ -60,7 +60,7 @@
   }
 
   function set(values, start = null) {
-    codes = [...values];
+    latents = [...values];
     show(start);
     linkSoon();
   }
@@ -76,26 +76,26 @@
   function linked() {
     const match = /^#z=([-+.,\de]+)$/.exec(location.hash);
     const values = match ? match[1].split(",").map((text) => (text ? +text : NaN)) : [];
-    return values.length === codes.length && values.every(Number.isFinite) ? values : null;
+    return values.length === latents.length && values.every(Number.isFinite) ? values : null;
   }
 
   for (const slider of sliders) {
     slider.addEventListener("input", () => {
-      codes[slider.dataset.latent] = +slider.value;
+      latents[slider.dataset.latent] = +slider.value;
       show();
       linkSoon();
     });
   }
   starts.forEach((button, i) => button.addEventListener("click", () => set(model.starts[i], i)));
-  find("zero").addEventListener("click", () => set(codes.map(() => 0)));
-  find("draw").addEventListener("click", () => set(codes.map(prior)));
+  find("zero").addEventListener("click", () => set(latents.map(() => 0)));
+  find("draw").addEventListener("click", () => set(latents.map(prior)));
   if (category) category.addEventListener("change", drawSoon);
   addEventListener("hashchange", () => {
-    codes = linked() ?? codes;
+    latents = linked() ?? latents;
     show();
   });
 
   const link = linked();
-  codes = link ?? [...model.starts[0]];
+  latents = link ?? [...model.starts[0]];
   show(link ? null : 0);
 }

@@ -103,6 +103,6 @@ const OPERATIONS = {
 };
 
 // Latents to an image in [0, 1], [row, column, channel].
-function forward(layers, codes) {
-  return layers.reduce((x, layer) => OPERATIONS[layer.op](layer, x), Float32Array.from(codes));
+function forward(layers, latents) {
+  return layers.reduce((x, layer) => OPERATIONS[layer.op](layer, x), Float32Array.from(latents));
 }

@@ -7,15 +7,15 @@ from cvae_jax.report import markup
 
 _UNUSED = "unused"
 _TEXT = (
-    "Move the sliders: each is one latent of the model, and the picture is what its decoder makes "
-    "of them all. The most informative latents come first."
+    "Move the sliders: each is one latent of the model, and the image is decoded from all of them. "
+    "The most informative latents come first."
 )
 
 
 class Latent(NamedTuple):
     """The text beside a slider."""
 
-    nats: float  # that it says about an image, see `active_latents.nats_of_latents`
+    nats: float  # per image, see `active_latents.nats_of_latents`
     holds: str  # a factor's name, "" or "unused"
 
 
@@ -29,7 +29,7 @@ class Explorer(NamedTuple):
     limit: float  # the sliders go from minus this to this
     prior: str  # of a latent: normal, or uniform from -1 to 1
     categories: int  # of InfoGAN, besides the latents
-    starts: list[tuple[bytes, list[float]]]  # PNGs of images of the data, and their codes
+    starts: list[tuple[bytes, list[float]]]  # PNGs of images of the data, and their latents
 
 
 def _slider(j: int, latent: Latent, limit: float) -> str:
@@ -91,7 +91,7 @@ def scripts(explorer: Explorer | str) -> str:
         "plan": explorer.plan,
         "size": explorer.size,
         "prior": explorer.prior,
-        "starts": [codes for _, codes in explorer.starts],
+        "starts": [latents for _, latents in explorer.starts],
     }
     kind = "application/octet-stream;base64"
     return (

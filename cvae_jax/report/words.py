@@ -41,7 +41,7 @@ GROUPS = {
     ),
 }
 
-# Picture -> (heading, caption), in their order.
+# Plot -> (heading, caption), in their order.
 PICTURES = {
     "reconstructions": (
         "Reconstructions",

@@ -1,4 +1,4 @@
-"""Draws an experiment's pictures: scores over seeds, traversals, effects of a structure."""
+"""Draws an experiment's plots: scores over seeds, traversals, effects of a structure."""
 
 import zipfile
 
@@ -14,7 +14,7 @@ _MOST_LATENTS = 6  # of each method, in the grid that compares them
 
 
 def _by_score(name, scale, experiment, folder, draw, panels_of, note):
-    """Draws a picture for each of the experiment's scores that any run has; returns their paths."""
+    """Draws a plot for each of the experiment's scores that any run has; returns their paths."""
     paths = []
     for score in experiment.scores:
         panels = panels_of(score)

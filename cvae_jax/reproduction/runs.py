@@ -42,7 +42,7 @@ class Run(NamedTuple):
 
     @property
     def key(self) -> Path:
-        """The path under a folder of runs or of records."""
+        """Returns the path under a folder of runs or of records."""
         changes = ",".join(f"{field.split('.')[-1]}={value}" for field, value in self.changes)
         return Path(self.scale, self.data, self.method, changes, f"seed_{self.seed}")
 
@@ -134,7 +134,7 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
     }
     path = results / run.key.with_suffix(".json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    if run.scale != "tuning":  # whose pictures nobody draws
+    if run.scale != "tuning":  # whose plots nobody draws
         with replacing(path.with_suffix(".npz")) as file:
             file.write((workdir / "plots" / "traversals.npz").read_bytes())
     write_json(path, record)
@@ -168,7 +168,7 @@ def arguments(together: list[Run], folders: Path | None = None) -> list[str]:
 
 
 def command(together: list[Run], folders: Path | None = None) -> str:
-    """The command that trains runs as `arguments` has it, for a shell."""
+    """Returns the command that trains runs as `arguments` has it, for a shell."""
     return shlex.join(["python", *arguments(together, folders)])
 
 

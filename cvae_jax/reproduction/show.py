@@ -25,7 +25,7 @@ _TUNING = paper.Experiment(
 def write(
     name: str, scale: str, found: tables.Found, results: Path, seeds: int | None = None
 ) -> list[Path]:
-    """Writes an experiment's Markdown and pictures to results/scale; returns their paths.
+    """Writes an experiment's Markdown and plots to results/scale; returns their paths.
 
     Args:
       name: of paper.EXPERIMENTS, or tuning.

@@ -48,7 +48,7 @@ def _fenced(language: str, *lines: str) -> list[str]:
 
 
 def command(config, name: str) -> str:
-    """The command that trains such a model: every field that is not the default's.
+    """Returns the command that trains such a model: every field that is not the default's.
 
     configs/dsprites.py without a variant is the defaults.
     """
@@ -121,7 +121,7 @@ def _licence(entry) -> str:
 
 
 def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
-    """The card as Markdown.
+    """Returns the card as Markdown.
 
     Args:
       name: of the model's folder.

@@ -151,7 +151,7 @@ def keep(workdir, dataset, begins: bool = False) -> None:
 
 
 def require_same_version(workdir) -> None:
-    """Refuse to resume a run that another minor version began: its random numbers were others.
+    """Refuses to resume a run that another minor version began: its random numbers were others.
 
     Raises:
       UserError: data.json names another version; one without any is of 0.1.

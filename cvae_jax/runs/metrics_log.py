@@ -16,7 +16,7 @@ _LARGEST = 1 << 30  # bytes of a run's curves; a line of a long run has about a 
 
 
 def read_metrics(path: Path) -> list[dict]:
-    """The whole lines of a metrics.jsonl; a line torn by a kill is left out.
+    """Reads the whole lines of a metrics.jsonl; a line torn by a kill is left out.
 
     Raises:
       UserError: it can't be read, or a line is not as `MetricsWriter` writes it.
@@ -84,7 +84,7 @@ class MetricsWriter:
     def __init__(self, workdir: Path, step: int):
         self._path = path = workdir / "metrics.jsonl"
         kept = [line for line in read_metrics(path) if line["step"] <= step]
-        with self._telling():
+        with self._naming_the_file():
             with files.replacing(path, "w") as file:
                 file.writelines(json.dumps(line) + "\n" for line in kept)
             self._file = open(path, "a", opener=files.no_link)
@@ -95,7 +95,7 @@ class MetricsWriter:
             self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
 
     @contextlib.contextmanager
-    def _telling(self):
+    def _naming_the_file(self):
         try:
             yield
         except OSError as error:
@@ -105,9 +105,9 @@ class MetricsWriter:
             ) from error
 
     def write(self, step: int, metrics: dict) -> None:
-        """Write scalars and short vectors of one step."""
+        """Writes scalars and short vectors of one step."""
         metrics = {name: np.asarray(value).tolist() for name, value in metrics.items()}
-        with self._telling():
+        with self._naming_the_file():
             self._file.write(json.dumps({"step": step, **metrics}) + "\n")
             self._file.flush()
         if self._board:
@@ -115,8 +115,8 @@ class MetricsWriter:
                 self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Close the files."""
-        with contextlib.suppress(OSError):  # of a line that could not be written, which was told
+        """Closes the files."""
+        with contextlib.suppress(OSError):  # of a line that could not be written, which was logged
             self._file.close()
         if self._board:
             self._board.close()

@@ -27,7 +27,7 @@ def _identity(workdir: Path) -> str:
 
 @contextlib.contextmanager
 def tracked(config, workdir: Path, group: str | None = None):
-    """A run on W&B while its run here lasts; None where config.wandb is "".
+    """Yields a run on W&B while its run here lasts; None where config.wandb is "".
 
     Args:
       config: the run's.
@@ -80,7 +80,7 @@ def tracked(config, workdir: Path, group: str | None = None):
 
 
 def _attempt(act) -> None:
-    """What goes wrong with W&B while a run lasts is told and does not end the run."""
+    """Logs what goes wrong with W&B while a run lasts; the run continues."""
     try:
         act()
     except Exception as error:
@@ -88,13 +88,13 @@ def _attempt(act) -> None:
 
 
 def log_metrics(board, step: int, scalars: dict) -> None:
-    """Log numbers by name; W&B itself drops the steps that it has from before a resume."""
+    """Logs numbers by name; W&B itself drops the steps that it has from before a resume."""
     if board is not None:
         _attempt(lambda: board.log(scalars, step=step))
 
 
 def log_scores(board, results: dict) -> None:
-    """Put an evaluation's scores into the summary, which W&B's tables compare runs by."""
+    """Puts an evaluation's scores into the summary, which W&B's tables compare runs by."""
     if board is not None:
         scores = {f"scores/{name}": score["value"] for name, score in results["scores"].items()}
         _attempt(lambda: board.summary.update(scores))

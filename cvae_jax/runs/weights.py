@@ -20,13 +20,13 @@ def _named(tree) -> dict:
 
 
 def save(path: Path, model, step: int) -> None:
-    """Write params.model of a method as float32, and the steps that it was trained for."""
+    """Writes params.model of a method as float32, and the steps that it was trained for."""
     arrays = {name: np.asarray(leaf, np.float32) for name, leaf in _named(model).items()}
     np.savez(path, **arrays, **{_STEP: np.int32(step)})
 
 
 def read(path: Path, like):
-    """(params.model, step) as `save` wrote them.
+    """Reads (params.model, step) as `save` wrote them.
 
     Args:
       path: an .npz.

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 shown = logging.getLogger(RESULTS)
 
 _ASK_EVERY = 10  # steps after which several processes ask each other whether to stop
-_TELL_EVERY = 20  # seconds between lines of progress where there is no terminal for a bar
+_SHOW_EVERY = 20  # seconds between lines of progress where there is no terminal for a bar
 
 
 def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objective=None):
@@ -145,17 +145,17 @@ def _report(runs, writers, by_run, done, rate):
     return jax.tree.map(lambda *x: np.mean(x, axis=0), *by_run.values())
 
 
-def _warn_of_lost_critics(runs, by_run, done, before) -> set:
+def _warn_of_diverged_critics(runs, by_run, done, before) -> set:
     """Warns about newly diverged critics; returns all diverged (run, critic) pairs."""
-    lost = {
+    diverged = {
         (i, name): sentence
         for i, means in by_run.items()
-        for name, sentence in monitor.lost_critics(means).items()
+        for name, sentence in monitor.diverged_critics(means).items()
     }
-    for i, name in sorted(set(lost) - before):
+    for i, name in sorted(set(diverged) - before):
         seed = f"seed {runs[i].config.seed}: " if len(runs) > 1 else ""
-        log.warning("step %d: %s%s", done, seed, lost[i, name])
-    return set(lost)
+        log.warning("step %d: %s%s", done, seed, diverged[i, name])
+    return set(diverged)
 
 
 def _save(runs, states, step):
@@ -188,7 +188,7 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
     bar = tqdm(total=config.num_steps, initial=start, disable=hidden, **monitor.BAR)
     window, window_start, counted = [], time.perf_counter(), start
     clock = monitor.Clock(bar)
-    told, lost = 0.0, set()
+    shown, diverged = 0.0, set()
     batches = order.prefetch(lambda call: (*call, fetch(*call)), planned)
     with contextlib.ExitStack() as stack, bar, stop_requests() as requests:
         for closed in (batches, *writers.values()):
@@ -216,10 +216,10 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
                 rate = (done - counted) / (now - window_start)
                 means = _report(runs, writers, by_run, done, rate)
                 bar.set_postfix_str(monitor.terms(means), refresh=False)
-                if bar.disable and (last or now - told > _TELL_EVERY):
+                if bar.disable and (last or now - shown > _SHOW_EVERY):
                     log.info("%s", monitor.progress(done, config.num_steps, clock.speed(), means))
-                    told = now
-                lost = _warn_of_lost_critics(runs, by_run, done, lost)
+                    shown = now
+                diverged = _warn_of_diverged_critics(runs, by_run, done, diverged)
                 window, window_start, counted = [], now, done
             if save:
                 _save(runs, unstack(state), done)

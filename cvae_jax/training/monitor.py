@@ -12,7 +12,7 @@ from cvae_jax.errors import UserError
 
 # A classifier that knows nothing has a loss of log 2; one worse than that by a tenth of a nat has
 # been outrun by the model, and its logits are no log density ratio any more.
-_LOST = math.log(2) + 0.1
+_DIVERGED = math.log(2) + 0.1
 
 # 80 columns hold the longest: 300,000 steps, hours left, and the two terms that stand first.
 _LAYOUT = "{percentage:3.0f}%|{bar}| {n:,}/{total:,} {remaining} left, {rate_noinv_fmt}{postfix}"
@@ -105,14 +105,14 @@ def summarise(last_step: int, window: dict) -> dict:
     return {name: np.mean(x, axis=0) for name, x in window.items()}
 
 
-def lost_critics(metrics: dict) -> dict[str, str]:
+def diverged_critics(metrics: dict) -> dict[str, str]:
     """Returns a sentence for each critic that does worse than guessing, by its name."""
     weights, found = methods.critic_weights(), {}
     for key, loss in metrics.items():
         name = key.removesuffix("_critic_loss")
         if name == key or f"{name}_kl" not in metrics:  # InfoGAN's discriminator estimates no KL
             continue
-        if loss > _LOST:
+        if loss > _DIVERGED:
             found[name] = (
                 f"critic {name!r} has diverged: its loss is {loss:.2f} nats, guessing has 0.69, "
                 f"and its KL estimate of {metrics[f'{name}_kl']:.1f} nats means nothing; lower "

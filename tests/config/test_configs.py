@@ -77,6 +77,8 @@ def test_a_config_trains(path, variant):
 
 
 def test_a_config_file_refuses_an_unknown_variant():
-    for path in sorted(Path("configs").glob("*.py")):
+    paths = {path for path, variant in variants() if variant}
+    assert paths
+    for path in paths:
         with pytest.raises(ValueError, match="unknown variant 'nothing'; there"):
             helpers.read_config(path, "nothing")

@@ -121,6 +121,10 @@ QUICK = "--config=configs/dsprites.py:quick"
                 ("--config=configs/dsprites.py:nothing",),
                 "configs/dsprites.py: unknown variant 'nothing'; there are quick",
             ),
+            (
+                ("--config=configs/shapes3d.py:nothing",),
+                "configs/shapes3d.py has no variants",
+            ),
             ((QUICK, "--config.batch_size=1e30"), "batch_size=1e30: invalid"),
             ((QUICK, "--config.batch_size="), "batch_size=: invalid"),
             ((QUICK, "--config.batch_size=[1]"), "batch_size=[1]: invalid"),

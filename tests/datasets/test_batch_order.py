@@ -94,7 +94,7 @@ def test_prefetch_keeps_the_order_and_one_step_ahead():
     assert list(order.prefetch(fetch, [])) == []
 
 
-def test_prefetch_tells_what_went_wrong():
+def test_prefetch_raises_what_went_wrong():
     def fetch(now):
         if now == 2:
             raise UserError("no such image")

@@ -43,7 +43,7 @@ def file_at(url, content=Handler.content):
     return sources.File("file.bin", (url,), f"sha256:{hashlib.sha256(content).hexdigest()}")
 
 
-def test_a_broken_download_goes_on(tmp_path, server):
+def test_a_broken_download_resumes(tmp_path, server):
     url, handler = server
     with pytest.raises(UserError, match=r"connection ended 6,240 bytes early.*put it at"):
         sources.find(file_at(url), tmp_path)

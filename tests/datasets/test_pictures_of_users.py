@@ -10,13 +10,8 @@ import pytest
 from fixtures import published_files
 from PIL import Image
 
-from cvae_jax import datasets
 from cvae_jax.datasets import folder as folders
 from cvae_jax.errors import UserError
-
-
-def load(folder, root, size=16):
-    return datasets.load(f"folder:{folder}", size, str(root))
 
 
 @pytest.fixture
@@ -32,12 +27,12 @@ def test_hidden_files_are_no_pictures_of_the_users(pictures, tmp_path, caplog):
         (pictures / name).parent.mkdir(exist_ok=True)
         (pictures / name).write_bytes(b"\0\5\x16\7 Mac OS X")
     with caplog.at_level("INFO"):
-        dataset = load(pictures, tmp_path / "data")
+        dataset = helpers.load_folder(pictures, tmp_path / "data")
     assert dataset.num_images == 3
     assert "6 files are left out" in caplog.text
     assert folders.names(str(pictures)) == ["a.jpg", "b.png", "sub/c.PNG"]
     hidden = helpers.write_three_pictures(tmp_path / ".cache" / "mine")
-    assert load(hidden, tmp_path / "data").num_images == 3  # the user's own choice
+    assert helpers.load_folder(hidden, tmp_path / "data").num_images == 3  # the user's own choice
 
 
 def test_links_to_folders_are_followed_and_loops_are_named(pictures, tmp_path, caplog):
@@ -55,7 +50,7 @@ def test_links_to_folders_are_followed_and_loops_are_named(pictures, tmp_path, c
 
 def labels(pictures, root, table):
     (pictures / "factors.csv").write_text(table, encoding="utf-8")
-    dataset = load(pictures, root)
+    dataset = helpers.load_folder(pictures, root)
     return dataset.factor_names, dataset.factors.tolist()
 
 
@@ -117,7 +112,7 @@ def test_depth_is_that_of_the_largest_value(tmp_path, caplog, largest, bits):
             assert stored.mode == picture.mode
         values.append(ramp.astype(int) >> (bits - 8))
     with caplog.at_level("INFO"):
-        dataset = load(tmp_path / "pictures", tmp_path / "data")
+        dataset = helpers.load_folder(tmp_path / "pictures", tmp_path / "data")
     assert dataset.channels == 1
     np.testing.assert_array_equal(dataset.images(np.arange(2))[..., 0], values)
     assert f"reach {largest}: read as {bits} bits" in caplog.text
@@ -125,7 +120,7 @@ def test_depth_is_that_of_the_largest_value(tmp_path, caplog, largest, bits):
 
 
 def test_pictures_of_one_shade_are_warned_of(pictures, tmp_path, caplog):
-    load(pictures, tmp_path / "data")
+    helpers.load_folder(pictures, tmp_path / "data")
     assert "all 3 pictures are nearly of one shade each" in caplog.text
 
 
@@ -141,7 +136,7 @@ def png_of_16_bits_in_colour(value):
 
 def test_colour_of_16_bits_is_said_to_be_cut(pictures, tmp_path, caplog):
     (pictures / "d.png").write_bytes(png_of_16_bits_in_colour(0x1234))
-    assert (load(pictures, tmp_path / "data").images(np.array([2])) == 0x12).all()
+    assert (helpers.load_folder(pictures, tmp_path / "data").images(np.array([2])) == 0x12).all()
     assert "of 1 pictures of 16 bits in colour the upper 8 are read" in caplog.text
 
 
@@ -151,7 +146,7 @@ def test_pictures_of_too_many_pixels_are_refused_before_they_are_decoded(picture
     content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
     (pictures / "b.png").write_bytes(content)
     with pytest.raises(UserError, match=r"b\.png .*13000x13000 pixels, and at most 40,000,000"):
-        load(pictures, tmp_path / "data")
+        helpers.load_folder(pictures, tmp_path / "data")
 
 
 def test_a_larger_jpeg_is_decoded_at_a_smaller_scale(tmp_path):
@@ -159,6 +154,8 @@ def test_a_larger_jpeg_is_decoded_at_a_smaller_scale(tmp_path):
     picture = Image.new("L", (7_000, 6_000), 50)
     picture.paste(200, (3_500, 0, 7_000, 6_000))
     picture.save(tmp_path / "pictures" / "a.jpg")
-    found = load(tmp_path / "pictures", tmp_path / "data").images(np.array([0]))[0, ..., 0]
+    found = helpers.load_folder(tmp_path / "pictures", tmp_path / "data").images(np.array([0]))[
+        0, ..., 0
+    ]
     np.testing.assert_allclose(found[:, :7], 50, atol=2)
     np.testing.assert_allclose(found[:, 9:], 200, atol=2)

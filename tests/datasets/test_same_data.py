@@ -4,7 +4,7 @@ import helpers
 import pytest
 from PIL import Image
 
-from cvae_jax import datasets, evaluate
+from cvae_jax import evaluate
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import run as evaluation
 from cvae_jax.runs import data_record
@@ -12,15 +12,11 @@ from cvae_jax.runs.workdir import read_json
 from cvae_jax.training.loop import train_and_evaluate
 
 
-def load(folder, root, size=16):
-    return datasets.load(f"folder:{folder}", size, str(root))
-
-
 def test_a_run_resumes_with_its_own_data_alone(tmp_path):
     folder = helpers.write_three_pictures(tmp_path / "pictures")
 
     def begin():
-        dataset = load(folder, tmp_path / "data")
+        dataset = helpers.load_folder(folder, tmp_path / "data")
         data_record.require_same(tmp_path, dataset)
         data_record.keep(tmp_path, dataset)
 

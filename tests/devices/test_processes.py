@@ -90,7 +90,7 @@ def assert_same_run(a, b, steps=None):
 
 
 @pytest.mark.slow
-def test_one_of_two_dies_and_all_go_on(whole_run, data_dir, tmp_path):
+def test_one_of_two_dies_and_all_resume(whole_run, data_dir, tmp_path):
     """The other ends by itself and names it; started again both end as one process alone does."""
     workdir = tmp_path / "two"
     with started(workdir, data_dir, 2, restarts=1) as (process, said):
@@ -136,7 +136,7 @@ def test_a_ctrl_c_that_only_the_launcher_gets_is_saved(data_dir, tmp_path):
 
 
 @pytest.mark.slow
-def test_another_number_of_processes_goes_on(whole_run, data_dir, tmp_path):
+def test_another_number_of_processes_resumes(whole_run, data_dir, tmp_path):
     """One process, stopped; two, one of which gets a SIGTERM, upon which both save; one again."""
     workdir = tmp_path / "run"
     for num_processes, step in ((1, 6), (2, 24)):

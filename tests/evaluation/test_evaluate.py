@@ -1,70 +1,19 @@
+"""`cvae evaluate` of a run: scores join those of the same step and data, and no others."""
+
 import logging
 import shutil
 import threading
 import time
-from types import SimpleNamespace
 
 import helpers
-import jax
 import numpy as np
 import pytest
 
-from cvae_jax import datasets, evaluate, files, rank
-from cvae_jax.config import build
-from cvae_jax.devices import batches
+from cvae_jax import datasets, evaluate, files
 from cvae_jax.errors import UserError
-from cvae_jax.evaluation import active_latents, classifier_features, registry, subject
-from cvae_jax.evaluation import images as images_scores
-from cvae_jax.runs.model import Model
-from cvae_jax.runs.workdir import read_config, read_json, write_json
+from cvae_jax.evaluation import classifier_features, registry, subject
+from cvae_jax.runs.workdir import read_json, write_json
 from cvae_jax.training.loop import train_and_evaluate
-
-
-@pytest.fixture
-def dataset():
-    rng = np.random.default_rng(0)
-    images = ((rng.random((37, 16, 16, 1)) > 0.7) * 255).astype(np.uint8)
-    factors = np.stack([np.arange(37) % 4, np.arange(37) // 19], axis=1).astype(np.int32)
-    return helpers.in_memory(images, factors, ("a", "b"), binary=True)
-
-
-def test_intersection_over_union_by_hand():
-    images, reconstructions = np.zeros((4, 1, 4, 1)), np.zeros((4, 1, 4, 1))
-    images[0, 0, :2] = 1  # 2 pixels, both found and one more: 2 / 3
-    reconstructions[0, 0, :3] = 0.9
-    images[1, 0, :2] = 1  # none found: 0
-    reconstructions[1, 0, 2:] = 0.6
-    images[2, 0, 0] = 1  # 0.5 is not above 0.5: 0
-    reconstructions[2, 0, 0] = 0.5
-    # the last one is empty on both sides: nothing is wrong, 1
-    found = images_scores.intersection_over_union(images, reconstructions)
-    assert found == pytest.approx((2 / 3 + 0 + 0 + 1) / 4)
-
-
-@pytest.mark.parametrize("num_devices", [1, 2, 4])
-def test_latents_of_all_images_in_order(dataset, monkeypatch, num_devices):
-    monkeypatch.setattr(batches.mapped, "__kwdefaults__", {"batch": 8})
-    objective = helpers.small_cascade(size=16)
-    images = dataset.images(np.arange(37)) / 255.0
-    params = jax.jit(objective.init)(jax.random.key(0), images[:16].astype(np.float32))
-    devices = jax.devices()[:num_devices]
-    mean, logvar = batches.encode_all(objective, params, dataset, devices)
-    expected_mean, expected_logvar = objective.encode(params, images.astype(np.float32))
-    np.testing.assert_allclose(mean, expected_mean, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(logvar, expected_logvar, rtol=1e-4, atol=1e-5)
-
-
-def test_scores_are_the_objectives_own_terms(dataset):
-    config = helpers.small_config()
-    objective = build.objective(config, build.DataInfo(16, 1, 37))
-    params = jax.jit(objective.init)(jax.random.key(0), np.zeros((16, 16, 16, 1), np.float32))
-    model = Model(config, objective, params, 0, 1)
-    terms, count = images_scores.mean_terms(model, dataset, jax.random.key(1))
-    assert count == 32  # two batches of 16 out of 37
-    assert terms["elbo"] == pytest.approx(-terms["recon"] - terms["kl"], rel=1e-5)
-    assert 100 < terms["recon"] < 256  # at the start about 256 log 2 = 177 nats
-    assert terms["kl_per_dim"].shape == (4,)
-
 
 CHEAP = "mig,reconstruction,terms"
 
@@ -219,12 +168,12 @@ def test_scores_of_other_data_do_not_join(trained, tmp_path, monkeypatch, caplog
         evaluate.main([*request, "--metrics=sap"])
 
 
-def test_pictures_that_fail_leave_the_scores(trained, tmp_path):
+def test_plots_that_fail_leave_the_scores(trained, tmp_path):
     workdir = shutil.copytree(trained / "few", tmp_path / "run")
     (workdir / "results.json").unlink()
     shutil.rmtree(workdir / "plots")
     (workdir / "plots").write_text("a file in their place")
-    with pytest.raises(UserError, match=r"can.t write pictures to .*run/plots"):
+    with pytest.raises(UserError, match=r"can.t write plots to .*run/plots"):
         evaluate.main(["evaluate", f"--workdir={workdir}"])
     found = read_json(workdir / "results.json")
     assert "mig" in found["scores"]
@@ -247,47 +196,3 @@ def test_scores_of_few_images_have_no_spread_over_draws_that_are_the_same(traine
 def test_wrong_requests_are_refused(trained, arguments, message):
     with pytest.raises(UserError, match=message):
         evaluate.main(["evaluate", f"--workdir={trained / 'few'}", *arguments])
-
-
-def test_a_score_that_is_no_number_is_left_out(monkeypatch, caplog):
-    def two(of):
-        return {
-            **subject.entry("good", 1.0, 1, 0),
-            **subject.entry("none", np.nan, 1, 0),
-        }
-
-    monkeypatch.setitem(registry.METRICS, "two", registry.METRICS["unsupervised"])
-    monkeypatch.setitem(registry.FUNCTIONS, "two", two)
-    made = SimpleNamespace(dataset=SimpleNamespace(factor_names=()))
-    assert [*registry.make(made, ["two"])] == ["good"]
-    assert "none left out: it is nan" in caplog.text
-
-
-def test_runs_are_ranked(trained, capsys, tmp_path, monkeypatch):
-    """Of three recognisers of InfoGAN, which know nothing of three latents, one is turned."""
-    rng = np.random.default_rng(0)
-    u = rng.uniform(-1, 1, (2_000, 2)).astype(np.float32)
-    turned = u @ np.array([[1, 1], [-1, 1]], np.float32) / np.sqrt(2)
-    known = {"seed0": u, "turned": turned, "seed1": u[:, ::-1]}
-    config = read_config(trained / "few")
-    config.objective.name = "infogan"
-
-    def encoded(name, params, some, devices):
-        mean = np.hstack([known[name], 0.02 * rng.normal(size=(2_000, 3))])
-        logvar = np.log([0.01, 0.01, 1 / 3, 1 / 3, 1 / 3])  # an unused latent has the prior's own
-        return mean, np.broadcast_to(logvar, mean.shape)
-
-    models = {name: SimpleNamespace(config=config, objective=name, params=None) for name in known}
-    monkeypatch.setattr(rank.loading, "load", models.get)
-    monkeypatch.setattr(rank.loading, "folder", lambda name: tmp_path / name)
-    monkeypatch.setattr(active_latents.batches, "encode_all", encoded)
-    rank.main(["rank", *known, f"--out={tmp_path / 'udr.json'}"])
-    found = read_json(tmp_path / "udr.json")["scores"]
-    assert [*found][2] == "turned"
-    assert capsys.readouterr().out.splitlines()[2].endswith("  turned")
-    # r = corr(u_1, u_1 + u_2), 0.69 by ranks: each of 4 maxima gives r^2 / 2r, their mean is 0.34.
-    assert found["turned"] == pytest.approx(0.34, abs=0.02)
-    assert found["seed0"] == pytest.approx((1 + found["turned"]) / 2, abs=0.03)
-    assert found["seed1"] == pytest.approx(found["seed0"], abs=0.01)
-    with pytest.raises(UserError, match="two folders or more"):
-        rank.main(["rank", "seed0", "./seed0/"])

@@ -1,4 +1,4 @@
-"""What pictures and report say of the latents, also of labels that tell nothing."""
+"""What plots and report say of the latents, also of labels that say nothing."""
 
 import helpers
 import jax
@@ -79,7 +79,7 @@ IDENTITY = Objective(
     [(constant(0), True), (FACTORS[:19], False), (np.full((200, 3), 2), False)],
     ids=["one_constant", "few", "all_constant"],
 )
-def test_structure_scores_leave_out_labels_that_tell_nothing(factors, known):
+def test_structure_scores_leave_out_labels_of_one_value(factors, known):
     scores = scored("1>3 2>3", *posterior(factors), factors)
     assert scores["composition"] == [None, None, 0.0 if known else None]
 

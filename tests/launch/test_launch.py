@@ -67,7 +67,7 @@ def test_local_starts_nothing_with_numbers_that_make_no_sense(tmp_path, options)
 @pytest.mark.parametrize(
     ("code", "queued_again"), [(0, False), (2, False), (143, True), (75, True), (134, True)]
 )
-def test_slurm_queues_again_what_a_restart_mends(tmp_path, stand_in, code, queued_again):
+def test_slurm_queues_again_what_a_restart_fixes(tmp_path, stand_in, code, queued_again):
     stand_in("srun", f"exit {code}")
     stand_in("scontrol")
     line = ("bash", "launch/slurm.sbatch", "--config=configs/dsprites.py")

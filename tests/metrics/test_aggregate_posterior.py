@@ -43,14 +43,14 @@ def test_a_gaussian_aggregate_posterior_has_its_closed_form():
     assert found.tc_error < 0.05
 
 
-def test_codes_that_tell_every_image_have_log_n_nats_and_one_code_no_total_correlation():
+def test_latents_that_identify_every_image_have_log_n_nats_and_one_latent_no_total_correlation():
     mean = np.arange(1_000.0)[:, None]
     found = metrics.aggregate_posterior(mean, np.full_like(mean, -10), seed=0)
     assert found.mi == pytest.approx(np.log(1_000), abs=1e-3)
     assert found.tc == pytest.approx(0, abs=1e-3)
 
 
-def test_two_codes_that_are_one_share_all_of_it():
+def test_two_equal_latents_share_all_of_it():
     mean = np.repeat(np.arange(100.0)[:, None], 2, axis=1)
     found = metrics.aggregate_posterior(mean, np.full_like(mean, -10), seed=0)
     assert found.tc == pytest.approx(np.log(100), abs=1e-3)
@@ -80,7 +80,7 @@ def test_wrong_arrays_are_refused(mean, logvar):
         metrics.aggregate_posterior(mean, logvar, seed=0)
 
 
-def test_what_float32_cannot_tell_apart_is_refused():
+def test_what_float32_cannot_distinguish_is_refused():
     mean, logvar = posteriors(50, 2)
     with pytest.raises(ValueError, match="too narrow"):
         metrics.aggregate_posterior(mean, logvar - 30, seed=0)

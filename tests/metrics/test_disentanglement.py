@@ -53,7 +53,7 @@ def test_a_rotated_code_scores_low_where_axes_count(perfect, factors):
     "score",
     [chen, beta_vae, disentanglement, modularity, irs, factor_score],
 )
-def test_order_sign_and_units_of_codes_change_nothing(factors, score):
+def test_order_sign_and_units_of_latents_change_nothing(factors, score):
     rng = np.random.default_rng(4)
     codes = factors @ rng.normal(size=(3, 3)) + rng.normal(size=factors.shape)
     other = codes[:, [2, 0, 1]] * [-1, 1, -1]
@@ -69,7 +69,7 @@ SCORES = [chen, beta_vae, disentanglement, sap, modularity, irs]
 
 
 @pytest.mark.parametrize("score", SCORES)
-def test_a_constant_dimension_is_a_code_that_tells_nothing(perfect, factors, score):
+def test_a_constant_latent_counts_as_one_that_knows_nothing(perfect, factors, score):
     dead = np.hstack([perfect, np.full((len(perfect), 1), 3.0)])
     expected = score(perfect, factors)
     if score is modularity:

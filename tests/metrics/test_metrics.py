@@ -96,7 +96,7 @@ def test_mig_knows_neither_order_nor_scale_nor_sign_of_dimensions(factors):
     assert metrics.mig(codes, renamed) == pytest.approx(expected)
 
 
-def test_dimensions_that_are_constant_up_to_rounding_tell_nothing(factors):
+def test_latents_that_are_constant_up_to_rounding_have_no_information(factors):
     dead = np.stack([np.full(3000, 0.1), np.full(3000, 1e8)], axis=1)
     dead[::2, 0] = np.nextafter(0.1, 1)
     information = metrics.mutual_information(dead, factors)

@@ -101,7 +101,7 @@ def test_sap_is_the_gap_between_two_support_vector_machines(factors):
 
 
 def test_modularity_by_hand():
-    # Code 0 is factor 0 and tells nothing of factor 1; code 1 is factor 1; code 2 tells both alike.
+    # Latent 0 is factor 0 alone, latent 1 is factor 1 alone; latent 2 knows both alike.
     a, b = (np.tile(x, 50) for x in ([0, 0, 1, 1], [0, 1, 0, 1]))
     factors = np.stack([a, b], axis=1)
     codes = np.stack([a, b, 2.0 * a + b], axis=1)
@@ -123,8 +123,8 @@ def test_explicitness_is_the_area_under_the_curve(factors):
 
 
 def test_irs_by_hand():
-    # Factor 0 fixes code 0 up to +-1; its mean is 5, so it moves by 6 at most: 1 - 1/6. Code 1 is
-    # the factor itself and does not move at all while it is held.
+    # Factor 0 fixes latent 0 up to ±1; its mean is 5, so it moves by 6 at most: 1 - 1/6. Latent 1
+    # is the factor itself and does not move at all while it is held.
     factor = np.array([0, 0, 1, 1])
     codes = np.array([[-1, 0], [1, 0], [9, 4], [11, 4.0]])
     score = metrics.irs(codes, factor[:, None], seed=0, quantile=1.0)
@@ -150,7 +150,7 @@ def test_irs_takes_20_bins_of_a_factor():
 
 
 @pytest.mark.parametrize("n", [1_000, 1_234, 3_000])
-def test_constant_codes_tell_of_no_factor(n):
+def test_constant_latents_know_no_factor(n):
     factors = np.random.default_rng(0).integers(0, 3, (n, 2))
     assert metrics.modularity_explicitness(np.ones((n, 2)), factors, seed=0).modularity == 0
 

@@ -38,7 +38,7 @@ def test_active_dimensions_by_hand():
         metrics.active_dimensions(mean * np.nan)
 
 
-def test_udr_tells_models_that_agree_from_one_that_does_not():
+def test_udr_separates_models_that_agree_from_one_that_does_not():
     rng = np.random.default_rng(11)
     factors = rng.uniform(size=(1_000, 3))
     codes = [

@@ -70,7 +70,7 @@ def test_without_z_the_critic_of_z_hat_gets_the_same_roots_and_copies():
         sample_joint(jax.random.key(5), None, z_hat, structures.preset("independent", 4))
 
 
-def test_codes_that_nobody_reads_leave_donors_to_a_curved_edge():
+def test_latents_that_nobody_reads_leave_donors_to_a_curved_edge():
     """E[z_hat_1 z_hat_2 z_hat_3] of q = p_B, where the slope of 3 on its parents is 0.
 
     With a row for each of 32 z one donor would be left to 3, whatever its parents, and the moment

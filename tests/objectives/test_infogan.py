@@ -60,7 +60,7 @@ def test_losses_are_those_written_out(ready, loss):
     assert found == pytest.approx(critic, rel=1e-4)
 
 
-def test_a_variance_that_has_run_away_comes_back():
+def test_a_variance_that_has_diverged_comes_back():
     """Its logvar is bounded below and has a gradient everywhere; where it is usual, it is as is."""
     least = infogan.LEAST_LOGVAR
     logvar = least + jnp.array([-34.0, -3.0, 0.0, 0.999, 1.0, 1.001, 4.0, 40.0])

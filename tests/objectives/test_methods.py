@@ -80,7 +80,7 @@ def test_device_count_changes_nothing(method, weight):
 @CASCADES
 @pytest.mark.parametrize("method", METHODS)
 def test_device_count_changes_nothing_in_float64(method, weight):
-    """What rounding does to a method is told from what devices do to it."""
+    """Separates what devices do to a method from rounding."""
     with jax.enable_x64(True):
         one, four = losses_on_one_and_four_devices(method, weight, "float64")
     np.testing.assert_allclose(four, one, rtol=1e-8)

@@ -6,16 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import floats
 
 import cvae_jax
 from cvae_jax import networks, structures
 from cvae_jax.objectives.bayesian_joint import sample_joint
 from cvae_jax.objectives.cascade import without_tails
 from cvae_jax.objectives.density_ratio import classification_loss
-
-
-def floats(images):
-    return images.astype(np.float32) / 255
 
 
 def test_vae_loss_is_the_bound_written_out(images):

@@ -21,7 +21,7 @@ def sampled_loss(model, factors, scales, rng):
     return np.mean(error + log_ratio.sum(axis=1))
 
 
-def test_turned_codes_are_those_of_the_linear_model(monkeypatch):
+def test_rotated_latents_are_those_of_the_linear_model(monkeypatch):
     monkeypatch.setattr(rotation, "_GRID", 60)
     nats = np.array([0.9, 0.3])
     rng = np.random.default_rng(0)

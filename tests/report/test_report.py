@@ -69,7 +69,7 @@ def test_several_seeds_have_a_report_each(run, data_dir, tmp_path):
     links = [attrs["href"] for tag, attrs in parser.tags if tag == "a"]
     assert links == ["seed_0/report.html", "seed_1/report.html"]
     assert all('id="weights"' in (both / link).read_text() for link in links)
-    assert "Seed 2 has no scores and pictures" in parser.text
+    assert "Seed 2 has no scores and plots" in parser.text
     assert "Seed 1 diverged and is in no mean: step 9: <recon>" in parser.text
     assert "seed 1, which diverged" in parser.text
     assert "seed 0, which diverged" not in parser.text

@@ -66,7 +66,7 @@ def test_a_run_without_its_last_list_is_that_of_the_one_before(run, short_run, t
 
 
 @cases("name", {name: name for name in ("_METADATA", "array", "sha256.json")})
-def test_a_run_does_not_go_on_from_a_damaged_checkpoint(run, name):
+def test_a_run_does_not_resume_from_a_damaged_checkpoint(run, name):
     FILES["a_bit"](in_checkpoint(run, name))
     refused(lambda: resume(run), "the checkpoint of step 4 is damaged", "rm -r")
 

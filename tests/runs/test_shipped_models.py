@@ -66,7 +66,7 @@ def test_it_is_a_whole_export_under_5_mb(name):
     assert sum(path.stat().st_size for path in folder.iterdir()) < 5e6
 
 
-def test_the_card_tells_step_seed_scores_and_command(name, model):
+def test_the_card_has_step_seed_scores_and_command(name, model):
     card = (loading.MODELS / name / "card.md").read_text()
     config = model.config
     assert model.step == config.num_steps
@@ -89,7 +89,7 @@ def test_it_reconstructs_images_that_it_has_not_seen(name, model):
         assert ((images - wrong) ** 2).mean() / images.var(axis=0).mean() > 0.5
 
 
-def test_x_y_and_scale_of_sprites_have_a_code_each():
+def test_x_y_and_scale_of_sprites_have_a_latent_each():
     model = cvae_jax.load("dsprites_cascade")
     mean = np.asarray(model.encode(fresh_images("dsprites_cascade", 32))[0])
     in_use = mean[:, mean.std(axis=0) > 0.5]
@@ -97,7 +97,7 @@ def test_x_y_and_scale_of_sprites_have_a_code_each():
     ranks = [[abs(stats.spearmanr(code, f.ravel())[0]) for code in in_use.T] for f in (x, y, scale)]
     assert sorted(np.argmax(ranks, axis=1)) == [0, 1, 2]
     np.testing.assert_array_less([0.98, 0.98, 0.85], np.max(ranks, axis=1))
-    assert np.sort(ranks, axis=1)[:, :2].max() < 0.4  # the other two codes tell little of it
+    assert np.sort(ranks, axis=1)[:, :2].max() < 0.4  # the other two latents say little about it
 
 
 def test_its_programs_are_its_weights(name, model):
@@ -123,7 +123,7 @@ def test_its_programs_are_its_weights(name, model):
     ],
     ids=["size", "one_image", "codes", "range", "nan", "int"],
 )
-def test_what_is_no_batch_of_its_images_or_codes_is_refused(call, message):
+def test_what_is_no_batch_of_its_images_or_latents_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(cvae_jax.load("dsprites_cascade"))
 

@@ -100,7 +100,7 @@ def test_the_first_process_alone_begins_a_run(tmp_path, monkeypatch, boards):
     assert not boards
 
 
-def test_what_is_wrong_at_the_start_is_told_in_one_line(tmp_path, monkeypatch, boards):
+def test_what_is_wrong_at_the_start_is_one_line(tmp_path, monkeypatch, boards):
     def no_key(**options):
         raise RuntimeError("No API key configured.\nUse login")
 

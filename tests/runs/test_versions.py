@@ -19,14 +19,24 @@ def old_run(run):
     data = read_json(run / "data.json")
     assert data.pop("version") == cvae_jax.__version__
     write_json(run / "data.json", data)
-    set_retired(run, second_batch=False, packed=2)
+    set_retired(run)
     return run
 
 
-def set_retired(run, second_batch, packed):
+RETIRED = {
+    "factor_vae": {"second_batch": False},
+    "beta_tcvae": {"alpha": 1.0, "gamma": 1.0},
+    "infogan": {"packed": 2, "info_weight": 1.0},
+}
+
+
+def set_retired(run, method="", name="", value=None):
+    """Gives a run's config the retired fields at their defaults, one at another value."""
     config = read_json(run / "config.json")
-    config["objective"]["factor_vae"]["second_batch"] = second_batch
-    config["objective"]["infogan"]["packed"] = packed
+    for other, retired in RETIRED.items():
+        config["objective"][other].update(retired)
+    if method:
+        config["objective"][method][name] = value
     write_json(run / "config.json", config)
 
 
@@ -52,10 +62,24 @@ def test_a_run_without_a_checkpoint_begins_again_and_is_this_versions(old_run):
     assert read_json(old_run / "data.json")["version"] == cvae_jax.__version__
 
 
-def test_a_retired_field_with_another_value_is_refused(old_run):
-    set_retired(old_run, second_batch=False, packed=4)
-    with pytest.raises(UserError, match=r"infogan\.packed is 4; .* argument of cvae_jax\.infogan"):
+@pytest.mark.parametrize(
+    ("method", "name", "value", "function"),
+    [
+        ("beta_tcvae", "alpha", 0.5, "beta_tcvae"),
+        ("beta_tcvae", "gamma", 2.0, "beta_tcvae"),
+        ("factor_vae", "second_batch", True, "factor"),
+        ("infogan", "info_weight", 0.5, "infogan"),
+        ("infogan", "packed", 4, "infogan"),
+    ],
+)
+def test_a_retired_field_with_another_value_is_refused(old_run, method, name, value, function):
+    set_retired(old_run, method, name, value)
+    message = rf"{method}\.{name} is {value}; .* argument of cvae_jax\.{function} in Python"
+    with pytest.raises(UserError, match=message):
         read_config(old_run)
+
+
+def test_a_retired_field_on_the_command_line_is_refused():
     with pytest.raises(UserError, match=r"second_batch is retired: .* of cvae_jax\.factor"):
         fields.refuse_retired(["--config.objective.factor_vae.second_batch=True"])
     fields.refuse_retired(["--config=configs/dsprites.py", "--config.batch_size=3"])

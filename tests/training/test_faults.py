@@ -97,7 +97,7 @@ def left_alone(tmp_path_factory):
 
 @pytest.mark.parametrize("refusal", ["full", "read-only"])
 def test_a_disk_that_refuses_while_a_run_trains(small_disk, left_alone, monkeypatch, refusal):
-    """After step 12; once it is mended the same command ends as the run that was left alone."""
+    """After step 12; once it is fixed the same command ends as the run that was left alone."""
     remount(small_disk, "size=60m")
     saved = small_disk / "run/checkpoints"
 
@@ -122,7 +122,7 @@ def test_a_disk_that_refuses_while_a_run_trains(small_disk, left_alone, monkeypa
     assert steps == [5, 10, 15, 20]
 
 
-def test_a_disk_that_refuses_elsewhere_is_told_in_one_line(small_disk, capsys):
+def test_a_disk_that_refuses_elsewhere_is_one_line(small_disk, capsys):
     remount(small_disk, "ro")
     program = lambda argv: (small_disk / "picture.png").write_bytes(b"")
     assert cli.run(program, []) == 2
@@ -140,7 +140,7 @@ def test_a_disk_that_refuses_elsewhere_is_told_in_one_line(small_disk, capsys):
     [("file/x", "Not a directory"), ("folder", "Is a directory"), (300 * "x", "File name too")],
     ids=["under_a_file", "a_folder", "too_long"],
 )
-def test_a_path_that_can_not_be_is_told_in_one_line(tmp_path, capsys, place, reason):
+def test_an_impossible_path_is_one_line(tmp_path, capsys, place, reason):
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     program = lambda argv: (tmp_path / place).write_bytes(b"")

@@ -116,7 +116,7 @@ def test_a_seed_that_diverges_is_frozen_named_and_left_out(tmp_path, monkeypatch
     shutil.rmtree(tmp_path / "broken/seed_2/checkpoints")
     with pytest.raises(UserError, match=r"seed_2 has checkpoints of steps \[\], none that the"):
         loop.train_and_evaluate(config, tmp_path / "broken")
-    # alone, it says why it is no run to go on with
+    # alone, it says why it cannot be resumed
     one = helpers.small_config(seed=1, **WITHOUT_CRITIC)
     with pytest.raises(UserError, match=r"seed_1 has diverged: step 8: not finite: kl"):
         loop.train_and_evaluate(one, tmp_path / "broken/seed_1")

@@ -1,0 +1,77 @@
+"""The folder of a run: its config, one run at a time, fields that came later."""
+
+import subprocess
+import sys
+
+import helpers
+import pytest
+
+from cvae_jax.errors import UserError
+from cvae_jax.runs.workdir import open_workdir, read_config, read_json, write_json
+
+
+def test_another_config_in_the_same_folder_is_refused(tmp_path):
+    with open_workdir(tmp_path, helpers.small_config()):
+        (tmp_path / "data.json").touch()  # it had its data
+    config = helpers.small_config(seed=7, **{"cascade.weight": 1.5})
+    with pytest.raises(UserError, match=r"\(cascade.weight 6.0 -> 1.5, seed 0 -> 7\)"):
+        with open_workdir(tmp_path, config):
+            pass
+    # where the data lie may change
+    with open_workdir(tmp_path, helpers.small_config(**{"data.dir": "/x"})):
+        pass
+
+
+def test_seeds_that_were_trained_alone_resume_together(tmp_path):
+    for seed in (0, 1):
+        with open_workdir(tmp_path / f"seed_{seed}", helpers.small_config(seed=seed)):
+            (tmp_path / f"seed_{seed}/data.json").touch()
+            (tmp_path / f"seed_{seed}/checkpoints/4").mkdir(parents=True)
+            (tmp_path / f"seed_{seed}/checkpoints/4/sha256.json").touch()
+    with open_workdir(tmp_path, helpers.small_config(num_seeds=2)):
+        assert read_config(tmp_path).num_seeds == 2
+
+
+@pytest.mark.parametrize("lost", ["config.json", "data.json"])
+def test_checkpoints_without_the_rest_of_their_run_are_refused(tmp_path, lost):
+    with open_workdir(tmp_path, helpers.small_config()):
+        (tmp_path / "data.json").touch()
+        (tmp_path / "checkpoints/4").mkdir(parents=True)
+        (tmp_path / "checkpoints/4/sha256.json").touch()
+    (tmp_path / lost).unlink()
+    with pytest.raises(UserError, match=f"holds checkpoints and no {lost}: put it back"):
+        with open_workdir(tmp_path, helpers.small_config(seed=7)):
+            pass
+
+
+def test_a_run_older_than_a_field_has_its_default(tmp_path):
+    with open_workdir(tmp_path, helpers.small_config()):
+        (tmp_path / "data.json").touch()
+    stored = read_json(tmp_path / "config.json")
+    del stored["optim"]["decay_from"], stored["objective"]["infogan"]
+    write_json(tmp_path / "config.json", stored)
+    config = read_config(tmp_path)
+    assert config.optim.decay_from == 1.0
+    assert config.objective.infogan.noise == 62
+    assert config.batch_size == 16
+    with open_workdir(tmp_path, helpers.small_config()):
+        pass
+    with pytest.raises(UserError, match=r"\(optim.decay_from 1.0 -> 0.5\)"):
+        with open_workdir(tmp_path, helpers.small_config(**{"optim.decay_from": 0.5})):
+            pass
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    config = helpers.small_config(num_steps=1)
+    with open_workdir(tmp_path, config):
+        code = (
+            "import sys; sys.path.insert(0, 'tests'); import helpers\n"
+            "from cvae_jax.runs.workdir import open_workdir\n"
+            f"with open_workdir({str(tmp_path)!r}, helpers.small_config(num_steps=1)): pass"
+        )
+        other = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+    assert "another run is at work in" in other.stderr
+    with open_workdir(tmp_path, config):
+        pass
