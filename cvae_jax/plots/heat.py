@@ -1,5 +1,7 @@
 """The effects of a structure in one plot: the DAG, and under it which z moves which latent."""
 
+import re
+
 import numpy as np
 
 from cvae_jax.plots import graph, page
@@ -100,7 +102,7 @@ def _printed(value):
         return ""
     if abs(value) < 0.005:
         return "·"
-    return f"{value:.2f}".replace("0.", ".", 1)
+    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.2f}")  # 10.25 keeps its 0
 
 
 def _outline(axes, x, y, cell):

@@ -28,7 +28,7 @@ def head(figure, title, subtitle):
 
 
 def head_width(title, subtitle):
-    """Returns the height in inches of the title and the line under it."""
+    """Returns the width in inches that the title and the line under it need."""
     return MARGIN + max(text_width(title, 12.5, "bold"), text_width(subtitle, 9)) + RIGHT
 
 
