@@ -34,7 +34,7 @@ def batch_indices(
     epoch, offset = divmod(int(step) * batch_size, num_examples)
     parts, missing = [], batch_size
     while missing:
-        part = _permutation(seed, epoch, num_examples)[offset : offset + missing]
+        part = _epochs(seed, num_examples)(epoch)[offset : offset + missing]
         parts.append(part)
         missing -= len(part)
         epoch, offset = epoch + 1, 0
@@ -55,7 +55,13 @@ def prefetch(fetch: Callable, items: Iterable) -> Iterator:
             yield coming.result()
 
 
-@functools.lru_cache(maxsize=128)  # two epochs of up to 64 seeds
-def _permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch])))
-    return rng.permutation(num_examples)  # int64 [N]
+@functools.lru_cache(maxsize=64)  # seeds
+def _epochs(seed: int, num_examples: int) -> Callable[[int], np.ndarray]:
+    """Returns a seed's function from an epoch to its permutation, int64 [N]."""
+
+    @functools.lru_cache(maxsize=2)  # a batch may straddle two; of 737,280 images each has 6 MB
+    def permutation(epoch):
+        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch])))
+        return rng.permutation(num_examples)
+
+    return permutation

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -44,6 +45,18 @@ def test_batch_indices_is_pure():
     np.testing.assert_array_equal(order.batch_indices(0, 1000, 8, 50), late_copy)
     np.testing.assert_array_equal(order.batch_indices(0, np.int32(1000), 8, 50), late_copy)
     assert not np.array_equal(order.batch_indices(1, 1000, 8, 50), late_copy)
+
+
+def test_past_epochs_are_not_kept_in_memory():
+    count = 100_000
+    tracemalloc.start()
+    try:
+        for step in range(20):  # an epoch each
+            order.batch_indices(9, step, count, count)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 3 * 8 * count
 
 
 def test_processes_share_an_epoch():
