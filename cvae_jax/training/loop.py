@@ -224,8 +224,10 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
             if save:
                 _save(runs, unstack(state), done)
             if stop:
-                raise Stopped(requests[0] if requests else signal.SIGTERM)
+                break
             if scored:
                 _evaluate(runs, unstack(state), done, objective, dataset)
                 window_start = time.perf_counter()
+        if processes.any_of(bool(requests)):  # one may have come with the last step
+            raise Stopped(requests[0] if requests else signal.SIGTERM)
     return unstack(state)

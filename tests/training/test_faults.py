@@ -1,6 +1,7 @@
 """A disk that is full or read-only, a clock that jumps: caused for real; nothing is lost."""
 
 import os
+import signal
 import subprocess
 import time
 
@@ -148,6 +149,19 @@ def test_an_impossible_path_is_one_line(tmp_path, capsys, place, reason):
     said = capsys.readouterr().err
     assert said.startswith(f"error: {reason}")
     assert said.endswith(f"{tmp_path / place}; name another one, or move what is there\n")
+
+
+def test_a_request_to_stop_while_the_last_step_is_saved(tmp_path, left_alone, monkeypatch):
+    def save(manager, state, real=checkpoints.save):
+        real(manager, state)
+        if int(state.step) == CONFIG.num_steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save", save)
+        with pytest.raises(signals.Stopped):
+            loop.train_and_evaluate(CONFIG, tmp_path)
+    helpers.assert_trees_equal(loop.train_and_evaluate(CONFIG, tmp_path), left_alone)
 
 
 def test_a_clock_that_jumps(tmp_path, left_alone, monkeypatch):
