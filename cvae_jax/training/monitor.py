@@ -113,10 +113,12 @@ def diverged_critics(metrics: dict) -> dict[str, str]:
         if name == key or f"{name}_kl" not in metrics:  # InfoGAN's discriminator estimates no KL
             continue
         if loss > _DIVERGED:
+            remedy = "lower its weight or raise its learning rate"  # of an objective of one's own
+            if weights.get(name):
+                remedy = f"lower {weights[name]} or raise optim.{name}.learning_rate"
             found[name] = (
                 f"critic {name!r} has diverged: its loss is {loss:.2f} nats, guessing has 0.69, "
-                f"and its KL estimate of {metrics[f'{name}_kl']:.1f} nats means nothing; lower "
-                f"{weights[name]} or raise optim.{name}.learning_rate"
+                f"and its KL estimate of {metrics[f'{name}_kl']:.1f} nats means nothing; {remedy}"
             )
     return found
 

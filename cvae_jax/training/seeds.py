@@ -26,7 +26,7 @@ class Run(NamedTuple):
     config: Any
     workdir: Path
     manager: Any  # of its checkpoints; None in all processes but the first, who don't touch them
-    board: Any = None  # on Weights & Biases, see `tracking.tracked`
+    board: Any = None  # on Weights & Biases, see `tracker.tracked`
 
     @property
     def diverged(self) -> dict | None:
@@ -47,7 +47,7 @@ def open_runs(workdir, config):
       A list of `Run`.
 
     Raises:
-      UserError: see `workdir.open_workdir`, `checkpoints.open_checkpoints`, `tracking.tracked`.
+      UserError: see `workdir.open_workdir`, `checkpoints.open_checkpoints`, `tracker.tracked`.
     """
     with contextlib.ExitStack() as stack:
         with processes.together():

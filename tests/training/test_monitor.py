@@ -55,6 +55,13 @@ def test_a_line_of_progress_before_and_after_the_speed_is_known():
     assert known == "step 10 of 60, 0.5 per second, 0:01:40 left: kl 2"
 
 
+@pytest.mark.parametrize("name", ["mine", "image"])
+def test_a_diverged_critic_of_an_objective_of_ones_own(name):
+    found = monitor.lost_critics({f"{name}_kl": 9.0, f"{name}_critic_loss": 2.0})
+    assert "its weight or raise its learning rate" in found[name]
+    assert monitor.lost_critics({f"{name}_kl": 9.0, f"{name}_critic_loss": 0.5}) == {}
+
+
 def test_a_start_is_four_lines():
     config = helpers.small_config(num_seeds=2)
     critics = {"cascade": np.zeros((20, 600)), "factor": np.zeros(3)}
