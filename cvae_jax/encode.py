@@ -79,7 +79,7 @@ def main(argv) -> None:
 
     from cvae_jax import datasets
     from cvae_jax.devices import batches
-    from cvae_jax.runs import loading
+    from cvae_jax.runs import data_record, loading
 
     cli.keep_programs()
     model = loading.load(args.run)
@@ -87,11 +87,7 @@ def main(argv) -> None:
     name = args.data or data.name
     names = _names(name)
     dataset = datasets.load(name, data.size, args.data_dir or data.dir, args.split)
-    if dataset.channels != model.channels:
-        raise UserError(
-            f"the model was trained on images of {model.channels} channel(s) and {dataset.source} "
-            f"has {dataset.channels}; encode images of the same kind"
-        )
+    data_record.require_channels(args.run, model, dataset)
     devices = jax.local_devices()
     codes = batches.encode_all(model.objective, model.params, dataset, devices)
     if names != _names(name):

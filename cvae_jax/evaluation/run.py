@@ -9,6 +9,7 @@ from cvae_jax.devices import processes
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import pictures, results
 from cvae_jax.evaluation.scoring import score, subject_of
+from cvae_jax.runs import data_record
 from cvae_jax.runs.workdir import is_exported
 
 log = logging.getLogger(__name__)
@@ -33,10 +34,11 @@ def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
       The content of results.json.
 
     Raises:
-      UserError: results.json holds scores of other data, and names are given; or the plots can't
-        be written.
+      UserError: the images have not the model's channels; results.json holds scores of other data,
+        and names are given; or the plots can't be written.
     """
     start = time.perf_counter()
+    data_record.require_channels(workdir, model, dataset)
     facts = results.facts(model, workdir, dataset)
     if changed := facts["data"].get("changed"):
         log.warning("the data differ from those %s was trained on: %s", workdir, changed)

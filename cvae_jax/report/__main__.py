@@ -28,7 +28,7 @@ from cvae_jax.evaluation.pictures import LABELLED
 from cvae_jax.files import expanded
 from cvae_jax.report import layers, page, sliders
 from cvae_jax.report.words import PICTURES
-from cvae_jax.runs import loading, parts
+from cvae_jax.runs import data_record, loading, parts
 from cvae_jax.runs.workdir import (
     DIVERGED,
     damaged,
@@ -137,11 +137,7 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
     config = model.config
     if dataset is None:
         dataset = datasets.load(config.data.name, config.data.size, data_dir or config.data.dir)
-    if dataset.channels != model.channels:
-        raise UserError(
-            f"{path} was trained on images of {model.channels} channel(s) and {dataset.source} has "
-            f"{dataset.channels}: put the run's data back"
-        )
+    data_record.require_channels(path, model, dataset)
     notes = []
     if reason := _diverged(path):
         notes.append(f"This seed diverged and was left out: {reason}")

@@ -120,6 +120,24 @@ def require_same(workdir, dataset) -> None:
         )
 
 
+def require_channels(workdir, model, dataset) -> None:
+    """Refuses images that a run's model can't take: grey ones for colour, or the other way.
+
+    Args:
+      workdir: the run's folder or the model's name, for the message.
+      model: see `runs.model.Model`.
+      dataset: see `datasets.Dataset`.
+
+    Raises:
+      UserError: their channels are not those of the model's images.
+    """
+    if dataset.channels != model.channels:
+        raise UserError(
+            f"{workdir} was trained on images of {model.channels} channel(s) and {dataset.source} "
+            f"has {dataset.channels}: name images of the same kind"
+        )
+
+
 def as_recorded(workdir, name: str, dataset):
     """Returns a data set under the name and source that a run has of it, if it is the same.
 
