@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cvae_jax.errors import UserError, first_line, of_the_disk
-from cvae_jax.files import no_link
+from cvae_jax.files import locked_if_possible, no_link
 
 _CHUNK = 1 << 20
 _LARGEST = 1 << 30  # bytes of an array that is read whole; SmallNORB's has 448 million
@@ -57,27 +57,39 @@ def find(file: File, data_dir: pathlib.Path, folder: str = "") -> Found:
     downloaded = data_dir / "downloads" / folder / file.name
     if downloaded.is_file():
         return Found(downloaded, True)
+    reasons = _fetch(file, downloaded)
+    if downloaded.is_file():
+        return Found(downloaded, True)
     where = file.page or (file.urls[0] if file.urls else "its owners")
     remedy = f"fetch it from {where} yourself, put it at {manual}, and run the same command again"
-    reasons = []
-    for url in file.urls:
-        part = downloaded.with_name(file.name + ".part")
-        try:
-            downloaded.parent.mkdir(parents=True, exist_ok=True)
-            download(url, part)
-        except (OSError, http.client.HTTPException) as error:
-            reasons.append(f"{url}: {error or type(error).__name__}")
-            continue
-        found = _digest(part, file.digest)
-        if (file.size and part.stat().st_size != file.size) or found != file.digest:
-            size = part.stat().st_size
-            part.unlink()
-            reasons.append(f"{url} now gives another file, of {size:,} bytes, {found}")
-            continue
-        os.replace(part, downloaded)
-        return Found(downloaded, True)
     tried = f" and did not download ({'; '.join(reasons)})" if reasons else ""
     raise UserError(f"{file.name} is missing{tried}: {remedy}")
+
+
+def _fetch(file: File, path: pathlib.Path) -> list[str]:
+    """Downloads a file to path from the first url that gives it; returns why others did not.
+
+    Processes that want the same file wait for the first, as two would write into one another.
+    """
+    reasons, part = [], path.with_name(file.name + ".part")
+    with contextlib.suppress(OSError):  # the download names what a disk refuses
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with locked_if_possible(path.with_name(f".{file.name}.lock")):
+        for url in file.urls:
+            if path.is_file():  # another process has fetched it in the meantime
+                break
+            try:
+                download(url, part)
+            except (OSError, http.client.HTTPException) as error:
+                reasons.append(f"{url}: {error or type(error).__name__}")
+                continue
+            found, size = _digest(part, file.digest), part.stat().st_size
+            if found == file.digest and size == (file.size or size):
+                os.replace(part, path)
+            else:
+                part.unlink()
+                reasons.append(f"{url} now gives another file, of {size:,} bytes, {found}")
+    return reasons
 
 
 def download(url: str, part: pathlib.Path) -> None:

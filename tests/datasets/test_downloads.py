@@ -1,8 +1,10 @@
 """Files of data sets: downloaded from a server of our own, or put there by hand."""
 
+import concurrent.futures
 import hashlib
 import http.server
 import threading
+import time
 
 import pytest
 from fixtures.published_files import manual
@@ -54,6 +56,18 @@ def test_a_broken_download_resumes(tmp_path, server):
     assert handler.answers == [0, 4000]
     assert sources.find(file_at(url), tmp_path) == (path, True)  # and is not fetched again
     assert len(handler.answers) == 2
+
+
+def test_two_that_want_the_same_file_fetch_it_once(tmp_path, server):
+    url, handler = server
+    handler.answers.append(0)  # whole answers
+    send = handler.do_GET
+    handler.do_GET = lambda self: (time.sleep(1), send(self))  # both have seen that it is missing
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(lambda _: sources.find(file_at(url), tmp_path), range(2)))
+    assert found == 2 * [(tmp_path / "downloads" / "file.bin", True)]
+    assert found[0].path.read_bytes() == handler.content
+    assert handler.answers == [0, 0]  # the first is that of above
 
 
 def test_a_wrong_checksum_is_refused_and_the_next_mirror_asked(tmp_path, server):
