@@ -28,11 +28,16 @@ def factor(
       second_batch: permute other images' latents, as in the paper's Algorithm 2: of a batch the
         even rows train the model and the odd ones are permuted. False, as in most implementations:
         the same images serve both.
+
+    Raises:
+      ValueError: when it first runs with second_batch, an odd number of images on a device.
     """
 
     def extend(params, images, samples, rng, axis_name):
         if not second_batch:
             return {**samples, "factor": {"q": samples["z"], "p": samples["z"]}}
+        if len(images) % 2:  # or even and odd rows would depend on the number of devices
+            raise ValueError(f"second_batch halves a batch: {len(images)} images are odd")
         mean, logvar = objective.encode(jax.lax.stop_gradient(params), images[1::2])
         noise = rows.normal_rows(rng, mean.shape, axis_name)
         other = distributions.sample_gaussian(noise, mean, logvar)

@@ -151,3 +151,6 @@ def test_errors():
     z = jnp.zeros((3, 4))
     with pytest.raises(ValueError, match="needs 4 rows and the batch has 3"):
         sample_joint(jax.random.key(0), z, z, structure)
+    halved = cvae_jax.factor(cvae_jax.vae(networks.burgess(8, 1, 4)), 1.0, second_batch=True)
+    with pytest.raises(ValueError, match="15 images are odd"):
+        jax.eval_shape(halved.init, jax.random.key(0), jnp.zeros((15, 8, 8, 1)))
