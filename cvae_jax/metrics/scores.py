@@ -206,4 +206,4 @@ def named(text: str) -> tuple[str, ...]:
         return tuple(METRICS)
     if not text:
         return tuple(name for name, needs in METRICS.items() if needs.default)
-    return tuple(text.split(","))
+    return tuple(name.strip() for name in text.split(","))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cvae_jax.metrics.scores import SCORES
+from cvae_jax.metrics.scores import METRICS, SCORES, named
 from cvae_jax.report.words import GROUPS
 
 RECORDS = sorted(Path("results").rglob("seed_*.json"))
@@ -24,6 +24,12 @@ def test_the_report_shows_scores_of_the_table_once():
     shown = [name for names in GROUPS.values() for name in names]
     assert len(shown) == len(set(shown))
     assert set(shown) <= set(SCORES)
+
+
+def test_names_of_metrics_may_have_blanks_between_them():
+    assert named("mig, sap,irs ") == ("mig", "sap", "irs")
+    assert named("all") == tuple(METRICS)
+    assert "dci" not in named("")
 
 
 def limits(text):
