@@ -132,7 +132,7 @@ def classifier_entries(subject):
     cache = datasets.data_root(subject.config.data.dir) / "classifiers"
     trained = classifier_features.classifier(subject.dataset, cache)
     worth = ", ".join(f"{name} {value:.3f}" for name, value in trained.accuracy.items())
-    network = sample_quality.classifier_network(trained)
+    network = sample_quality.classifier_network(trained, jax.local_devices())
     return _quality(subject, network, "classifier", "_classifier", f" (accuracy: {worth})")
 
 
@@ -140,4 +140,5 @@ def inception_entries(subject):
     """Returns FID, KID and IS by Inception-v3."""
     root = datasets.data_root(subject.config.data.dir)
     params = sample_quality.inception_params(subject.options.inception, root)
-    return _quality(subject, sample_quality.inception_network(params), "inception", "")
+    network = sample_quality.inception_network(params, jax.local_devices())
+    return _quality(subject, network, "inception", "")

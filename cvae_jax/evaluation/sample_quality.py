@@ -9,7 +9,7 @@ import numpy as np
 from cvae_jax import metrics
 from cvae_jax.datasets import sources
 from cvae_jax.datasets.torch_file import read
-from cvae_jax.devices import batches
+from cvae_jax.devices import batches, placement
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import classifier_features
 from cvae_jax.networks import inception
@@ -55,14 +55,18 @@ def _inception(params, images):
     return out, [probabilities]
 
 
-def inception_network(params):
-    """Returns a function: images uint8 -> (features [B, 2048], [probabilities [B, 1008]])."""
-    return functools.partial(_inception, params)
+def inception_network(params, devices):
+    """Returns a function: images uint8 -> (features [B, 2048], [probabilities [B, 1008]]).
+
+    Its weights, 95 MB, lie on the devices: host arrays would be sent with every batch.
+    """
+    return functools.partial(_inception, placement.replicate(params, devices))
 
 
-def classifier_network(trained: classifier_features.Trained):
+def classifier_network(trained: classifier_features.Trained, devices):
     """Returns a function: images uint8 -> (features [B, 256], probabilities of each factor)."""
-    return functools.partial(classifier_features.features, trained.module, trained.params)
+    params = placement.replicate(trained.params, devices)
+    return functools.partial(classifier_features.features, trained.module, params)
 
 
 def distances(network, real, fake, num_images: int, devices, *, kind: str, seed: int) -> dict:

@@ -211,12 +211,12 @@ def test_a_factor_of_one_value_is_left_out_of_the_inception_score():
 
 
 def test_better_samples_have_better_scores(striped, trained):
-    network = sample_quality.classifier_network(trained[0])
+    devices = jax.devices()[:2]
+    network = sample_quality.classifier_network(trained[0], devices)
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 255, (300, 16, 16, 1), dtype=np.uint8)
 
     def quality(fake):
-        devices = jax.devices()[:2]
         return sample_quality.distances(
             network, striped.images, fake, 300, devices, kind="classifier", seed=0
         )
