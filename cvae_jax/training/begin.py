@@ -42,7 +42,9 @@ def load_data(config, dataset=None):
     if dataset is None:
         with processes.together():
             dataset = datasets.load(config.data.name, config.data.size, config.data.dir)
-    processes.require_same("data set", data_record.fingerprint(dataset))
+    # a digest, as messages between processes are short
+    fingerprint = data_record.fingerprint(dataset).encode()
+    processes.require_same("data set", data_record.digest(fingerprint))
     if not 2 <= config.batch_size <= dataset.num_images:
         raise UserError(
             f"config.batch_size is {config.batch_size} and {config.data.name} has "
@@ -75,9 +77,9 @@ def states(config, runs, dataset, built, **own):
     example = dataset.images(np.arange(config.batch_size))
     # jitted: initialisation op by op compiles a hundred small programs
     create = jax.jit(
-        lambda rng: create_train_state(rng, built.objective, built.optimizers, example)
+        lambda rng, images: create_train_state(rng, built.objective, built.optimizers, images)
     )
-    found = [create(jax.random.key(run.config.seed)) for run in runs]
+    found = [create(jax.random.key(run.config.seed), example) for run in runs]
     start = 0
     with processes.together():
         if processes.first():
