@@ -129,8 +129,8 @@ def export(workdir, out, **own) -> None:
     results = read_results(workdir / "results.json")
     config = model.config.copy_and_resolve_references()
     standard = dict(flat(defaults.get_config().to_dict()))
-    own = {name: standard[name] for name in FREE}  # one's own matters
-    config.update_from_flattened_dict(to_pass_on(config) | own)
+    free = {name: standard[name] for name in FREE}  # what only one's own machine knows
+    config.update_from_flattened_dict(to_pass_on(config) | free)
     info = read_json(workdir / "data.json")
     with _whole_or_not_at_all(out) as part:
         write_json(part / CONFIG, config.to_dict())

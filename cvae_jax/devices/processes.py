@@ -146,7 +146,7 @@ def together():
 
 
 def require_same(what: str, text: str) -> None:
-    """Raises UserError unless all processes have the same text."""
+    """Raises UserError unless all processes have the same text, of which 2,048 bytes count."""
     texts = _gather_texts(text) if count() > 1 else [text]
     for index, other in enumerate(texts):
         if other != texts[0]:

@@ -63,6 +63,9 @@ def decompose(
       dataset_size: N, the number of images in the data set.
       axis_name: of the devices that share the batch.
       estimator: "stratified" or "weighted".
+
+    Raises:
+      ValueError: another estimator, or a batch of less than 2 or more than dataset_size images.
     """
     if estimator not in ESTIMATORS:
         raise ValueError(f"estimator {estimator!r} is not one of {', '.join(ESTIMATORS)}")
