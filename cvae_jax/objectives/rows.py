@@ -14,10 +14,20 @@ def num_devices(axis_name):
 
 
 def local_rows(x, axis_name):
-    """This device's share of x's rows: [n, ...] -> [n / devices, ...]."""
+    """Returns this device's share of x's rows: [n, ...] -> [n / devices, ...].
+
+    Raises:
+      ValueError: n is not a multiple of the devices; rows would be lost.
+    """
     if axis_name is None:
         return x
-    count = x.shape[0] // lax.axis_size(axis_name)
+    devices = lax.axis_size(axis_name)
+    if x.shape[0] % devices:
+        raise ValueError(
+            f"{x.shape[0]} rows are not divisible by {devices} devices: batch_size and "
+            "prior_batch_size must be"
+        )
+    count = x.shape[0] // devices
     return lax.dynamic_slice_in_dim(x, lax.axis_index(axis_name) * count, count)
 
 

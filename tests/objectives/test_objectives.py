@@ -10,6 +10,7 @@ from helpers import floats
 
 import cvae_jax
 from cvae_jax import networks, structures
+from cvae_jax.objectives import rows
 from cvae_jax.objectives.bayesian_joint import sample_joint
 from cvae_jax.objectives.cascade import without_tails
 from cvae_jax.objectives.density_ratio import classification_loss
@@ -151,6 +152,8 @@ def test_errors():
     z = jnp.zeros((3, 4))
     with pytest.raises(ValueError, match="needs 4 rows and the batch has 3"):
         sample_joint(jax.random.key(0), z, z, structure)
+    with pytest.raises(ValueError, match="5 rows are not divisible by 2 devices"):
+        jax.vmap(lambda _: rows.local_rows(jnp.arange(5), "devices"), axis_name="devices")(z[:2])
     halved = cvae_jax.factor(cvae_jax.vae(networks.burgess(8, 1, 4)), 1.0, second_batch=True)
     with pytest.raises(ValueError, match="15 images are odd"):
         jax.eval_shape(halved.init, jax.random.key(0), jnp.zeros((15, 8, 8, 1)))
