@@ -1,13 +1,14 @@
 """What users' folders hold besides: hidden files, links, tables typed by hand, other depths."""
 
 import struct
+import subprocess
+import sys
 import unicodedata
 import zlib
 
 import helpers
 import numpy as np
 import pytest
-from fixtures import published_files
 from PIL import Image
 
 from cvae_jax.datasets import folder as folders
@@ -124,14 +125,18 @@ def test_pictures_of_one_shade_are_warned_of(pictures, tmp_path, caplog):
     assert "all 3 pictures are nearly of one shade each" in caplog.text
 
 
-def png_of_16_bits_in_colour(value):
-    rows = (b"\0" + struct.pack(">3H", *[value] * 3) * 16) * 16
-    head = struct.pack(">2I5B", 16, 16, 16, 2, 0, 0, 0)
-    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+def png(head, held):
+    """A PNG of a header and compressed rows."""
+    chunks = ((b"IHDR", head), (b"IDAT", held), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(held)) + kind + held + struct.pack(">I", zlib.crc32(kind + held))
         for kind, held in chunks
     )
+
+
+def png_of_16_bits_in_colour(value):
+    rows = (b"\0" + struct.pack(">3H", *[value] * 3) * 16) * 16
+    return png(struct.pack(">2I5B", 16, 16, 16, 2, 0, 0, 0), zlib.compress(rows))
 
 
 def test_colour_of_16_bits_is_said_to_be_cut(pictures, tmp_path, caplog):
@@ -140,13 +145,60 @@ def test_colour_of_16_bits_is_said_to_be_cut(pictures, tmp_path, caplog):
     assert "of 1 pictures of 16 bits in colour the upper 8 are read" in caplog.text
 
 
+# VmHWM, the most that this process has held: ru_maxrss is at first that of the process that
+# started it, which may have held more than a picture takes.
+HELD = """
+import sys
+from cvae_jax import datasets
+from cvae_jax.errors import UserError
+
+def most():
+    with open("/proc/self/status") as file:
+        (line,) = [line for line in file if line.startswith("VmHWM")]
+    return int(line.split()[1]) << 10
+
+sound, large, root = sys.argv[1:]
+datasets.load(f"folder:{sound}", 16, root)
+before = most()
+try:
+    datasets.load(f"folder:{large}", 16, root)
+except UserError as error:
+    print(error)
+print(most() - before)
+"""
+
+
+def write_white(path, side):
+    """A PNG of white, side by side pixels in colour."""
+    pack = zlib.compressobj(9)
+    row = b"\0" + b"\xff" * (3 * side)
+    held = b"".join(pack.compress(row) for _ in range(side)) + pack.flush()
+    path.write_bytes(png(struct.pack(">2I5B", side, side, 8, 2, 0, 0, 0), held))
+
+
+def loaded_alone(sound, large, root):
+    """What a program of its own says of a folder of pictures, and the memory in bytes it took."""
+    done = subprocess.run(
+        [sys.executable, "-c", HELD, str(sound), str(large), str(root)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *said, held = done.stdout.splitlines()
+    return said, int(held)
+
+
 def test_pictures_of_too_many_pixels_are_refused_before_they_are_decoded(pictures, tmp_path):
-    content = bytearray(published_files.png(np.zeros((8, 8), np.uint8)))
-    content[16:24] = struct.pack(">II", 13_000, 13_000)
-    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
-    (pictures / "b.png").write_bytes(content)
-    with pytest.raises(UserError, match=r"b\.png .*13000x13000 pixels, and at most 40,000,000"):
-        helpers.load_folder(pictures, tmp_path / "data")
+    (tmp_path / "large").mkdir()
+    write_white(tmp_path / "large" / "b.png", 13_000)
+    (said,), held = loaded_alone(pictures, tmp_path / "large", tmp_path / "data")
+    assert "b.png is no picture" in said
+    assert "13000x13000 pixels, and at most 40,000,000" in said
+    assert held < 20 << 20  # decoded, it is 507 MB
+    write_white(tmp_path / "large" / "b.png", 6_000)
+    said, held = loaded_alone(pictures, tmp_path / "large", tmp_path / "data")
+    assert said == []
+    assert held > 6_000**2 * 3  # it is memory of Pillow, too, that is measured
 
 
 def test_a_larger_jpeg_is_decoded_at_a_smaller_scale(tmp_path):
