@@ -1,7 +1,6 @@
 """SIGINT, SIGTERM and SIGHUP: a program ends in one line, and saves first what has to be saved."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -89,6 +88,8 @@ def follow_parent() -> None:
     """
     parent = os.environ.pop(_PARENT, "")
     if parent and sys.platform.startswith("linux"):
+        import ctypes  # after the handler, as all that takes time
+
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if str(os.getppid()) != parent:  # it died before it was asked
             os._exit(1)

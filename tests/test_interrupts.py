@@ -10,6 +10,8 @@ import time
 import pytest
 from fixtures.whole_runs import environment, small
 
+from cvae_jax.__main__ import COMMANDS
+
 ENDS = ("Interrupted. Run the same command again to continue.",)
 SAVED = "Saved. Run the same command again to resume."
 
@@ -50,6 +52,34 @@ def test_a_signal_is_not_lost(code, number):
     assert process.returncode == 128 + number
     assert out == ""
     assert said.splitlines() == [*ENDS]
+
+
+# A Ctrl-C at every import of what is neither Python's nor the package's: what takes time.
+AT_AN_IMPORT = """
+import os, runpy, signal, sys
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in {*sys.stdlib_module_names, "cvae_jax"}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupts())
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+MODULES = [f"cvae_jax.{module.removesuffix('.__main__')}" for module, _ in COMMANDS.values()]
+
+
+@pytest.mark.parametrize("arguments", [["cvae_jax", "gather"], *([name] for name in MODULES)])
+def test_every_program_ends_in_one_line_where_its_imports_begin(arguments):
+    done = subprocess.run(
+        [sys.executable, "-c", AT_AN_IMPORT, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (128 + signal.SIGINT, "")
+    assert done.stderr.splitlines() == [*ENDS]
 
 
 def interrupted(command, variables, after):
