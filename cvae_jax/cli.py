@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from cvae_jax import errors, signals
+from cvae_jax import signals
 from cvae_jax.errors import DISK, PATH, UserError
 
 # Huge pages for the heap, no separate mappings for large blocks, and no return of freed memory.
@@ -167,9 +167,8 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--workdir", metavar="RUN", type=path, help="the same")
 
     def add_data_dir(self, help: str) -> None:
-        """Adds --data_dir, which messages about the data's folder then name."""
+        """Adds --data_dir, which `datasets.load` names where the data's folder can't be written."""
         self.add_argument("--data_dir", default="", type=path, help=help)
-        errors.name_data_dir("--data_dir=...")
 
     def parse_run(self, arguments: list[str]) -> argparse.Namespace:
         """Returns the arguments, with the run's folder as `run`.

@@ -9,9 +9,6 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 PATH = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 # Alike enough to be a slip: towr for tower, but not dip_vae for vae.
 _NEAR = 0.65
-# How the data's folder is named to the code that runs: an argument of functions, until a program
-# says how its command line has it.
-_data_dir = "data_dir=..."
 
 
 def of_the_disk(error: Exception) -> bool:
@@ -36,14 +33,3 @@ def did_you_mean(name, names) -> str:
 def first_line(error: Exception) -> str:
     """Returns what an exception says, in one line; of one that says nothing its name."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def data_dir() -> str:
-    """Returns how the running program names the data's folder: for remedies in shared modules."""
-    return _data_dir
-
-
-def name_data_dir(option: str) -> None:
-    """Sets what `data_dir` returns; for programs."""
-    global _data_dir
-    _data_dir = option

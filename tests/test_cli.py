@@ -10,17 +10,11 @@ import helpers
 import pytest
 
 from cvae_jax import __main__ as program
-from cvae_jax import cli, errors, main
+from cvae_jax import cli, main
 from cvae_jax.datasets import __main__ as datasets_program
 from cvae_jax.errors import UserError, did_you_mean
 from cvae_jax.runs import loading
 from cvae_jax.training import loop, seeds
-
-
-@pytest.fixture(autouse=True)
-def no_program(monkeypatch):
-    """Each test names its own program."""
-    monkeypatch.setattr(errors, "_data_dir", errors._data_dir)
 
 
 def cvae(*arguments, module="cvae_jax", **kwargs):
@@ -115,7 +109,7 @@ def test_the_datas_folder_has_the_name_that_the_program_takes(monkeypatch, tmp_p
     monkeypatch.setattr(sys, "argv", [*flags])
     monkeypatch.setattr(cli, "keep_programs", lambda: None)
     monkeypatch.setattr(cli, "compute_in_calling_thread", lambda: None)
-    with pytest.raises(UserError, match=r"another folder with --config\.data\.dir="):
+    with pytest.raises(UserError, match=r"another folder .*train: --config\.data\.dir="):
         main.main([*flags])
 
 

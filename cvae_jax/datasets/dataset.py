@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax import errors
 from cvae_jax.datasets import catalogue, digits, working_copy
 from cvae_jax.errors import UserError, did_you_mean, first_line
 from cvae_jax.files import expanded
@@ -18,6 +17,8 @@ log = logging.getLogger(__name__)
 
 NAMES = (*catalogue.ENTRIES, "mnist_5k")
 LARGEST = 1_024  # pixels per side
+# How programs take the data's folder; a function's argument is data_dir.
+_DATA_DIR = "--data_dir=... (train: --config.data.dir=..., reproduce: TFDS_DATA_DIR)"
 OWN = ("folder", "npz", "array")  # kinds of names whose path says nothing: the contents count
 
 
@@ -173,7 +174,7 @@ def _keeping(name, root, make):
         reason = first_line(error)
         raise UserError(
             f"cannot keep data set {name} in {root} ({reason}): "
-            f"name another folder with {errors.data_dir()}"
+            f"name another folder with {_DATA_DIR}"
         ) from error
 
 
