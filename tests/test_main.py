@@ -51,6 +51,20 @@ def test_the_same_command_again_changes_nothing(whole_run, data_dir):
     helpers.assert_trees_equal(final_state(workdir), before)
 
 
+def test_loading_in_python_says_and_changes_nothing(whole_run, data_dir):
+    workdir, _ = whole_run
+    before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
+    done = subprocess.run(
+        [sys.executable, "-c", f"import cvae_jax; cvae_jax.load({str(workdir)!r})"],
+        env=environment(data_dir),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
+
+
 def test_evaluate_prints_its_table(whole_run, data_dir):
     workdir, _ = whole_run
     done = subprocess.run(

@@ -98,10 +98,10 @@ def open_checkpoints(workdir, *, read_only: bool = False):
         alone["barrier_sync_key_prefix"] = "cvae_jax"
     options = ocp.CheckpointManagerOptions(
         max_to_keep=None if read_only else _KEPT,
-        save_interval_steps=0 if read_only else 1,  # or orbax warns that it sets it so
         # By a thread that would still look at a new folder when a refused start has removed it.
         cleanup_tmp_directories=not read_only and directory.is_dir() and any(directory.iterdir()),
-        read_only=read_only,
+        # Not orbax's read_only, of which it warns: it would skip saves and removals, and a reader
+        # asks for none.
         # A save of these small models takes less than a second: when it returns, it is on disk,
         # and a full disk is an error there and then.
         enable_async_checkpointing=False,
