@@ -88,12 +88,18 @@ def train(planned, records: dict, folders: Path, results: Path, at_once: bool, j
                     end(child)
                 time.sleep(0.2)
         finally:
-            _stop(at_work)  # a second Ctrl-C may have brought us here
+            # After an error, or a second Ctrl-C where that raises. In `cvae reproduce` it doesn't:
+            # the handler ends the program at once, and the kernel its children (`follow_parent`).
+            _stop(at_work)
     return reasons, failed
 
 
 def _stop(children):
-    """Asks child processes to save and end, and waits. A Ctrl-C has reached them by itself."""
+    """Asks child processes to save and end, by SIGTERM, and waits for their end.
+
+    A Ctrl-C at a terminal has sent them a SIGINT too. They save once: only a second signal of the
+    same kind ends them at once (`stop_requests`).
+    """
     for child in children:
         child.terminate()
     for child in children:
