@@ -14,8 +14,8 @@ def effects(path, parents, matrix, ancestors, rows=None, *, title, subtitle):
     """Draws the DAG, the effects E of z_i (rows) on z_hat_j (columns), and further rows [d].
 
     Shade is the effect from 0 (white) to 1; larger values have the shade of 1. What the DAG allows
-    is outlined. Up to 12 latents have their values printed, those under .005 as a dot; of more than
-    20, only some are named. Further rows are printed and shaded in the same way.
+    is outlined. Up to 12 latents have their values printed, those under 0.005 as a dot; of more
+    than 20, only some are named. Further rows are printed and shaded in the same way.
 
     Args:
       path: file to write.
@@ -97,12 +97,12 @@ def _cells(axes, matrix, ancestors, left, top, cell):
 
 
 def _printed(value):
-    """Returns the text of a cell: ".25", a dot for next to nothing, nothing for NaN."""
+    """Returns the text of a cell: "0.25", a dot for next to nothing, nothing for NaN."""
     if np.isnan(value):
         return ""
     if abs(value) < 0.005:
         return "·"
-    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.2f}")  # 10.25 keeps its 0
+    return f"{value:.2f}"
 
 
 def _outline(axes, x, y, cell):

@@ -207,4 +207,4 @@ def test_effects_print_every_value_as_it_is():
     axes = Figure().add_subplot()
     values = np.array([[0.25, 1.0, 10.25, 0.001, np.nan, -0.5]])
     heat._cells(axes, values, np.zeros_like(values, bool), 0, 1, 0.5)
-    assert [text.get_text() for text in axes.texts] == [".25", "1.00", "10.25", "·", "", "-.50"]
+    assert [text.get_text() for text in axes.texts] == ["0.25", "1.00", "10.25", "·", "", "-0.50"]
