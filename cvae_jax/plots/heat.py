@@ -1,7 +1,5 @@
 """The effects of a structure in one plot: the DAG, and under it which z moves which latent."""
 
-import re
-
 import numpy as np
 
 from cvae_jax.plots import graph, page

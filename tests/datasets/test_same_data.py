@@ -56,7 +56,7 @@ def test_a_folder_that_moved_is_known_by_its_contents(tmp_path, monkeypatch):
     assert after["scores"] == before["scores"]
     assert after["data"] == before["data"]
     colour = helpers.write_three_pictures(tmp_path / "colour", "RGB")
-    with pytest.raises(UserError, match=r"run was trained on images of 1 channel\(s\) and .* has 3"):
+    with pytest.raises(UserError, match=r"trained on images of 1 channel\(s\) and .* has 3"):
         evaluate.main([*arguments, f"--data=folder:{colour}"])
     config.data.name = moved
     monkeypatch.setattr(evaluation, "evaluate_run", lambda *args: {})
