@@ -71,3 +71,27 @@ def test_a_critic_learns_rows_with_outliers():
 
     assert losses(lambda v: v).max() > 2
     assert losses(without_tails)[100:].max() < 0.75
+
+
+def test_a_variance_without_bound_leaves_loss_and_gradient_finite():
+    """exp(1000 / 2) is beyond float32, as an encoder's logvar of an odd x_hat was."""
+    base = Objective(
+        init=lambda rng, x: Players(model={"logvar": jnp.float32(1_000)}, critic={}),
+        model_loss=lambda params, x, rng, step, axis_name=None: (0.0, ({}, {"z": x})),
+        critic_loss=lambda params, samples, rng, step, axis_name=None: (0.0, {}),
+        prior=None,
+        encode=lambda params, x: (x, jnp.full_like(x, params.model["logvar"])),
+        decode=lambda params, z, rng=None: z,
+    )
+    objective = cvae_jax.cascade(
+        base, structures.parse("", 4), 1.0, source="posterior", critic=Critic(2, 8)
+    )
+    images = jax.random.normal(jax.random.key(1), (16, 4))
+    params = objective.init(jax.random.key(0), images)
+
+    def loss(model):
+        return objective.model_loss(params._replace(model=model), images, jax.random.key(2), 0)[0]
+
+    value, gradient = jax.value_and_grad(loss)(params.model)
+    assert np.isfinite(value)
+    assert np.isfinite(gradient["logvar"])
