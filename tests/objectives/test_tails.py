@@ -7,7 +7,10 @@ import optax
 import pytest
 from scipy import integrate, stats
 
+import cvae_jax
+from cvae_jax import structures
 from cvae_jax.networks import Critic
+from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.objectives.cascade import without_tails
 from cvae_jax.objectives.density_ratio import classification_loss
 
