@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from cvae_jax import datasets
-from cvae_jax.config import build, methods
+from cvae_jax.config import methods
 from cvae_jax.devices import batches
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import classifier_features, sample_quality
@@ -64,8 +64,10 @@ def mean_terms(model, dataset, rng):
 
 def terms_entries(subject):
     """Returns the objective's own terms on training images."""
-    config = subject.config
-    if build.critics(config) and not subject.model.params.critic:
+    config, model = subject.config, subject.model
+    images = subject.dataset.images(np.zeros(config.batch_size, int)) / np.float32(255)
+    whole = jax.eval_shape(model.objective.init, jax.random.key(0), images)
+    if whole.critic and not model.params.critic:
         raise UserError("an exported model has no critics, which they need; evaluate its run")
     means, samples = mean_terms(subject.model, subject.dataset, subject.key("terms"))
     estimate = f", estimate from batches of {config.batch_size}: aggregate_* take all images"

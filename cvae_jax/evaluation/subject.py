@@ -80,7 +80,8 @@ def entry(name: str, value, samples: int, seed: int, *, std=None, detail: str = 
 
 def repeated(subject, name, function, samples, detail="") -> dict:
     """Computes mean and spread over repeats that draw other rows: function(seed) -> float."""
-    values = [function(subject.seed + i) for i in range(REPEATS)]
+    # numpy's and sklearn's seeds have 32 bits
+    values = [function((subject.seed + i) % 2**32) for i in range(REPEATS)]
     return entry(
         name,
         np.mean(values),

@@ -58,8 +58,8 @@ def cascade(
       weight: of the KL, a number or a function of the step; the paper's Eq. 5 has 1.
       critic_input: "z_hat" is Eq. 6 as printed, D(z_hat), with the structure's z parents dropped;
         "joint" is D(z, z_hat).
-      source: "prior" is Section 3.4 as printed, z ~ N(0, I); "posterior" takes the batch's own z,
-        as Fig. 2 draws it: x_hat are the reconstructions of the data.
+      source: "prior" is Section 3.4 as printed, z of the objective's prior; "posterior" takes the
+        batch's own z, as Fig. 2 draws it: x_hat are the reconstructions of the data.
       x_hat: "mean" takes the decoder's mean; "sample" draws x_hat ~ p(x | z), as Eq. 3 writes it,
         so that nothing can be hidden below the pixels' noise; see `Likelihood.sample`.
       prior_batch_size: prior latents drawn over all devices; those beyond the data batch

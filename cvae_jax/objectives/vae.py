@@ -94,6 +94,9 @@ def penalised_vae(
     dataset_size: int | None = None,
 ) -> Objective:
     """Returns pixel_weight * reconstruction + penalty((z, mean, logvar), step, axis_name)."""
+    if likelihood not in distributions.LIKELIHOODS:
+        known = ", ".join(distributions.LIKELIHOODS)
+        raise ValueError(f"likelihood {likelihood!r} is not one of {known}")
     encoder, decoder = networks
     p_x = distributions.LIKELIHOODS[likelihood]
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import os
 import shlex
 from pathlib import Path
 
@@ -135,12 +136,13 @@ def _begun(path, config) -> bool:
 def _moved_or_lengthened(path, old, new) -> dict:
     """The config `old` with those fields of `new` that leave the run the same.
 
-    More steps train the same run further. Images of one's own are known by their contents, which
+    More steps train the same run further, unless its rates fall towards its end, which would lie
+    elsewhere. Images of one's own are known by their contents, which
     `data_record` compares, wherever they lie now.
     """
     try:
         before, name = old["num_steps"], old["data"]["name"]
-        if new["num_steps"] > before:
+        if new["num_steps"] > before and new["optim"]["decay_from"] == 1:
             old = old | {"num_steps": new["num_steps"]}
         if datasets.kind_of(new["data"]["name"]) == datasets.kind_of(name):
             old = old | {"data": old["data"] | {"name": new["data"]["name"]}}
@@ -199,6 +201,8 @@ def open_workdir(workdir, config):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(f"another run is at work in {path}; choose another --workdir") from None
+        if not _still_there(path / ".lock", lock):
+            raise UserError(f"a start in {path} has just been refused; run the same command again")
         for name in (CONFIG, "data.json", "metrics.jsonl"):
             files.remove_leftovers(path / name)
         if not _begun(path, config) or read_json(path / CONFIG) != config:
@@ -209,6 +213,13 @@ def open_workdir(workdir, config):
             if not _saved(path) and not any(path.rglob("data.json")):
                 _leave_nothing(path, made)
             raise
+
+
+def _still_there(path, file) -> bool:
+    """Returns whether an open file is the one at a path, not one that was removed meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    return False
 
 
 def _leave_nothing(path, made) -> None:

@@ -112,3 +112,8 @@ def test_weights_may_be_schedules(images):
         assert make(rise).model_loss(*args, 5)[0] == pytest.approx(
             float(make(2.0).model_loss(*args, 5)[0]), rel=1e-6
         )
+
+
+def test_an_unknown_likelihood_is_refused_with_those_that_there_are():
+    with pytest.raises(ValueError, match="'bernouli' is not one of bernoulli, gaussian"):
+        vae(NETWORKS, likelihood="bernouli")

@@ -1,5 +1,6 @@
 """The folder of a run: its config, one run at a time, fields that came later."""
 
+import fcntl
 import subprocess
 import sys
 
@@ -75,3 +76,17 @@ def test_a_folder_in_use_is_refused(tmp_path):
     assert "another run is at work in" in other.stderr
     with open_workdir(tmp_path, config):
         pass
+
+
+def test_a_lock_that_a_refused_start_has_removed_holds_nothing(tmp_path, monkeypatch):
+    """Between opening the lock and holding it, the start that held it was refused."""
+    folder, real = tmp_path / "run", fcntl.flock
+
+    def late(lock, operation):
+        (folder / ".lock").unlink()
+        real(lock, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(UserError, match="run the same command again"):
+        with open_workdir(folder, helpers.small_config(num_steps=1)):
+            pass

@@ -106,6 +106,16 @@ def test_a_finished_run_is_trained_further_and_never_shorter(tmp_path, unscored)
         cvae_jax.train_and_evaluate(config, tmp_path / "run", **own)
 
 
+def test_a_run_whose_rates_fall_to_its_end_is_not_trained_further(tmp_path, unscored):
+    """The rates of a longer run begin to fall later: it would not be the same run."""
+    own = {"dataset": arrays(), "networks": networks.Networks(Encoder(4), Decoder())}
+    config = helpers.small_config(**SHORT, **{"optim.decay_from": 0.5})
+    cvae_jax.train_and_evaluate(config, tmp_path / "run", **own)
+    config.num_steps = 4
+    with pytest.raises(UserError, match=r"another config \(num_steps 2 -> 4\)"):
+        cvae_jax.train_and_evaluate(config, tmp_path / "run", **own)
+
+
 def test_a_refused_start_leaves_nothing_in_a_new_folder(tmp_path):
     config = helpers.small_config(**SHORT)
     config.data.name = "npz:nowhere.npz"
