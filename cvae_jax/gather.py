@@ -183,7 +183,7 @@ def main(argv) -> None:
     if args.scores != parser.get_default("scores"):  # of which a row may have none
         for name in scores:
             one_of("score", name, [*dict.fromkeys(n for row in rows for n in row.values)])
-    print(table(rows, scores))
+    cli.show(table(rows, scores))
     if unfinished:
         log.info("not ended: %s", ", ".join(map(str, unfinished)))
     if args.out:

@@ -55,7 +55,11 @@ def main(argv) -> None:
 
     fields.refuse_retired(argv[1:])
     config, name = command_line.parse(FLAGS, argv, __doc__)
-    errors.name_data_dir("--config.data.dir=...")
+    errors.name_options(
+        data="--config.data.name",
+        data_dir="--config.data.dir=...",
+        size="set --config.data.size={size}",
+    )
     # after the flags: a wrong one is reported at once
     from cvae_jax.config import checks
     from cvae_jax.devices import processes

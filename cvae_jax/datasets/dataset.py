@@ -88,7 +88,8 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
     if kind == "array":
         raise UserError(
             "the run's images were passed to train_and_evaluate as an array: save them by "
-            "numpy.savez(PATH, images=..., factors=...) and name them as npz:PATH by --data"
+            "numpy.savez(PATH, images=..., factors=...) and name them as npz:PATH by "
+            f"{errors.option('data')}"
         )
     if name not in NAMES:
         is_folder = expanded(name).is_dir()
@@ -173,7 +174,7 @@ def _keeping(name, root, make):
         reason = first_line(error)
         raise UserError(
             f"cannot keep data set {name} in {root} ({reason}): "
-            f"name another folder with {errors.data_dir()}"
+            f"name another folder with {errors.option('data_dir')}"
         ) from error
 
 
