@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 import pathlib
+import shlex
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -93,7 +94,11 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
         )
     if name not in NAMES:
         is_folder = expanded(name).is_dir()
-        hint = f"did you mean folder:{name}? " if is_folder else did_you_mean(name, NAMES)
+        hint = (
+            f"did you mean {shlex.quote(f'folder:{name}')}? "
+            if is_folder
+            else did_you_mean(name, NAMES)
+        )
         raise UserError(
             f"no data set {name!r}: {hint}There are {', '.join(NAMES)}, folder:PATH and tfds:NAME"
         )

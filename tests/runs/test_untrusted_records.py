@@ -4,12 +4,20 @@ import json
 import os
 
 import helpers
+import numpy as np
 import pytest
 from fixtures.damage import HUGE, cases, refused
 
 from cvae_jax import gather
 from cvae_jax.runs.metrics_log import MetricsWriter, read_metrics
-from cvae_jax.runs.workdir import open_workdir, read_config, read_json, read_results, write_json
+from cvae_jax.runs.workdir import (
+    open_workdir,
+    read_config,
+    read_json,
+    read_results,
+    why_diverged,
+    write_json,
+)
 
 pytestmark = pytest.mark.usefixtures("limits")
 
@@ -106,6 +114,41 @@ def test_records_that_are_no_files_or_too_large_are_refused_before_they_are_read
         file.truncate(HUGE)
     refused(lambda: read_results(tmp_path / "results.json"), "are read")
     refused(lambda: gather.gather([tmp_path]), "has ended")
+
+
+def test_of_long_curves_a_part_is_held_and_all_are_kept(tmp_path):
+    path, count = tmp_path / "metrics.jsonl", 50_001
+    with path.open("w") as file:
+        file.writelines(f'{{"step": {step}}}\n' for step in range(1, count + 1))
+    steps = [line["step"] for line in read_metrics(path)]
+    assert (steps[0], steps[-1], len(steps) <= 20_001) == (1, count, True)
+    assert set(np.diff(steps[:-1])) == {4}
+    MetricsWriter(tmp_path, count - 1).close()
+    assert path.read_bytes().count(b"\n") == count - 1
+
+
+def test_a_line_without_an_end_is_refused_before_it_is_read(tmp_path):
+    with (tmp_path / "metrics.jsonl").open("wb") as file:
+        file.truncate(1 << 29)
+    refused(lambda: read_metrics(tmp_path / "metrics.jsonl"), "line 1 is damaged")
+    assert len(read_metrics(torn(tmp_path, '{"step": 1}\n{"ste'))) == 1
+
+
+def torn(folder, text):
+    (folder / "torn.jsonl").write_text(text)
+    return folder / "torn.jsonl"
+
+
+@cases(
+    "text",
+    {"list": "[1]", "empty": "{}", "half": '{"reason"', "deep": "[" * 100_000, "nothing": ""},
+)
+def test_why_a_seed_diverged(tmp_path, text):
+    assert why_diverged(tmp_path) == ""
+    write_json(tmp_path / "diverged.json", {"reason": "step 3: loss"})
+    assert why_diverged(tmp_path) == "step 3: loss"
+    (tmp_path / "diverged.json").write_text(text)
+    refused(lambda: why_diverged(tmp_path), "diverged.json is damaged")
 
 
 LINE = '{"step": 2, "loss": 1.5, "kl_per_dim": [1.0, 2.0]}'

@@ -75,6 +75,25 @@ def test_a_run_of_own_networks_and_an_array_asks_for_the_same_again(tmp_path, un
     np.testing.assert_allclose(model.encode(arrays()["images"])[0], expected[0], rtol=1e-4)
 
 
+def test_paths_of_a_config_hold_in_any_folder(tmp_path, unscored, monkeypatch):
+    """A home in init_from, of a run with networks of its own too; a data folder named from here."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    config = helpers.small_config(**SHORT | {"data.dir": "data"})
+    own = {"dataset": arrays(), "networks": networks.Networks(Encoder(4), Decoder())}
+    first = cvae_jax.train_and_evaluate(config, "first", **own)
+    assert read_json(tmp_path / "first/config.json")["data"]["dir"] == str(tmp_path / "data")
+    config.init_from, config.seed = "~/first", 1
+    cvae_jax.train_and_evaluate(config, "second", **own)
+    config.init_from = str(tmp_path / "first")  # the same, from elsewhere
+    monkeypatch.chdir("/")
+    again = cvae_jax.train_and_evaluate(config, tmp_path / "second", **own)
+    assert int(again.step) == 2
+    config.optim.learning_rate = 1e-12
+    third = cvae_jax.train_and_evaluate(config, tmp_path / "third", **own)
+    helpers.assert_same_training(third.params.model, first.params.model)
+
+
 def test_a_whole_objective_of_ones_own_with_a_critic(tmp_path, unscored):
     objective = helpers.small_cascade()
     config = helpers.small_config(**SHORT)
