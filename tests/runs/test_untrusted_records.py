@@ -1,5 +1,6 @@
 """Records that no run wrote: gathered runs, curves and configs end in one line or are left out."""
 
+import csv
 import json
 import os
 
@@ -9,6 +10,8 @@ import pytest
 from fixtures.damage import HUGE, cases, refused
 
 from cvae_jax import gather
+from cvae_jax.runs import parts
+from cvae_jax.runs.data_record import require_same_version
 from cvae_jax.runs.metrics_log import MetricsWriter, read_metrics
 from cvae_jax.runs.workdir import (
     open_workdir,
@@ -80,6 +83,17 @@ def test_text_that_no_encoding_has_is_written_nonetheless(tmp_path):
     assert "\\ud800" in (tmp_path / "out.csv").read_text()
 
 
+def test_text_is_no_formula_of_a_spreadsheets(tmp_path):
+    finished(tmp_path / "a", score=-0.25)
+    text = (tmp_path / "a/results.json").read_text()
+    (tmp_path / "a/results.json").write_text(text.replace('"MIG"', '"=1+2"'))
+    rows, _ = gather.gather([tmp_path])
+    gather.write_csv(tmp_path / "out.csv", rows)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        (row, *_) = csv.DictReader(file)
+    assert (row["definition"], float(row["mean"]), row["values"]) == ("'=1+2", -0.25, "-0.25")
+
+
 def test_scores_that_are_not_finite_are_left_out(tmp_path, caplog):
     finished(tmp_path / "a")
     finished(tmp_path / "b", score=float("nan"), seed=1)
@@ -149,6 +163,14 @@ def test_why_a_seed_diverged(tmp_path, text):
     assert why_diverged(tmp_path) == "step 3: loss"
     (tmp_path / "diverged.json").write_text(text)
     refused(lambda: why_diverged(tmp_path), "diverged.json is damaged")
+
+
+@cases("text", {"list": '{"networks": ["a"]}', "number": '{"networks": {"a": 1}}', "object": "3"})
+def test_parts_that_are_no_text(tmp_path, text):
+    (tmp_path / "data.json").write_text("[]")
+    (tmp_path / "parts.json").write_text(text)
+    refused(lambda: parts.require_same(tmp_path, {}), "parts.json is damaged")
+    refused(lambda: require_same_version(tmp_path), "data.json is damaged")
 
 
 LINE = '{"step": 2, "loss": 1.5, "kl_per_dim": [1.0, 2.0]}'

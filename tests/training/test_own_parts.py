@@ -77,9 +77,9 @@ def test_a_run_of_own_networks_and_an_array_asks_for_the_same_again(tmp_path, un
 
 def test_paths_of_a_config_hold_in_any_folder(tmp_path, unscored, monkeypatch):
     """A home in init_from, of a run with networks of its own too; a data folder named from here."""
+    config = helpers.small_config(**SHORT | {"data.dir": "data"})
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    config = helpers.small_config(**SHORT | {"data.dir": "data"})
     own = {"dataset": arrays(), "networks": networks.Networks(Encoder(4), Decoder())}
     first = cvae_jax.train_and_evaluate(config, "first", **own)
     assert read_json(tmp_path / "first/config.json")["data"]["dir"] == str(tmp_path / "data")
