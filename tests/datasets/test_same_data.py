@@ -64,14 +64,14 @@ def test_a_folder_that_moved_is_known_by_its_contents(tmp_path, monkeypatch):
     # The other commands find them too, and name the option that they have.
     shutil.copytree(tmp_path / "run", tmp_path / "again")
     both = ["rank", str(tmp_path / "run"), str(tmp_path / "again")]
-    with pytest.raises(UserError, match="^--data: there is no folder"):
+    with pytest.raises(UserError, match=r"^--data: there is no folder"):
         rank.main(both)
     rank.main([*both, f"--data={moved}"])
     np.save(tmp_path / "other.npy", np.zeros((40, 12, 12), np.uint8))
     with pytest.raises(UserError, match=r"12x12 pixels and 8x8 are asked .* make them 8x8, which"):
         encode.main(["encode", both[1], f"--data=npz:{tmp_path / 'other.npy'}"])
     np.save(tmp_path / "other.npy", np.zeros((32, 8, 8), np.uint8))
-    with pytest.raises(UserError, match="trained on other data than npz.*rank runs on the same"):
+    with pytest.raises(UserError, match=r"trained on other data than npz.*rank runs on the same"):
         rank.main([*both, f"--data=npz:{tmp_path / 'other.npy'}"])
     assert after["data"] == before["data"]
     config.data.name = moved

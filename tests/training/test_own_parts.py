@@ -89,7 +89,7 @@ def test_paths_of_a_config_hold_in_any_folder(tmp_path, unscored, monkeypatch):
     monkeypatch.chdir("/")
     again = cvae_jax.train_and_evaluate(config, tmp_path / "second", **own)
     assert int(again.step) == 2
-    config.optim.learning_rate = 1e-12
+    config.optim.model.learning_rate = 1e-12
     third = cvae_jax.train_and_evaluate(config, tmp_path / "third", **own)
     helpers.assert_same_training(third.params.model, first.params.model)
 
@@ -194,5 +194,10 @@ def test_floats_beyond_one_are_refused_where_they_can_be_seen(images):
     wrong = images.astype(np.float32)  # 0 to 255
     with pytest.raises(UserError, match="images are from 0 to 255: make them uint8"):
         cvae_jax.create_train_state(jax.random.key(0), objective, optimizers, wrong)
+    with pytest.raises(UserError, match="images are from 0 to 255"):
+        objective.encode(state.params, wrong)
+    for bytes_ in (images, jax.numpy.asarray(images)):
+        with pytest.raises(UserError, match="images are uint8: an objective encodes floats"):
+            jax.jit(objective.encode)(state.params, bytes_)  # a type is seen there as well
     with pytest.raises(UserError, match="images are from 0 to 255"):
         cvae_jax.train_step(state, wrong, objective=objective, optimizers=optimizers)
