@@ -100,7 +100,7 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
             raise UserError(f"{file} is no file that can be read: fix or remove it")
     stats = [(f.relative_to(folder), f.stat()) for f in inputs]
     listing = "\n".join([_READ_AS, *(f"{f} {s.st_size} {s.st_mtime_ns}" for f, s in stats)])
-    key = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
+    key = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
     copy = root / "folders" / f"{key}_{size}"
 
     def make():
