@@ -1,5 +1,6 @@
 """What users' folders hold besides: hidden files, links, tables typed by hand, other depths."""
 
+import os
 import struct
 import subprocess
 import sys
@@ -40,6 +41,13 @@ def test_hidden_files_are_no_pictures_of_the_users(pictures, tmp_path, caplog):
     assert folders.names(str(pictures)) == ["a.jpg", "b.png", "sub/c.PNG"]
     hidden = helpers.write_three_pictures(tmp_path / ".cache" / "mine")
     assert load(hidden, tmp_path / "data").num_images == 3  # the user's own choice
+
+
+def test_folders_and_files_of_any_bytes(tmp_path):
+    folder = helpers.write_three_pictures(tmp_path / os.fsdecode(b"b\xff"))
+    (folder / "b.png").rename(folder / os.fsdecode(b"\xfe.png"))
+    for _ in range(2):  # read, and found again
+        assert load(folder, tmp_path / "data").num_images == 3
 
 
 def test_links_to_folders_are_followed_and_loops_are_named(pictures, tmp_path, caplog):
