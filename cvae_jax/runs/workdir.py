@@ -201,6 +201,12 @@ def open_workdir(workdir, config):
         of its run, or holds a run of another config, the differences named.
     """
     path = Path(workdir)
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:  # what writes checkpoints would refuse it, after the first steps
+        raise UserError(
+            f"--workdir {path} has bytes that are no text: choose another one"
+        ) from None
     config = json.loads(config.to_json_best_effort())
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:

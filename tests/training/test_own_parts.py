@@ -1,5 +1,7 @@
 """Data, networks and objectives of one's own in the whole program."""
 
+import os
+
 import helpers
 import jax
 import numpy as np
@@ -137,6 +139,14 @@ def test_a_refused_start_leaves_nothing_in_a_new_folder(tmp_path):
     with pytest.raises(UserError, match="there is no file"):
         loop.train_and_evaluate(config, kept)
     assert [path.name for path in kept.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_at_once(tmp_path):
+    """A checkpoint could not be written there."""
+    config = helpers.small_config(**SHORT)
+    with pytest.raises(UserError, match="has bytes that are no text"):
+        loop.train_and_evaluate(config, tmp_path / os.fsdecode(b"a\xff"), dataset=arrays())
+    assert not any(tmp_path.iterdir())
 
 
 class Normalised(Encoder):
