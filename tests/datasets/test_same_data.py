@@ -40,6 +40,20 @@ def test_a_run_resumes_with_its_own_data_alone(tmp_path):
     assert read_json(tmp_path / "data.json") == kept
 
 
+def test_another_source_or_shape_is_refused_by_its_name(tmp_path):
+    dataset = helpers.noise_dataset(64, 8)
+    data_record.keep(tmp_path, dataset)
+    for other, message in (
+        (dataset._replace(source="more noise"), "source noise -> more noise"),
+        (helpers.noise_dataset(32, 8), "num examples 64 -> 32"),
+        (helpers.noise_dataset(64, 16), "size 8 -> 16"),
+        (dataset._replace(factor_names=("a", "c")), "factor names"),
+    ):
+        with pytest.raises(UserError, match=message):
+            data_record.require_same(tmp_path, other)
+    data_record.require_same(tmp_path, dataset)
+
+
 def test_a_folder_that_moved_is_known_by_its_contents(tmp_path, monkeypatch):
     """Trained by a relative path; evaluated from elsewhere, and where the pictures lie now."""
     monkeypatch.setattr(evaluation, "evaluate_run", lambda *args: {})
