@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from cvae_jax import signals
+from cvae_jax import errors, signals
 from cvae_jax.errors import DISK, PATH, UserError
 
 # Huge pages for the heap, no separate mappings for large blocks, and no return of freed memory.
@@ -92,7 +92,7 @@ class _AboveBar(logging.Handler):
         from tqdm import tqdm
 
         file = sys.stdout if record.name == RESULTS else sys.stderr
-        tqdm.write(self.format(record), file=file)
+        tqdm.write(errors.printable(self.format(record)), file=file)
         file.flush()
 
 
@@ -122,7 +122,7 @@ def run(program: Callable, argv: list[str]) -> int:
     try:
         program(argv)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _print_error(str(error))
         return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit flushes again
@@ -133,7 +133,7 @@ def run(program: Callable, argv: list[str]) -> int:
         if error.errno not in remedies:
             raise
         what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-        print(f"error: {what}; {remedies[error.errno]}", file=sys.stderr)
+        _print_error(f"{what}; {remedies[error.errno]}")
         return 2
     except signals.Stopped as stopped:
         log.info("Saved. Run the same command again to resume.")
@@ -142,6 +142,16 @@ def run(program: Callable, argv: list[str]) -> int:
         log.info("Interrupted. Run the same command again to continue.")
         return 128 + signal.SIGINT
     return 0
+
+
+def _print_error(text: str) -> None:
+    line = errors.printable(text).replace("\n", "\\n")  # of a name: the message has one line
+    print(f"error: {line}", file=sys.stderr)
+
+
+def show(text: str) -> None:
+    """Prints a program's output, whatever names are in it."""
+    print(errors.printable(text), flush=True)
 
 
 def path(text: str) -> str:
@@ -169,6 +179,13 @@ class Parser(argparse.ArgumentParser):
     def add_data_dir(self, help: str) -> None:
         """Adds --data_dir, which `datasets.load` names where the data's folder can't be written."""
         self.add_argument("--data_dir", default="", type=path, help=help)
+        errors.name_options(data_dir="--data_dir=...")
+
+    def add_data(self, help: str) -> None:
+        """Adds --data, a data set's name, of which a trained model sets the size."""
+        self.add_argument("--data", default="", type=path, help=help)
+        size = "make them {size}x{size}, which the model takes, or a multiple of it"
+        errors.name_options(data="--data", size=size)
 
     def parse_run(self, arguments: list[str]) -> argparse.Namespace:
         """Returns the arguments, with the run's folder as `run`.

@@ -60,9 +60,7 @@ def main(argv) -> None:
     """Encodes as the command line asks."""
     parser = cli.Parser("encode", __doc__)
     parser.add_run("a trained run, or a model as load takes it")
-    parser.add_argument(
-        "--data", default="", type=cli.path, help="a data set or folder:PATH; default: the run's"
-    )
+    parser.add_data("a data set or folder:PATH; default: the run's")
     parser.add_data_dir("where data are kept; default: the run's")
     parser.add_argument("--split", default="train", help="of the data set")
     parser.add_argument(
@@ -94,4 +92,4 @@ def main(argv) -> None:
         raise UserError(f"{name} changed while it was encoded: run the same command again")
     count, latents = codes[0].shape
     save(out, dataset, *codes, names)
-    print(f"{count:,} images, {latents} latents each: {out}")
+    cli.show(f"{count:,} images, {latents} latents each: {out}")

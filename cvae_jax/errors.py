@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import unicodedata
 
 # What a full, forbidden or broken disk answers.
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
@@ -9,6 +10,13 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 PATH = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 # Alike enough to be a slip: towr for tower, but not dip_vae for vae.
 _NEAR = 0.65
+# How to set which data are read, where they are kept and at which size: fields and arguments, until
+# a program says how its command line has them.
+_options = {
+    "data": "config.data.name",
+    "data_dir": "data_dir=...",
+    "size": "set config.data.size to {size}",
+}
 
 
 def of_the_disk(error: Exception) -> bool:
@@ -33,3 +41,28 @@ def did_you_mean(name, names) -> str:
 def first_line(error: Exception) -> str:
     """Returns what an exception says, in one line; of one that says nothing its name."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def printable(text: str) -> str:
+    r"""Returns text as a terminal may have it: what a name could steer it by is spelt out.
+
+    Control characters and those that change the direction of writing become \x1b or \u202e, as do
+    the parts of a path that are no text; line breaks and tabs stay.
+    """
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else repr(c)[1:-1]
+        for c in text
+    )
+
+
+def option(name: str) -> str:
+    """Returns how the running program names "data", "data_dir" or "size": for remedies.
+
+    Shared modules ask, as not every program has every option.
+    """
+    return _options[name]
+
+
+def name_options(**options: str) -> None:
+    """Sets what `option` returns; for programs."""
+    _options.update(options)

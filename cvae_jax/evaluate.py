@@ -37,9 +37,7 @@ def main(argv) -> None:
     parser.add_argument(
         "--inception", default="", type=cli.path, help="pytorch-fid's file of weights"
     )
-    parser.add_argument(
-        "--data", default="", help="the run's data set where it is now, such as folder:PATH"
-    )
+    parser.add_data("the run's data set where it is now, such as folder:PATH")
     parser.add_data_dir("where data are kept; default: the run's")
     args = parser.parse_run(argv[1:])
     cli.keep_programs()

@@ -161,4 +161,4 @@ def main(argv) -> None:
     out = Path(args.out) if args.out else Path("models") / _name(Path(args.run).absolute())
     export(args.run, out)
     sizes = [f"{name} {(out / name).stat().st_size / 1e6:.2f} MB" for name in FILES]
-    print(f"{out}: {', '.join(sizes)}; {out / 'card.md'} says what it is")
+    cli.show(f"{out}: {', '.join(sizes)}; {out / 'card.md'} says what it is")

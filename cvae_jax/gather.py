@@ -144,19 +144,25 @@ def table(rows: list[Row], scores) -> str:
     return "\n".join(lines)
 
 
+def _shown(x):
+    """A cell that spreadsheets show: text that they would take for a formula begins with a '."""
+    return f"'{x}" if isinstance(x, str) and x.startswith(("=", "+", "-", "@")) else x
+
+
 def write_csv(path, rows: list[Row]) -> None:
     """Writes every score of every row: the fields, its values, and what they mean."""
     fields = [*dict.fromkeys(name for row in rows for name in row.fields)]
     head = ("score", "seeds", "mean", "std", "values", "better", "range", "definition")
     lines = [[*fields, *head]]
     for row in rows:
-        of = [row.fields.get(field, "") for field in fields]
+        of = [_shown(row.fields.get(field, "")) for field in fields]
         for name, values in row.values.items():
             std = np.std(values, ddof=1) if len(values) > 1 else ""
             shown = " ".join(map(str, values))
             known = SCORES.get(name)
             words = (known.better, known.range) if known else ("", "")
-            what = (name, len(values), np.mean(values), std, shown, *words, row.definitions[name])
+            said = _shown(row.definitions[name])
+            what = (name, len(values), np.mean(values), std, shown, *words, said)
             lines.append([*of, *what])
     text = {"encoding": "utf-8", "errors": "backslashreplace"}
     try:
@@ -183,7 +189,7 @@ def main(argv) -> None:
     if args.scores != parser.get_default("scores"):  # of which a row may have none
         for name in scores:
             one_of("score", name, [*dict.fromkeys(n for row in rows for n in row.values)])
-    print(table(rows, scores))
+    cli.show(table(rows, scores))
     if unfinished:
         log.info("not ended: %s", ", ".join(map(str, unfinished)))
     if args.out:

@@ -14,7 +14,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from cvae_jax import cli
+from cvae_jax import cli, errors
 from cvae_jax.config import command_line
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,11 @@ def main(argv) -> None:
 
     fields.refuse_retired(argv[1:])
     config, name = command_line.parse(FLAGS, argv, __doc__)
+    errors.name_options(
+        data="--config.data.name",
+        data_dir="--config.data.dir=...",
+        size="set --config.data.size={size}",
+    )
     # after the flags: a wrong one is reported at once
     from cvae_jax.config import checks
     from cvae_jax.devices import processes

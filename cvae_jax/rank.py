@@ -19,7 +19,7 @@ import numpy as np
 from cvae_jax import cli, datasets, metrics
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation.active_latents import encode_some, nats_of_latents, prior_of
-from cvae_jax.runs import loading
+from cvae_jax.runs import data_record, loading
 from cvae_jax.runs.workdir import write_json
 
 log = logging.getLogger(__name__)
@@ -27,12 +27,17 @@ log = logging.getLogger(__name__)
 _IMAGES = 10_000
 
 
-def rank(workdirs, data_dir="") -> dict:
+def _identity(data):
+    return datasets.kind_of(data.name), data.size
+
+
+def rank(workdirs, data_dir="", data="") -> dict:
     """Returns the UDR of each run by its folder, best first.
 
     Args:
       workdirs: folders of two runs or more on the same data.
       data_dir: where data are kept; "": the first run's.
+      data: name of the runs' data where they are now; "": as the first run's config names them.
 
     Raises:
       UserError: fewer than two runs, or runs on different data.
@@ -45,13 +50,19 @@ def rank(workdirs, data_dir="") -> dict:
     models = {workdir: loading.load(workdir) for workdir in once.values()}
     first = next(iter(models.values())).config
     for workdir, model in models.items():
-        data = model.config.data
-        if (data.name, data.size) != (first.data.name, first.data.size):
+        of = model.config.data
+        if _identity(of) != _identity(first.data):
             raise UserError(
-                f"{workdir} has data {data.name} of size {data.size}, and {workdirs[0]} "
+                f"{workdir} has data {of.name} of size {of.size}, and {workdirs[0]} "
                 f"{first.data.name} of size {first.data.size}: rank runs on the same data"
             )
-    dataset = datasets.load(first.data.name, first.data.size, data_dir or first.data.dir)
+    dataset = datasets.load(data or first.data.name, first.data.size, data_dir or first.data.dir)
+    for workdir in models if datasets.kind_of(dataset.name) != dataset.name else ():
+        if changed := data_record.differences(loading.folder(workdir), dataset):
+            raise UserError(
+                f"{workdir} was trained on other data than {dataset.name} ({changed}): rank runs "
+                "on the same data"
+            )
     codes, nats = [], []
     for workdir, model in models.items():
         log.info("encoding %d images by %s", min(_IMAGES, dataset.num_images), workdir)
@@ -69,13 +80,14 @@ def main(argv) -> None:
     parser.add_argument(
         "workdirs", nargs="+", metavar="RUN", type=cli.path, help="folders of trained runs"
     )
+    parser.add_data("the runs' data set, where it is now")
     parser.add_data_dir("where data are kept")
     parser.add_argument("--out", default="", type=cli.path, help="a .json file to write")
     args = parser.parse_args(argv[1:])
     cli.keep_programs()
-    scores = rank(args.workdirs, args.data_dir)
+    scores = rank(args.workdirs, args.data_dir, args.data)
     for workdir, value in scores.items():
-        print(f"{value:.3f}  {workdir}")
+        cli.show(f"{value:.3f}  {workdir}")
     if args.out:
         definition = f"UDR (Duan et al. 2020), Spearman, {_IMAGES:,} images at most"
         write_json(Path(args.out), {"definition": definition, "scores": scores})

@@ -16,7 +16,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from cvae_jax import cli
+from cvae_jax import cli, errors
 from cvae_jax.datasets import catalogue
 from cvae_jax.errors import UserError
 from cvae_jax.reproduction import paper, runs, show, trainer, tuning
@@ -64,6 +64,7 @@ def main(argv) -> None:
     """Reproduces as the command line asks."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = cli.Parser("reproduce", __doc__, formatter_class=raw)
+    errors.name_options(data_dir="TFDS_DATA_DIR")
     numbers = {
         kind: [n.removeprefix(kind) for n in paper.EXPERIMENTS if n.startswith(kind)]
         for kind in ("table", "figure")
@@ -115,7 +116,7 @@ def main(argv) -> None:
         records |= done
     found = _found(planned, records, reasons)
     paths = show.write(name, scale, found, results, args.seeds)
-    print(paths[0].read_text(), flush=True)
+    cli.show(paths[0].read_text())
     log.info("%s", "  ".join(map(str, paths)))
     if failed:
         raise UserError(f"{len(failed)} of {len(planned)} runs failed: {reasons[failed[0]]}")

@@ -52,6 +52,19 @@ def release() -> None:
 
 
 @contextlib.contextmanager
+def held():
+    """Lets signals wait, and for what is started inside until it calls `end_at_once` itself.
+
+    So one that is passed on to an interpreter that starts is not lost, nor answered by a traceback.
+    """
+    hold()
+    try:
+        yield
+    finally:
+        release()
+
+
+@contextlib.contextmanager
 def stop_requests():
     """Collects SIGINT, SIGTERM and SIGHUP in the list yielded; a second of a kind acts at once."""
     requests, before = [], {}

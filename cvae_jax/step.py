@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import lax
 
 from cvae_jax.errors import UserError
+from cvae_jax.networks.checks import require_range
 from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.objectives.rows import num_devices
 
@@ -20,28 +20,6 @@ class TrainState(NamedTuple):
     params: Players
     opt_state: Players
     rng: Any  # a typed key; never changes: a step's randomness is fold_in(rng, step)
-
-
-_TOLERANCE = 1e-3  # that resizing may have left an image beyond [0, 1]
-
-
-def require_range(images) -> None:
-    """Refuses floats beyond [0, 1] where values can be seen: 0 to 255 would make the loss NaN.
-
-    Under jit there are no values to look at.
-
-    Raises:
-      UserError: names the least and the largest value.
-    """
-    floats = jnp.issubdtype(images.dtype, jnp.floating)
-    if not floats or isinstance(images, jax.core.Tracer) or not images.size:
-        return
-    seen = np.asarray(images)  # under jit JAX's own minimum of a constant is a tracer
-    least, most = float(seen.min()), float(seen.max())
-    if not (least >= -_TOLERANCE and most <= 1 + _TOLERANCE):
-        raise UserError(
-            f"images are from {least:.3g} to {most:.3g}: make them uint8, or floats in [0, 1]"
-        )
 
 
 def as_float(images):

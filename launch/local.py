@@ -11,19 +11,23 @@ the last checkpoint. SIGINT (Ctrl-C), SIGTERM and SIGHUP are passed on, and the 
 this launcher is killed, so are its processes.
 """
 
-import argparse
 import os
+import sys
+
+# this checkout, from whatever folder
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from cvae_jax import signals
+
+if __name__ == "__main__":
+    signals.end_at_once()  # before what takes time
+
+import argparse
 import shlex
 import signal
 import socket
 import subprocess
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # this checkout, from whatever folder
-
-from cvae_jax import signals
 
 # done, an error that named its remedy, or one of the signals: starting again is the user's
 _NOT_STARTED_AGAIN = (0, 2, *(128 + number for number in signals.STOPPING))
@@ -102,11 +106,12 @@ def run(arguments, num_processes, gpus, stopping) -> int:
     for variables, command in commands(arguments, num_processes, free_port(), gpus):
         # In a group of its own, or a terminal's Ctrl-C would reach it twice: the second ends a run
         # that has not saved.
-        child = subprocess.Popen(
-            command,
-            env=os.environ | variables | signals.parent_variable(),
-            process_group=0,
-        )
+        with signals.held():
+            child = subprocess.Popen(
+                command,
+                env=os.environ | variables | signals.parent_variable(),
+                process_group=0,
+            )
         processes.append(child)
         if stopping:  # it came while they were started
             child.send_signal(stopping[-1])

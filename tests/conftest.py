@@ -4,6 +4,7 @@ import numpy as np
 import optax
 import pytest
 
+from cvae_jax import errors
 from cvae_jax.objectives.base import Players
 
 pytest_plugins = [
@@ -54,6 +55,12 @@ def pytest_xdist_make_scheduler(config, log):
             return TOGETHER.get(file, nodeid)
 
     return Scheduling(config, log)
+
+
+@pytest.fixture(autouse=True)
+def no_program(monkeypatch):
+    """Each test names its own program, whose options remedies name."""
+    monkeypatch.setattr(errors, "_options", dict(errors._options))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import helpers
 import pytest
 
 from cvae_jax import __main__ as program
-from cvae_jax import cli, main
+from cvae_jax import cli, errors, main
 from cvae_jax.datasets import __main__ as datasets_program
 from cvae_jax.errors import UserError, did_you_mean
 from cvae_jax.runs import loading
@@ -105,11 +105,12 @@ def test_the_datas_folder_has_the_name_that_the_program_takes(monkeypatch, tmp_p
     root = f"{tmp_path}/file/data"
     with pytest.raises(UserError, match="another folder with --data_dir="):
         datasets_program.main(["cvae datasets", f"--data_dir={root}", "prepare", "dsprites_small"])
+    assert errors.option("data") == "config.data.name"  # no program so far that takes --data
     flags = ("train", "--config=dsprites:quick", f"--config.data.dir={root}", str(tmp_path / "run"))
     monkeypatch.setattr(sys, "argv", [*flags])
     monkeypatch.setattr(cli, "keep_programs", lambda: None)
     monkeypatch.setattr(cli, "compute_in_calling_thread", lambda: None)
-    with pytest.raises(UserError, match=r"another folder .*train: --config\.data\.dir="):
+    with pytest.raises(UserError, match=r"another folder with --config\.data\.dir="):
         main.main([*flags])
 
 
@@ -126,6 +127,35 @@ def test_results_go_to_one_stream_and_messages_to_the_other(capsys):
     finally:
         log.handlers, log.level, log.propagate = before
     assert capsys.readouterr() == ("a table\n", "a message\n")
+
+
+NAME = "a\x1b]0;owned\x07\nerror: b\u202e\udcff"
+SPELT = "a\\x1b]0;owned\\x07\\nerror: b\\u202e\\udcff"
+
+
+def test_names_steer_no_terminal(capsys):
+    log = logging.getLogger("cvae_jax")
+    before = (log.handlers, log.level, log.propagate)
+
+    def refuses(argv):
+        log.warning("read %s", NAME)
+        cli.show(f"{NAME}\t1")
+        raise UserError(f"no folder {NAME}; name another")
+
+    try:
+        assert cli.run(refuses, []) == 2
+    finally:
+        log.handlers, log.level, log.propagate = before
+    out, said = capsys.readouterr()
+    assert out == SPELT.replace("\\n", "\n") + "\t1\n"  # a table has lines
+    read, refusal = said.rsplit("\n", 2)[0], said.splitlines()[-1]
+    assert read == "read " + SPELT.replace("\\n", "\n")
+    assert refusal == f"error: no folder {SPELT}; name another"
+
+
+def test_what_people_write_is_printed_as_it_is():
+    for text in ("Größe 3 µm\tα|β", "画像/十.png", "naïve\u0301"):
+        assert errors.printable(text) == text
 
 
 def test_output_that_nobody_reads_is_no_traceback():

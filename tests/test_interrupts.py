@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM at any moment end a program in one line: none is lost."""
+"""SIGINT, SIGTERM and SIGHUP at any moment end a program in one line: none is lost."""
 
 import os
 import random
@@ -40,7 +40,7 @@ os.execve(sys.executable, [sys.executable, "-c", code], os.environ)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("code", [DEAF, RESTARTED], ids=["deaf", "restarted"])
 def test_a_signal_is_not_lost(code, number):
     process = subprocess.Popen(
@@ -80,6 +80,62 @@ def test_every_program_ends_in_one_line_where_its_imports_begin(arguments):
     )
     assert (done.returncode, done.stdout) == (128 + signal.SIGINT, "")
     assert done.stderr.splitlines() == [*ENDS]
+
+
+# A program that saves when it is asked to stop, and has work behind that.
+ASKED = """
+import sys, time
+from cvae_jax import signals
+signals.end_at_once()
+with signals.stop_requests() as requests:
+    print("training", flush=True)
+    while not requests:
+        time.sleep(0.01)
+    print(requests[0], flush=True)
+    while sys.argv[1] == "saving":
+        time.sleep(0.01)
+print("scoring", flush=True)
+while True:
+    time.sleep(0.01)
+"""
+
+
+def asked(where):
+    """That program, at work in the block of `stop_requests` or behind it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", ASKED, where],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "training\n"
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("where", ["saving", "scoring"])
+def test_the_first_asks_and_the_next_ends_at_once(where, number):
+    process = asked(where)
+    process.send_signal(number)
+    assert process.stdout.readline() == f"{int(number)}\n"
+    if where == "scoring":
+        assert process.stdout.readline() == "scoring\n"
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said.splitlines()) == (128 + number, [*ENDS])
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which children inherit
+    try:
+        process = asked("scoring")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == f"{int(signal.SIGTERM)}\n"
+    process.kill()
+    process.communicate()
 
 
 def interrupted(command, variables, after):

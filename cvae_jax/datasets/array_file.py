@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 from numpy.lib import format as npy
 
+from cvae_jax import errors
 from cvae_jax.datasets import arrays
 from cvae_jax.datasets.dataset import Dataset
 from cvae_jax.errors import UserError, first_line
@@ -28,7 +29,7 @@ def load(path: str, size: int) -> Dataset:
     """
     file = expanded(path)
     if not file.is_file():
-        raise UserError(f"config.data.name: there is no file {file}")
+        raise UserError(f"{errors.option('data')}: there is no file {file}")
     try:
         found = _npy(file) if _is_npy(file) else _npz(file)
     except UserError:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from cvae_jax import errors
 from cvae_jax.datasets.dataset import LARGEST, Dataset, images_of_blocks
 from cvae_jax.errors import UserError
 
@@ -14,6 +15,8 @@ log = logging.getLogger(__name__)
 NAMES = ("images", "factors", "factor_names")
 _CHUNK = 2**26  # bytes that a check holds at once
 _SCALE = 20  # images, from which many values of a factor are a scale
+_FLAT = 8  # of 255: values of an image that differ by less are nearly one
+_SOME = 64  # images at most that are looked at for it
 _TOLERANCE = 1e-3  # that resizing may have left an image beyond [0, 1]
 
 
@@ -38,10 +41,14 @@ def from_arrays(images, factors=None, factor_names=None, *, name="array", source
     size = size or stored
     if stored % size:
         raise UserError(
-            f"{name} has images of {stored}x{stored} pixels and config.data.size is {size}: set "
-            f"--config.data.size={stored}, or a divisor of it, for means of blocks"
+            f"{name} has images of {stored}x{stored} pixels and {size}x{size} are asked for, which "
+            f"must be the same or a divisor of it, for means of blocks: {_remedy(stored, size)}"
         )
     factors, names = _labels(name, len(images), factors, factor_names)
+    binary = _checked_range(name, images)
+    few = max(1, min(_SOME, _CHUNK // (images[:1].nbytes or 1)))
+    some = _decoded(stored, np.asarray(images[:: -(-len(images) // few)]))
+    warn_if_flat(f"images of {name}", int(np.ptp(some, axis=(1, 2)).max()))
     return Dataset(
         name=name,
         source=source or f"{len(images):,} images of an array",
@@ -51,8 +58,28 @@ def from_arrays(images, factors=None, factor_names=None, *, name="array", source
         factors=factors,
         pixels=images,
         decode=functools.partial(_decoded, size),
-        binary=_checked_range(name, images),
+        binary=binary,
     )
+
+
+def _remedy(stored, size):
+    remedy = errors.option("size")
+    return remedy.format(size=stored if remedy.startswith("set") else size)
+
+
+def warn_if_flat(what: str, spread: int) -> None:
+    """Warns of images that are nearly of one shade each.
+
+    Args:
+      what: they are.
+      spread: the largest difference of values within one of them and one of its channels, of 255.
+    """
+    if spread < _FLAT:
+        log.warning(
+            "all %s are nearly of one shade each, their values differ by at most %d of 255: look "
+            "at them, at how many bits they have, or whether 1 should be 255",
+            *(what, spread),
+        )
 
 
 def own(dataset, known=()) -> Dataset:
@@ -158,7 +185,7 @@ def _labels(name, count, factors, names):
     width = factors.shape[1]
     if names is None:
         names = [f"factor_{i}" for i in range(1, width + 1)]
-    names = tuple(str(x).strip() for x in np.atleast_1d(np.asarray(names)))
+    names = tuple(str(x).strip() for x in _as_text(np.atleast_1d(np.asarray(names))))
     if len(names) != width or len(set(names)) < width or not all(names):
         raise UserError(
             f"factor_names of {name} are {len(names)}, {', '.join(names)[:80]}, for {width} "
@@ -168,8 +195,14 @@ def _labels(name, count, factors, names):
     return np.stack(columns, axis=1) if columns else np.zeros((count, 0), np.int32), names
 
 
+def _as_text(values):
+    """Bytes, as HDF5 gives text, decoded; whatever else, as it is."""
+    return np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values
+
+
 def _classes(name, factor, values):
     """Each value's place among the sorted values, int32 [N]."""
+    values = np.char.strip(_as_text(values)) if values.dtype.kind in "US" else values
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise UserError(f"factor {factor} of {name} has values that are not finite: fill them in")
     found, classes = np.unique(values, return_inverse=True)

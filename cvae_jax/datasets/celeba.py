@@ -5,6 +5,7 @@ import zipfile
 from pathlib import PurePosixPath
 
 from cvae_jax.datasets import sources
+from cvae_jax.datasets.folder import is_hidden
 from cvae_jax.datasets.image_builder import ImageBuilder
 from cvae_jax.datasets.resizing import opened, square
 
@@ -39,7 +40,8 @@ class CelebaFaces(ImageBuilder):
 
 def _read(path):
     with zipfile.ZipFile(path) as archive:
-        names = sorted(n for n in archive.namelist() if PurePosixPath(n).suffix == ".jpg")
+        paths = map(PurePosixPath, archive.namelist())
+        names = sorted(str(p) for p in paths if p.suffix == ".jpg" and not is_hidden(p))
         if not names:
             raise ValueError("it holds no .jpg")
         for name in names:

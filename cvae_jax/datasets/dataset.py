@@ -4,11 +4,13 @@ import functools
 import logging
 import os
 import pathlib
+import shlex
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
+from cvae_jax import errors
 from cvae_jax.datasets import catalogue, digits, working_copy
 from cvae_jax.errors import UserError, did_you_mean, first_line
 from cvae_jax.files import expanded
@@ -18,7 +20,6 @@ log = logging.getLogger(__name__)
 NAMES = (*catalogue.ENTRIES, "mnist_5k")
 LARGEST = 1_024  # pixels per side
 # How programs take the data's folder; a function's argument is data_dir.
-_DATA_DIR = "--data_dir=... (train: --config.data.dir=..., reproduce: TFDS_DATA_DIR)"
 OWN = ("folder", "npz", "array")  # kinds of names whose path says nothing: the contents count
 
 
@@ -89,11 +90,16 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
     if kind == "array":
         raise UserError(
             "the run's images were passed to train_and_evaluate as an array: save them by "
-            "numpy.savez(PATH, images=..., factors=...) and name them as npz:PATH by --data"
+            "numpy.savez(PATH, images=..., factors=...) and name them as npz:PATH by "
+            f"{errors.option('data')}"
         )
     if name not in NAMES:
         is_folder = expanded(name).is_dir()
-        hint = f"did you mean folder:{name}? " if is_folder else did_you_mean(name, NAMES)
+        hint = (
+            f"did you mean {shlex.quote(f'folder:{name}')}? "
+            if is_folder
+            else did_you_mean(name, NAMES)
+        )
         raise UserError(
             f"no data set {name!r}: {hint}There are {', '.join(NAMES)}, folder:PATH and tfds:NAME"
         )
@@ -174,7 +180,7 @@ def _keeping(name, root, make):
         reason = first_line(error)
         raise UserError(
             f"cannot keep data set {name} in {root} ({reason}): "
-            f"name another folder with {_DATA_DIR}"
+            f"name another folder with {errors.option('data_dir')}"
         ) from error
 
 

@@ -2,7 +2,9 @@
 
 import collections
 import csv
+import itertools
 import logging
+import math
 import pathlib
 import posixpath
 import unicodedata
@@ -34,7 +36,11 @@ def read(table: pathlib.Path, pictures: list[str]) -> tuple[tuple[str, ...], np.
     header, rows = _cells(table)
     row_of = _matched(table, pictures, rows)
     columns = zip(*(rows[row_of[name]] for name in pictures), strict=True)
-    factors = dict(zip(header, map(_classes, columns), strict=True))
+    factors = {}
+    for name, column in zip(header, columns, strict=True):
+        factors[name] = _classes(column)
+        if doubt := _doubt(column):
+            log.warning("%s: %s %s", table, name, doubt)
     for name, classes in factors.items():
         count = classes.max() + 1
         if len(pictures) > _SCALE and count > len(pictures) / 2:
@@ -141,10 +147,29 @@ def _require_all(table, pictures, found, left):
         )
 
 
-def _classes(column) -> np.ndarray:
+def _number(value: str) -> float | None:
     try:
-        column = [float(value) for value in column]
+        number = float(value)
     except ValueError:
-        pass
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _doubt(column) -> str:
+    """What in a column may be a slip; "": nothing."""
+    words = sorted({value for value in column if _number(value) is None})
+    if words and len(words) < len({*column}):
+        return (
+            f"has numbers and words such as {words[0][:40]!r}, so all its values are taken as words"
+        )
+    for first, second in itertools.pairwise(sorted(words, key=str.casefold)):
+        if first.casefold() == second.casefold():
+            return f"has classes that differ by case alone, {first!r} and {second!r}"
+    return ""
+
+
+def _classes(column) -> np.ndarray:
+    numbers = [_number(value) for value in column]
+    column = column if None in numbers else numbers
     place = {value: i for i, value in enumerate(sorted(set(column)))}
     return np.array([place[value] for value in column], np.int32)

@@ -10,19 +10,21 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from cvae_jax.datasets import factor_table, resizing, working_copy
+from cvae_jax import errors
+from cvae_jax.datasets import arrays, factor_table, resizing, working_copy
 from cvae_jax.errors import UserError, first_line
 from cvae_jax.files import expanded
 
 log = logging.getLogger(__name__)
 
 LABELS = "factors.csv"  # first column: the file's path in the folder; one column per factor
+# Of macOS' zips, of Synology's disks, of Windows' bins.
+_OF_SYSTEMS = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN")
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _GREY = ("1", "L", "LA", "La", "I", "F")
 _CHUNK = 256
 _DEPTHS = (8, 10, 12, 16)  # bits that cameras and their programs give
-_FLAT = 8  # of 255: values of a picture that differ by less are nearly one
-_READ_AS = "3: depth by the largest value, names without a dot"  # another: copies are made again
+_READ_AS = "4: depth by the largest value, no names of systems"  # another: copies are made again
 
 
 def names(path: str) -> list[str]:
@@ -42,17 +44,17 @@ def _names(files, folder):
 def _pictures(folder):
     """(pictures, how many files named like pictures were left out)."""
     if not folder.is_dir():
-        raise UserError(f"config.data.name: there is no folder {folder}")
+        raise UserError(f"{errors.option('data')}: there is no folder {folder}")
     files = [f for f in _walk(folder) if f.suffix.lower() in _SUFFIXES]
-    pictures = sorted(f for f in files if not _is_hidden(f.relative_to(folder)))
+    pictures = sorted(f for f in files if not is_hidden(f.relative_to(folder)))
     if not pictures:
         raise UserError(f"{folder} holds no pictures; those are read: {', '.join(_SUFFIXES)}")
     return pictures, len(files) - len(pictures)
 
 
-def _is_hidden(path):
-    """Whether systems and programs made it: .ipynb_checkpoints/, macOS' ._a.png and __MACOSX/."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+def is_hidden(path):
+    """Returns whether a system or program made a file: .ipynb_checkpoints/a.png, ._a.png."""
+    return any(part.startswith(".") or part in _OF_SYSTEMS for part in path.parts)
 
 
 def _walk(folder):
@@ -80,8 +82,9 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
 
     They are as a viewer shows them, turned as their EXIF says and what is transparent on white, and
     grey if all pictures are stored as grey. Pictures of 16 bits have as many as the largest value
-    among them needs. Names with a leading dot in any part, and __MACOSX, are left out. They are
-    read once and kept in `root`, until a picture, or factors.csv, changes.
+    among them needs. Names with a leading dot in any part, and what systems put beside pictures,
+    such as __MACOSX, are left out. They are read once and kept in `root`, until a picture, or
+    factors.csv, changes.
 
     Raises:
       UserError: no pictures, one that can't be read, or labels that don't fit them.
@@ -89,20 +92,20 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
     folder = expanded(path)
     files, skipped = _pictures(folder)
     if skipped:
-        log.info("%s: %d files are left out, hidden or in __MACOSX", folder, skipped)
-    table = folder / LABELS
-    inputs = [*files, table] if table.exists() else files
+        log.info("%s: %d files are left out, hidden or put there by a system", folder, skipped)
+    table = _table(folder)
+    inputs = [*files, table] if table else files
     for file in inputs:
         if not file.is_file():  # to open a pipe is to wait for ever
             raise UserError(f"{file} is no file that can be read: fix or remove it")
     stats = [(f.relative_to(folder), f.stat()) for f in inputs]
     listing = "\n".join([_READ_AS, *(f"{f} {s.st_size} {s.st_mtime_ns}" for f, s in stats)])
-    key = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
+    key = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
     copy = root / "folders" / f"{key}_{size}"
 
     def make():
         names, factors = (), None
-        if table.exists():
+        if table:
             names, factors = factor_table.read(table, _names(files, folder))
         channels, bits = _form(folder, files)
         source = f"{len(files):,} pictures of {folder.absolute().name}"
@@ -117,6 +120,17 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
         working_copy.store(copy, listing, content)
 
     return working_copy.cached(f"folder:{path}", copy, listing, make, copy.with_suffix(".lock"))
+
+
+def _table(folder):
+    """The table of labels, whatever the case of its name; None: there is none."""
+    exact = folder / LABELS
+    if exact.exists():
+        return exact
+    alike = sorted(path for path in folder.iterdir() if path.name.casefold() == LABELS)
+    if alike:
+        log.warning("%s is taken for %s", alike[0], LABELS)
+    return alike[0] if alike else None
 
 
 def _form(folder, files):
@@ -147,11 +161,12 @@ def _is_grey(picture):
 
 def _as_shown(picture):
     """The picture as a viewer shows it."""
-    picture = ImageOps.exif_transpose(picture)
+    ImageOps.exif_transpose(picture, in_place=True)
     # Of 16 bits `square` makes 8; Pillow would cut them off.
     if resizing.is_deep(picture) or not picture.has_transparency_data:
         return picture
-    picture = picture.convert("RGBA")
+    if picture.mode != "RGBA":  # or it would be copied
+        picture = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
 
 
@@ -180,9 +195,4 @@ def _chunks(files, factors, size, channels, bits):
         images = np.stack(images)
         spread = max(spread, int(np.ptp(images, axis=(1, 2)).max()))
         yield images, none if factors is None else factors[rows]
-    if spread < _FLAT:
-        log.warning(
-            "all %d pictures are nearly of one shade each, their values differ by at most %d of "
-            "255: look at them, or at how many bits they have",
-            *(len(files), spread),
-        )
+    arrays.warn_if_flat(f"{len(files)} pictures", spread)

@@ -10,6 +10,7 @@ _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 
 
 LARGEST = 40_000_000  # pixels of a picture that is decoded whole: 160 MB, and as much as a copy
+_LARGEST_WEBP = LARGEST // 2  # whose decoder holds it four times
 _REDUCED = 4  # a larger JPEG is decoded at no less than so many times the side that is wanted
 
 
@@ -23,7 +24,8 @@ def opened(stream, size: int = 0) -> Image.Image:
       size: pixels a side that are wanted of it; 0: it is looked at alone.
 
     Raises:
-      ValueError: it has more than LARGEST pixels and can't be decoded at a smaller scale.
+      ValueError: it has more than LARGEST pixels, of WebP half as many, and can't be decoded at a
+        smaller scale.
       Exception: of a dozen kinds, for each format its own.
     """
     with warnings.catch_warnings():  # Pillow's own limit is higher
@@ -39,13 +41,15 @@ def opened(stream, size: int = 0) -> Image.Image:
 
 def _require_few_pixels(picture, size):
     width, height = picture.size
-    if width * height <= LARGEST:
+    most = _LARGEST_WEBP if picture.format == "WEBP" else LARGEST
+    if width * height <= most:
         return
-    # of a progressive one all coefficients are held, whatever the scale
-    if picture.format == "JPEG" and not picture.info.get("progressive"):
+    # of a progressive one all coefficients are held, whatever the scale; MPO: a camera's JPEG with
+    # more pictures behind it
+    if picture.format in ("JPEG", "MPO") and not picture.info.get("progressive"):
         picture.draft(None, (_REDUCED * max(size, 1),) * 2)
-    if picture.size[0] * picture.size[1] > LARGEST:
-        raise ValueError(f"it has {width}x{height} pixels, and at most {LARGEST:,} are read")
+    if picture.size[0] * picture.size[1] > most:
+        raise ValueError(f"it has {width}x{height} pixels, and at most {most:,} are read")
 
 
 def is_deep(picture: Image.Image) -> bool:

@@ -6,6 +6,7 @@ import shlex
 import numpy as np
 from PIL import Image
 
+from cvae_jax import errors
 from cvae_jax.datasets import working_copy
 from cvae_jax.datasets.resizing import square
 from cvae_jax.errors import UserError, first_line
@@ -32,7 +33,7 @@ def load(name: str, size: int, root: pathlib.Path, split: str = "train"):
         builder = tfds.builder(name, data_dir=root)
     except Exception as error:  # DatasetNotFoundError, or the builder's own
         reason = first_line(error)
-        raise UserError(f"config.data.name tfds:{name}: {reason}") from error
+        raise UserError(f"{errors.option('data')} tfds:{name}: {reason}") from error
     try:
         records = builder.as_data_source(split=split)
     except Exception as error:  # not prepared, prepared as tfrecord, no such split

@@ -119,7 +119,7 @@ def _gather(array):
 def _gather_texts(text: str) -> list[str]:
     """A short text of each process, in each."""
     buffer = np.zeros(_TEXT, np.uint8)
-    content = np.frombuffer(text.encode()[:_TEXT], np.uint8)
+    content = np.frombuffer(text.encode(errors="backslashreplace")[:_TEXT], np.uint8)
     buffer[: len(content)] = content
     return [bytes(row).rstrip(b"\0").decode(errors="ignore") for row in _gather(buffer)]
 

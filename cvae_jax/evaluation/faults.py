@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 _BINS = 20  # of mig, modularity and the mutual information of pairs
 _CROWDED = 0.99  # of the rows in one bin
 _SAME = 1 - 1e-12  # correlation of latents that are copies
+_SINGULAR = 1e-12  # eigenvalue of the correlations, of n rows in float64 rounding
+_PART = 1e-4  # that a latent has in a combination which is constant
 
 
 def scorable_factors(dataset, seed: int):
@@ -64,6 +66,22 @@ def copies(mean) -> list[tuple[int, int]]:
     return [(int(varying[i]), int(varying[j])) for i, j in pairs]
 
 
+def combined(mean) -> list[int]:
+    """Returns the latents of [n, d] that are linear maps of several others together.
+
+    Of copies the first is looked at alone.
+    """
+    mean = np.asarray(mean, np.float64)
+    repeated = {j for _, j in copies(mean)}
+    varying = (mean != mean[:1]).any(axis=0)
+    kept = [j for j in np.flatnonzero(varying) if j not in repeated]
+    if len(kept) < 2:
+        return []
+    values, vectors = np.linalg.eigh(np.corrcoef(mean[:, kept], rowvar=False))
+    parts = np.abs(vectors[:, values < _SINGULAR]).max(axis=1, initial=0)
+    return [int(j) for j, part in zip(kept, parts, strict=True) if part > _PART]
+
+
 def crowded(mean) -> list[int]:
     """Returns the latents of [n, d] whose outliers push nearly all rows into one of 20 equal bins.
 
@@ -89,6 +107,11 @@ def warn_of_latents(subject) -> None:
             "and no factor has one latent of its own",
             i + 1,
             j + 1,
+        )
+    if found := combined(mean):
+        log.warning(
+            "latents %s are linear maps of each other: codes_total_correlation is infinite",
+            ", ".join(f"z{j + 1}" for j in found),
         )
     for j in crowded(mean):
         log.warning(

@@ -1,13 +1,48 @@
-"""What an encoder and a decoder of one's own must be: refused in one line before training."""
+"""What networks of one's own, and images that they see, must be: refused in one line."""
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from flax.errors import InvalidRngError
 
 from cvae_jax.errors import UserError, first_line
 
+_TOLERANCE = 1e-3  # that resizing may have left an image beyond [0, 1]
 _FUNCTION = "a network is a function of its parameters and input alone"
+
+
+def require_range(images) -> None:
+    """Refuses floats beyond [0, 1] where values can be seen: 0 to 255 would make the loss NaN.
+
+    Under jit there are no values to look at.
+
+    Raises:
+      UserError: names the least and the largest value.
+    """
+    floats = jnp.issubdtype(images.dtype, jnp.floating)
+    if not floats or isinstance(images, jax.core.Tracer) or not images.size:
+        return
+    seen = np.asarray(images)  # under jit JAX's own minimum of a constant is a tracer
+    least, most = float(seen.min()), float(seen.max())
+    if not (least >= -_TOLERANCE and most <= 1 + _TOLERANCE):
+        raise UserError(
+            f"images are from {least:.3g} to {most:.3g}: make them uint8, or floats in [0, 1]"
+        )
+
+
+def require_floats(images) -> None:
+    """Refuses integers, which nothing has scaled, and what `require_range` refuses.
+
+    Raises:
+      UserError: names the type, or the least and the largest value.
+    """
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise UserError(
+            f"images are {images.dtype}: an objective encodes floats in [0, 1], so divide bytes by "
+            "255"
+        )
+    require_range(images)
 
 
 def require_supported(networks, images) -> None:

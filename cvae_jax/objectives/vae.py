@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from cvae_jax.networks import Networks
-from cvae_jax.networks.checks import require_supported
+from cvae_jax.networks.checks import require_floats, require_supported
 from cvae_jax.objectives import distributions, rows
 from cvae_jax.objectives.base import Objective, Players, at_step
 from cvae_jax.objectives.decomposition import decompose
@@ -109,6 +109,7 @@ def penalised_vae(
         return Players(model=model, critic={})
 
     def encode(params, images):
+        require_floats(images)
         return encoder.apply({"params": params.model["encoder"]}, images)
 
     def logits_of(params, z):

@@ -6,6 +6,7 @@ functions and used through its objects alone: no global state, no window, nothin
 
 import pathlib
 
+from cvae_jax.errors import printable
 from cvae_jax.files import replacing
 
 WIDTH = 8.0  # inches; 100 of the 800 pixels a reader sees are one of them
@@ -16,8 +17,11 @@ MARGIN, RIGHT, HEADER = 0.12, 0.12, 0.66
 
 
 def plain(text: str) -> str:
-    """Escapes dollars in outside text, such as a factor's name, so that they begin no formula."""
-    return text.replace("$", r"\$")
+    """Returns outside text, such as a factor's name, as one line that fonts have.
+
+    Dollars begin no formula; control characters and a path's bytes are spelt out.
+    """
+    return printable(text).replace("\n", " ").replace("$", r"\$")
 
 
 def head(figure, title, subtitle):

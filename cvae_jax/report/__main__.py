@@ -29,20 +29,15 @@ from cvae_jax.files import expanded
 from cvae_jax.report import layers, page, sliders
 from cvae_jax.report.words import PICTURES
 from cvae_jax.runs import data_record, loading, parts
-from cvae_jax.runs.workdir import (
-    DIVERGED,
-    damaged,
-    read_config,
-    read_json,
-    read_results,
-    write_text,
-)
+from cvae_jax.runs.workdir import read_config, read_results, why_diverged, write_text
 
 _STARTS = 8
+_PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_WEIGHTS = 1_200_000  # 3.2 MB of the page, half of what a page may have
 _NO_SLIDERS = (
     "This run has no sliders: its decoder is not one of the package's, whose layers the page knows."
 )
+_MOST_PICTURE = 16 << 20  # bytes of a picture; an evaluation draws ten times less
 _NORMAL = 3.0  # sliders of normal latents reach at least this far
 
 
@@ -51,26 +46,23 @@ def _scored(path: Path) -> bool:
     return "pictures" in (read_results(path / "results.json") or {})
 
 
-def _diverged(path: Path) -> str:
-    """Returns why one of several seeds was left out; "": it was not.
-
-    Raises:
-      UserError: its file is damaged.
-    """
-    file = path / DIVERGED
-    if not file.exists():
-        return ""
-    try:
-        return str(read_json(file)["reason"])
-    except (KeyError, TypeError) as error:
-        raise damaged(file, repr(error)) from None
-
-
 def _png(pixels) -> bytes:
     """Returns uint8 [H, W, 1 or 3] as a PNG."""
     file = io.BytesIO()
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "PNG")
     return file.getvalue()
+
+
+def _drawn(file: Path) -> bytes:
+    """The content of a picture that an evaluation drew; b"": there is none.
+
+    In a run from elsewhere its name may be a link to a file of one's own, which is not passed on.
+    """
+    if file.is_symlink() or file.parent.is_symlink() or not file.is_file():
+        return b""
+    with file.open("rb") as stream:
+        content = stream.read(_MOST_PICTURE + 1)
+    return content if len(content) <= _MOST_PICTURE and content.startswith(_PNG) else b""
 
 
 def explorer(model, dataset) -> sliders.Explorer | str:
@@ -118,7 +110,7 @@ def _report(path, config, results, notes, explorer) -> page.Report:
         name="/".join(parts[-2:]) if parts[-1] == f"seed_{config.seed}" else parts[-1],
         subtitle=f"{methods.title(config)} · {of} · step {results['step']:,}",
         results=results | {"data": data | {"name": without_paths(data["name"])}},
-        pictures={name: file.read_bytes() for name, file in drawn.items() if file.is_file()},
+        pictures={name: content for name, file in drawn.items() if (content := _drawn(file))},
         explorer=explorer,
         config=to_pass_on(config),
         defaults=to_pass_on(defaults.get_config()),
@@ -139,7 +131,7 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
         dataset = datasets.load(config.data.name, config.data.size, data_dir or config.data.dir)
     data_record.require_channels(path, model, dataset)
     notes = []
-    if reason := _diverged(path):
+    if reason := why_diverged(path):
         notes.append(f"This seed diverged and was left out: {reason}")
     if model.step != results["step"]:
         notes.append(
@@ -207,7 +199,7 @@ def main(argv) -> None:
     parser = cli.Parser("report", __doc__.splitlines()[0])
     parser.add_run("a trained run")
     parser.add_data_dir("where data are kept; default: the run's")
-    parser.add_argument("--data", default="", help="the run's data set, where it is now")
+    parser.add_data("the run's data set, where it is now")
     args = parser.parse_run(argv[1:])
     cli.keep_programs()
-    print(write(args.run, args.data_dir, args.data))
+    cli.show(str(write(args.run, args.data_dir, args.data)))

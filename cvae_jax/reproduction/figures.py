@@ -1,11 +1,10 @@
 """Draws an experiment's plots: scores over seeds, traversals, effects of a structure."""
 
-import zipfile
-
 import numpy as np
 
 from cvae_jax import plots, structures
-from cvae_jax.errors import first_line
+from cvae_jax.errors import first_line, printable
+from cvae_jax.plots.page import plain
 from cvae_jax.reproduction import paper
 from cvae_jax.reproduction.runs import Run
 from cvae_jax.runs.workdir import damaged
@@ -64,9 +63,12 @@ def _traversals(folder, scale, data, method, seed):
     try:
         with np.load(path) as arrays:
             found = {name: arrays[name] for name in ("images", "values", "latents", "labels")}
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile, zlib and npy headers raise a dozen kinds
         raise damaged(path, first_line(error)) from None
-    return found | {"images": found["images"] / 255.0, "labels": [*map(str, found["labels"])]}
+    return found | {
+        "images": found["images"] / 255.0,
+        "labels": [printable(str(label)) for label in found["labels"]],
+    }
 
 
 def _draw_methods(name, scale, experiment, found, folder):
@@ -95,7 +97,7 @@ def _draw_structures(name, scale, experiment, found, folder):
         if not first:
             continue
         record, seed = first
-        subtitle = f"{record['data']['source']}, scale {scale}, seed {seed}"
+        subtitle = f"{plain(record['data']['source'])}, scale {scale}, seed {seed}"
         stem = f"{name}_{data}_{method.replace('+', '_')}"
         moved = _traversals(folder, scale, data, method, seed)
         by_number = np.argsort(moved["latents"])  # as in the structure

@@ -18,7 +18,7 @@ import ml_collections
 
 from cvae_jax.config import shipped
 from cvae_jax.config.fields import differences
-from cvae_jax.errors import UserError
+from cvae_jax.errors import UserError, first_line
 from cvae_jax.files import replacing
 from cvae_jax.runs.metrics_log import read_metrics
 from cvae_jax.runs.workdir import damaged, read_json, read_results, write_json
@@ -74,13 +74,30 @@ def read_record(results: Path, run: Run) -> dict | None:
     lacks = [key for key in _KEYS if key not in record]
     if lacks:
         raise damaged(path, f"no {lacks[0]}")
-    changes = differences(record["config"], _planned(run))
+    try:
+        _require_numbers(record)
+        changes = differences(record["config"], _planned(run))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise damaged(path, f"{type(error).__name__}: {first_line(error)}") from None
     if changes:
         raise UserError(
             f"{path} has another config than {CONFIG} ({changes}): remove the record to run it "
             f"again, or restore {CONFIG}"
         )
     return record
+
+
+def _require_numbers(record):
+    """Raises TypeError, KeyError or AttributeError unless what is computed with is numbers."""
+    numbers = [record["training_seconds"], record["evaluation_seconds"]]
+    numbers += [record["data"]["size"], record["config"]["num_steps"]]
+    numbers += record.get("largest", {}).values()
+    for points in record.get("curves", {}).values():
+        for point in points:
+            numbers += point if isinstance(point, list) else [] if point is None else [point]
+    for number in numbers:
+        if type(number) not in (int, float):
+            raise TypeError(f"{type(number).__name__} in place of a number")
 
 
 def is_cut(record: dict) -> bool:

@@ -7,6 +7,7 @@ from cvae_jax.config.fields import flat
 from cvae_jax.metrics.scores import counted
 from cvae_jax.reproduction import figures, paper, runs, tables, tuning
 from cvae_jax.reproduction.pairs import pairs
+from cvae_jax.runs.markdown import text
 from cvae_jax.runs.workdir import write_text
 
 _TABLES: dict[str, Callable] = {
@@ -62,7 +63,7 @@ def _notes(experiment, found):
     lines = []
     for data in dict.fromkeys(tuple(record["data"].items()) for record in records):
         data = dict(data)
-        lines.append(f"* data: {data['source']}, {data['size']}x{data['size']}")
+        lines.append(f"* data: {text(data['source'])}, {data['size']}x{data['size']}")
     shown = (*experiment.scores, *experiment.why) or tables.SCORES[experiment.kind]
     names = dict.fromkeys(name for record in records for name in record["scores"])
     for name in (name for name in names if name in shown):
@@ -72,9 +73,9 @@ def _notes(experiment, found):
             entry = record["scores"][name]
             what = entry["definition"].partition("; by chance")[0]  # which differs by structure
             texts.setdefault(f"{what} ({counted(name, entry)})", []).append(record["data"]["name"])
-        for text, of in texts.items():
+        for said, of in texts.items():
             data = f", {', '.join(dict.fromkeys(of))}" if len(texts) > 1 else ""
-            lines.append(f"* {name}{data}: {text}")
+            lines.append("* " + text(f"{name}{data}: {said}"))
     configs = [dict(flat(record["config"])) for record in records]
     those = [config for config in configs if config.get("objective.name") == "beta_tcvae"]
     for estimator in dict.fromkeys(c["objective.beta_tcvae.estimator"] for c in those):
@@ -85,7 +86,7 @@ def _notes(experiment, found):
     for what, reason in found.reasons.items():
         if seeds := found.records[what]:
             of = f"{what[0]}, {paper.shown(what[1])}"
-            lines.append(f"* {of}: only seeds {', '.join(map(str, seeds))}; others: {reason}")
+            lines.append(f"* {of}: only seeds {', '.join(map(str, seeds))}; others: {text(reason)}")
     for what, by_seed in found.records.items():
         interrupted = [
             f"seed {seed} at {record['step']:,} of {record['config']['num_steps']:,}"
@@ -96,7 +97,7 @@ def _notes(experiment, found):
             of = ", ".join([what[0], paper.shown(what[1]), *(f"{f} {v}" for f, v in what[2])])
             lines.append(f"* {of}: interrupted, {', '.join(interrupted)} steps")
     hours = sum(r["training_seconds"] + r["evaluation_seconds"] for r in records) / 3600
-    devices = ", ".join(dict.fromkeys(r["device"] for r in records))
+    devices = text(", ".join(dict.fromkeys(r["device"] for r in records)))
     steps = ", ".join(f"{n:,}" for n in dict.fromkeys(r["step"] for r in records))
     lines.append(f"* {len(records)} runs of {steps} steps, {hours:.1f} hours in all, on {devices}")
     return lines

@@ -12,7 +12,7 @@ from cvae_jax import datasets
 from cvae_jax.errors import UserError
 from cvae_jax.reproduction import runs
 from cvae_jax.runs.workdir import in_use, read_results
-from cvae_jax.signals import Stopped, parent_variable, stop_requests
+from cvae_jax.signals import Stopped, held, parent_variable, stop_requests
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +142,8 @@ def _start(together, folders, beside):
     # In our process group: Ctrl-Z and a closed terminal reach it as they reach us.
     variables = os.environ | parent_variable()
     if not beside:
-        child = subprocess.Popen(command, env=variables)
+        with held():
+            child = subprocess.Popen(command, env=variables)
         return child, runs.command(together, folders)
     workdir = runs.workdir(together, folders)
     says = workdir.with_name(f"{workdir.name}.log")
@@ -150,7 +151,7 @@ def _start(together, folders, beside):
     # By default the first JAX program on a GPU takes three quarters of its memory.
     shared = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | variables
     says.unlink(missing_ok=True)
-    with open(says, "x") as file:
+    with open(says, "x") as file, held():
         out = {"stdout": file, "stderr": subprocess.STDOUT}
         child = subprocess.Popen(command, env=shared, **out)
     return child, str(says)

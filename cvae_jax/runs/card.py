@@ -10,6 +10,7 @@ from cvae_jax.config import build, defaults, methods
 from cvae_jax.config.fields import FREE, flat
 from cvae_jax.datasets import catalogue
 from cvae_jax.metrics.scores import counted
+from cvae_jax.runs import markdown
 
 _OWN = "the package's own"  # licence of data that are rendered here
 
@@ -28,23 +29,9 @@ def _entry(name: str) -> catalogue.Entry:
     return catalogue.Entry("", "", "", "", "", licence, source)
 
 
-def _text(value) -> str:
-    """Text of anyone's as one line of Markdown that shows it, and does nothing else."""
-    line = "".join(c if c.isprintable() else " " for c in str(value))
-    line = re.sub(r"([\\`*\[\]|])", r"\\\1", line)
-    return re.sub(r"&(?=#?\w+;)", "&amp;", line).replace("<", "&lt;")
-
-
 def _quoted(name: str) -> str:
     """A name as Python's text."""
     return f'"{name}"' if re.fullmatch(r"[\w .-]+", name) else repr(name)
-
-
-def _fenced(language: str, *lines: str) -> list[str]:
-    """A block of code, between fences that nothing in it can close."""
-    longest = max(map(len, re.findall("`+", "\n".join(lines))), default=0)
-    fence = "`" * max(3, longest + 1)
-    return [fence + language, *lines, fence]
 
 
 def command(config, name: str) -> str:
@@ -69,11 +56,9 @@ def _scores(results: dict | None, step: int) -> list[str]:
     lines = ["| score | value | what it is | from |", "|---|---|---|---|"]
     for name, score in results["scores"].items():
         spread = f" ± {score['std']:.4f}" if "std" in score else ""
-        what = _text(score["definition"])
-        lines.append(
-            f"| {_text(name)} | {score['value']:.4f}{spread} | {what} | {counted(name, score)} |"
-        )
-    source = _text(results["data"]["source"])
+        what, said = markdown.cell(score["definition"]), f"{score['value']:.4f}{spread}"
+        lines.append(f"| {markdown.cell(name)} | {said} | {what} | {counted(name, score)} |")
+    source = markdown.text(results["data"]["source"])
     note = f"On the training data, {source}. Formulas: docs/metrics.md of cvae_jax."
     return [*lines, "", note]
 
@@ -160,17 +145,17 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
     }
     return "\n".join(
         [
-            f"# {_text(name)}",
+            f"# {markdown.text(name)}",
             "",
             "| | |",
             "|---|---|",
-            *(f"| {key} | {_text(value)} |" for key, value in facts.items()),
+            *(f"| {key} | {markdown.cell(value)} |" for key, value in facts.items()),
             "",
             "## Load it",
             "",
             "With cvae_jax, by the path of this folder (of a model that ships by its name alone):",
             "",
-            *_fenced(
+            *markdown.fenced(
                 "python",
                 "import cvae_jax, numpy as np",
                 "",
@@ -182,7 +167,7 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
             "",
             "With JAX and flatbuffers, by which it reads programs, alone, on CPUs, GPUs and TPUs:",
             "",
-            *_fenced(
+            *markdown.fenced(
                 "python",
                 "import pathlib, jax.export, numpy as np",
                 "",
@@ -207,7 +192,7 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
             "",
             "## Train it again",
             "",
-            *_fenced("sh", command(config, name)),
+            *markdown.fenced("sh", command(config, name)),
             "",
             "## Limits",
             "",

@@ -19,6 +19,7 @@ import orbax.checkpoint as ocp
 
 from cvae_jax import files
 from cvae_jax.errors import UserError, first_line
+from cvae_jax.runs import forms
 from cvae_jax.step import TrainState
 
 _KEPT = 3
@@ -32,16 +33,17 @@ def _first_line(error):
 def hashes(folder: Path) -> dict[str, str]:
     """Returns the SHA-256 of every file of a checkpoint but the list itself, by relative path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _LIST)
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in paths
-    }
+    found = {}
+    for path in paths:
+        with path.open("rb") as file:  # of any size: never whole in memory
+            found[str(path.relative_to(folder))] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def _damage(folder: Path) -> str | None:
     """What is wrong with a checkpoint's files, or None. orbax itself checks no array's bytes."""
     try:
-        listed, found = json.loads((folder / _LIST).read_text()), hashes(folder)
+        listed, found = forms.parsed(folder / _LIST, finite=False), hashes(folder)
     except (OSError, ValueError, RecursionError) as error:
         return _first_line(error)
     if not isinstance(listed, dict):

@@ -174,7 +174,11 @@ def require_same_version(workdir) -> None:
     Raises:
       UserError: data.json names another version; one without any is of 0.1.
     """
-    began = str(read_json(Path(workdir) / "data.json").get("version", "0.1"))[:20]
+    path = Path(workdir) / "data.json"
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise damaged(path, "it describes no data")
+    began = str(found.get("version", "0.1"))[:20]
     if began.split(".")[:2] != __version__.split(".")[:2]:
         raise UserError(
             f"{workdir} is half-trained by cvae_jax {began}, whose random numbers are not those of "

@@ -12,35 +12,64 @@ from cvae_jax import files
 from cvae_jax.errors import UserError
 from cvae_jax.runs import forms
 
-_LARGEST = 1 << 30  # bytes of a run's curves; a line of a long run has about a thousand
+_LARGEST = 1 << 30  # bytes of a run's curves
+_LINE = 1 << 20  # bytes of a line; one of a long run has about a thousand
+_NAMES = 10_000  # of metrics
+_MOST = 20_000  # lines in memory
 
 
 def read_metrics(path: Path) -> list[dict]:
-    """Reads the whole lines of a metrics.jsonl; a line torn by a kill is left out.
+    """Returns the whole lines of a metrics.jsonl; a line torn by a kill is left out.
+
+    Of more than 20,000 the first, the last and evenly spaced ones between.
 
     Raises:
       UserError: it can't be read, or a line is not as `MetricsWriter` writes it.
     """
+    kept, every, last = [], 1, None
+    for index, last in enumerate(_lines(path)):
+        if index % every == 0:
+            kept.append(last)
+        if len(kept) > _MOST:
+            kept, every = kept[::2], 2 * every
+    return kept if not kept or kept[-1] is last else [*kept, last]
+
+
+def _lines(path):
+    """Each whole line of a metrics.jsonl, checked; see `read_metrics`."""
     if not path.exists():
-        return []
+        return
     try:
         forms.require_file(path, _LARGEST)
-        content = path.read_bytes()
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror}; remove it") from None
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}): remove it") from None
-    *whole, _ = content.split(b"\n")
-    found, lengths = [], {}
-    for number, line in enumerate(whole, 1):
-        metrics = _parsed(line)
+    try:
+        with path.open("rb") as file:
+            yield from _checked(path, file)
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror}; remove it") from None
+
+
+def _checked(path, file):
+    number, lengths = 0, {}
+    while line := file.readline(_LINE):
+        number += 1
+        whole = line.endswith(b"\n")
+        if not whole and len(line) < _LINE:  # torn
+            return
+        metrics = _parsed(line) if whole else None
         # a metric is a number in all lines, or as long a vector in all
-        if metrics is None or any(lengths.setdefault(k, x) != x for k, x in _lengths(metrics)):
+        if (
+            metrics is None
+            or any(lengths.setdefault(k, x) != x for k, x in _lengths(metrics))
+            or len(lengths) > _NAMES
+        ):
             raise UserError(
                 f"{path}, line {number} is damaged: remove this line, which only the curves need"
             )
-        found.append(metrics)
-    return found
+        yield metrics
 
 
 def _parsed(line: bytes) -> dict | None:
@@ -83,16 +112,19 @@ class MetricsWriter:
 
     def __init__(self, workdir: Path, step: int):
         self._path = path = workdir / "metrics.jsonl"
-        kept = [line for line in read_metrics(path) if line["step"] <= step]
+        kept = (json.dumps(line) + "\n" for line in _lines(path) if line["step"] <= step)
         with self._naming_the_file():
             with files.replacing(path, "w") as file:
-                file.writelines(json.dumps(line) + "\n" for line in kept)
+                file.writelines(kept)
             self._file = open(path, "a", opener=files.no_link)
         self._board = None
         if importlib.util.find_spec("tensorboardX"):
             from tensorboardX import SummaryWriter
 
-            self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
+            folder = workdir / "tensorboard"
+            if folder.is_symlink():  # what lies behind it may be anyone's
+                folder.unlink()
+            self._board = SummaryWriter(str(folder), purge_step=step + 1)
 
     @contextlib.contextmanager
     def _naming_the_file(self):

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from cvae_jax.errors import UserError
+from cvae_jax.networks.checks import require_range
 from cvae_jax.objectives.base import Objective, Players
-from cvae_jax.step import as_float, require_range
+from cvae_jax.step import as_float
 
 
 # Parameters are arguments and the objective's functions are static: another seed of the same

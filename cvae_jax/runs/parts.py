@@ -111,7 +111,9 @@ def recorded(workdir) -> dict:
     if not path.exists():
         return {}
     found = read_json(path)
-    if not isinstance(found, dict) or not all(isinstance(x, dict) for x in found.values()):
+    groups = found.values() if isinstance(found, dict) else [None]
+    texts = [x for group in groups if isinstance(group, dict) for x in group.values()]
+    if not all(isinstance(x, dict) for x in groups) or not all(isinstance(x, str) for x in texts):
         raise damaged(path, "it names no parts")
     return found
 

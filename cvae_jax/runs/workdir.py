@@ -71,6 +71,21 @@ def read_results(path: Path) -> dict | None:
     return found
 
 
+def why_diverged(workdir) -> str:
+    """Returns why one of several seeds was left out; "": it was not.
+
+    Raises:
+      UserError: its file is damaged.
+    """
+    path = Path(workdir) / DIVERGED
+    if not path.exists():
+        return ""
+    try:
+        return str(read_json(path)["reason"]) or "for no known reason"
+    except (KeyError, TypeError) as error:
+        raise damaged(path, repr(error)) from None
+
+
 def damaged(path: Path, problem) -> UserError:
     """Returns the error for a file of a run that is not as a run writes it."""
     remedy = "restore it from a copy"
@@ -144,6 +159,8 @@ def _moved_or_lengthened(path, old, new) -> dict:
         before, name = old["num_steps"], old["data"]["name"]
         if new["num_steps"] > before and new["optim"]["decay_from"] == 1:
             old = old | {"num_steps": new["num_steps"]}
+        if Path(new["init_from"]).name == Path(old["init_from"]).name:  # it has begun
+            old = old | {"init_from": new["init_from"]}
         if datasets.kind_of(new["data"]["name"]) == datasets.kind_of(name):
             old = old | {"data": old["data"] | {"name": new["data"]["name"]}}
     except (AttributeError, KeyError, TypeError) as error:
@@ -186,6 +203,12 @@ def open_workdir(workdir, config):
         of its run, or holds a run of another config, the differences named.
     """
     path = Path(workdir)
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:  # what writes checkpoints would refuse it, after the first steps
+        raise UserError(
+            f"--workdir {path} has bytes that are no text: choose another one"
+        ) from None
     config = json.loads(config.to_json_best_effort())
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:

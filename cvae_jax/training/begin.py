@@ -25,6 +25,8 @@ def with_data(config, dataset):
       dataset: see `arrays.own`; None: the data are those that the config names.
     """
     config = config.copy_and_resolve_references()
+    if config.data.dir:  # it must hold in any folder
+        config.data.dir = str(datasets.data_root(config.data.dir))
     if dataset is None:
         config.data.name = datasets.absolute(config.data.name)
         return config, None
@@ -98,7 +100,7 @@ def _restored(config, runs, found, dataset, built, own):
         for run in runs:
             data_record.require_same_version(run.workdir)
     if config.init_from and not start:
-        like = own if parts.recorded(config.init_from) else {}
+        like = own if parts.recorded(loading.folder(config.init_from)) else {}
         params = loading.params_like(config.init_from, found[0].params, **like)
         found = [state._replace(params=params) for state in found]
     for run in runs:

@@ -60,7 +60,8 @@ def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objectiv
       Stopped: SIGINT or SIGTERM; the state is saved.
     """
     config, dataset = begin.with_data(config, dataset)
-    processes.require_same("config", data_record.digest(str(config).encode()))
+    said = str(config).encode(errors="backslashreplace")  # a path may hold what UTF-8 can't
+    processes.require_same("config", data_record.digest(said))
     checks.check(config, len(processes.devices()), processes.count())
     workdir = expanded(workdir)
     with seeds.open_runs(workdir, config) as runs:

@@ -16,7 +16,7 @@ import numpy as np
 from cvae_jax.devices import placement, processes
 from cvae_jax.errors import UserError
 from cvae_jax.runs import checkpoints, tracker
-from cvae_jax.runs.workdir import DIVERGED, open_workdir, read_json, write_json
+from cvae_jax.runs.workdir import DIVERGED, open_workdir, why_diverged, write_json
 from cvae_jax.step import TrainState
 
 
@@ -29,10 +29,9 @@ class Run(NamedTuple):
     board: Any = None  # on Weights & Biases, see `tracker.tracked`
 
     @property
-    def diverged(self) -> dict | None:
-        """Returns the step and the terms that were not finite; None: the run is sound."""
-        path = self.workdir / DIVERGED
-        return read_json(path) if self.manager is not None and path.exists() else None
+    def diverged(self) -> str:
+        """Returns which terms were not finite, and when; "": the run is sound."""
+        return "" if self.manager is None else why_diverged(self.workdir)
 
     def diverge(self, reason: str) -> None:
         """Leaves the run out from here on."""
@@ -88,7 +87,7 @@ def restore(runs: list[Run], states: list[TrainState]) -> tuple[list[TrainState]
     """
     sound = [run for run in runs if not run.diverged]
     if not sound:
-        raise UserError(f"{runs[0].workdir} has diverged: {runs[0].diverged['reason']}")
+        raise UserError(f"{runs[0].workdir} has diverged: {runs[0].diverged}")
     saved = {run.workdir: checkpoints.saved_steps(run.manager) for run in sound}
     common = set.intersection(*map(set, saved.values()))
     # A kill during the very first save leaves one seed with a checkpoint and another without.
@@ -169,7 +168,7 @@ def gather(runs: list[Run], results: list[dict]) -> dict:
             "samples": score["samples"],
             "seeds": {str(r["seed"]): value for r, value in zip(having, values, strict=True)},
         }
-    diverged = {str(run.config.seed): run.diverged for run in runs if run.diverged}
+    diverged = {str(run.config.seed): {"reason": run.diverged} for run in runs if run.diverged}
     shared = ("step", "data", "versions", "device")
     return {key: first[key] for key in shared} | {
         "num_seeds": len(results),

@@ -53,6 +53,26 @@ def test_floats_are_the_same_images_as_bytes(dtype):
     np.testing.assert_array_equal(dataset.images(np.arange(40)), COLOUR)
 
 
+def test_text_is_stripped_and_bytes_are_text():
+    images = np.random.default_rng(0).integers(0, 256, (6, 4, 4), np.uint8)
+    for kind in ("U", "S"):
+        values = np.array([" x", "x", "y"] * 2).astype(kind)
+        found = arrays.from_arrays(images, values, np.array([" shape"]).astype(kind))
+        assert found.factor_names == ("shape",)
+        assert found.factors.ravel().tolist() == [0, 0, 1] * 2
+
+
+@pytest.mark.parametrize(("scale", "dtype"), [(1, np.uint8), (1 / 255, np.float32)])
+def test_images_that_are_nearly_black_are_warned_of(caplog, scale, dtype):
+    """Of 0 and 1 in bytes, or of floats that were divided by 255 twice."""
+    ones = np.random.default_rng(0).integers(0, 2, (6, 4, 4))
+    arrays.from_arrays((ones * scale).astype(dtype))
+    assert "nearly of one shade each, their values differ by at most 1 of 255" in caplog.text
+    caplog.clear()
+    arrays.from_arrays((ones * 255 * scale).astype(dtype))
+    assert not caplog.messages
+
+
 def test_black_and_white_is_seen():
     black = (COLOUR[..., :1] > 99) * np.uint8(255)
     for images in (black, black > 0, black / 255.0):

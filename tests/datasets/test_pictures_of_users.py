@@ -1,5 +1,6 @@
 """What users' folders hold besides: hidden files, links, tables typed by hand, other depths."""
 
+import os
 import struct
 import subprocess
 import sys
@@ -36,6 +37,13 @@ def test_hidden_files_are_no_pictures_of_the_users(pictures, tmp_path, caplog):
     assert helpers.load_folder(hidden, tmp_path / "data").num_images == 3  # the user's own choice
 
 
+def test_folders_and_files_of_any_bytes(tmp_path):
+    folder = helpers.write_three_pictures(tmp_path / os.fsdecode(b"b\xff"))
+    (folder / "b.png").rename(folder / os.fsdecode(b"\xfe.png"))
+    for _ in range(2):  # read, and found again
+        assert helpers.load_folder(folder, tmp_path / "data").num_images == 3
+
+
 def test_links_to_folders_are_followed_and_loops_are_named(pictures, tmp_path, caplog):
     other = helpers.write_three_pictures(tmp_path / "other")
     (pictures / "a_link").symlink_to(other)
@@ -47,6 +55,21 @@ def test_links_to_folders_are_followed_and_loops_are_named(pictures, tmp_path, c
     assert folders.names(str(pictures)) == expected
     for name in ("again", "loop", "up"):
         assert f"{pictures / name} leads to a folder that is read already" in caplog.text
+
+
+def test_what_systems_put_beside_pictures(pictures, tmp_path, caplog):
+    for name in ("@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/x.png", "$RECYCLE.BIN/S-1/y.png"):
+        (pictures / name).parent.mkdir(parents=True)
+        Image.new("L", (8, 8)).save(pictures / name)
+    with caplog.at_level("INFO"):
+        assert helpers.load_folder(pictures, tmp_path / "data").num_images == 3
+    assert "3 files are left out" in caplog.text
+
+
+def test_a_table_whose_name_has_another_case_is_taken(pictures, tmp_path, caplog):
+    (pictures / "Factors.CSV").write_text("file,shape\na.jpg,1\nb.png,2\nsub/c.PNG,2\n")
+    assert helpers.load_folder(pictures, tmp_path / "data").factors.tolist() == [[0], [1], [1]]
+    assert "Factors.CSV is taken for factors.csv" in caplog.text
 
 
 def labels(pictures, root, table):
@@ -77,6 +100,27 @@ def test_rows_without_a_picture_are_counted_and_the_nearest_named(pictures, tmp_
     table = "file,shape\na.jpg,1\nb.png,2\nsub/c.PNG,2\nb1.png,7\nzzz,7\n"
     assert labels(pictures, tmp_path / "data", table)[1] == [[0], [1], [1]]
     assert "2 rows name no picture, such as b1.png; did you mean 'b.png'?" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("values", "classes", "message"),
+    [
+        (("10", "9", "NA"), [0, 1, 2], "numbers and words such as 'NA'"),
+        (('"1,000"', "900", "10"), [0, 2, 1], "numbers and words such as '1,000'"),
+        (("Red", "red", "blue"), [0, 2, 1], "differ by case alone, 'Red' and 'red'"),
+        (("1e999", "1e998", "2"), [1, 0, 2], "numbers and words"),  # both beyond floats
+        (("10", "9", "1e1"), [1, 0, 1], ""),
+        (("red", "blue", "red"), [1, 0, 1], ""),
+    ],
+)
+def test_slips_in_a_column_are_warned_of(pictures, tmp_path, caplog, values, classes, message):
+    rows = zip(("a.jpg", "b.png", "sub/c.PNG"), values, strict=True)
+    table = "file,shape\n" + "".join(f"{name},{value}\n" for name, value in rows)
+    found = labels(pictures, tmp_path / "data", table)[1]
+    assert [row for (row,) in found] == classes
+    said = [x for x in caplog.messages if "factors.csv" in x]
+    assert len(said) == bool(message)
+    assert message in "".join(said)
 
 
 @pytest.mark.parametrize(
@@ -211,3 +255,33 @@ def test_a_larger_jpeg_is_decoded_at_a_smaller_scale(tmp_path):
     ]
     np.testing.assert_allclose(found[:, :7], 50, atol=2)
     np.testing.assert_allclose(found[:, 9:], 200, atol=2)
+
+
+def test_a_cameras_jpeg_with_more_pictures_behind_it(tmp_path):
+    """MPO, as phones write it; and one of them is larger than what is decoded whole."""
+    (tmp_path / "pictures").mkdir()
+    for name, size in (("a.jpg", (7_000, 6_000)), ("b.jpg", (20, 16))):
+        first, second = Image.new("L", size, 90), Image.new("L", (8, 8), 200)
+        first.save(tmp_path / "pictures" / name, "MPO", save_all=True, append_images=[second])
+    found = helpers.load_folder(tmp_path / "pictures", tmp_path / "data").images(np.arange(2))
+    np.testing.assert_allclose(found, 90, atol=2)
+
+
+MEASURED = """
+import pathlib, sys
+from cvae_jax.datasets import folder
+found = folder.load(sys.argv[1], 16, pathlib.Path(sys.argv[2]))
+(peak,) = [x for x in open("/proc/self/status") if x.startswith("VmHWM")]  # of this program alone
+print(int(peak.split()[1]) >> 10, found.pixels[0, 0, 0])
+"""
+
+
+@pytest.mark.parametrize(("name", "side"), [("a.png", 6_320), ("a.webp", 4_470)])
+def test_the_largest_picture_with_transparency_takes_under_600_mb(tmp_path, name, side):
+    (tmp_path / "pictures").mkdir()
+    picture = Image.new("RGBA", (side, side), (250, 0, 0, 102))
+    picture.save(tmp_path / "pictures" / name, compress_level=1, lossless=True, method=0)
+    line = [sys.executable, "-c", MEASURED, tmp_path / "pictures", tmp_path / "data"]
+    memory, shown = subprocess.check_output(line, text=True).split(maxsplit=1)
+    assert shown.strip() == "[253 153 153]"  # 0.4 of it and 0.6 of white
+    assert int(memory) < 600  # MiB of the whole process

@@ -1,10 +1,13 @@
 """A run keeps to the data it began with, wherever they lie."""
 
+import shutil
+
 import helpers
+import numpy as np
 import pytest
 from PIL import Image
 
-from cvae_jax import evaluate
+from cvae_jax import encode, evaluate, rank
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import run as evaluation
 from cvae_jax.runs import data_record
@@ -33,6 +36,20 @@ def test_a_run_resumes_with_its_own_data_alone(tmp_path):
     assert read_json(tmp_path / "data.json") == kept
 
 
+def test_another_source_or_shape_is_refused_by_its_name(tmp_path):
+    dataset = helpers.noise_dataset(64, 8)
+    data_record.keep(tmp_path, dataset)
+    for other, message in (
+        (dataset._replace(source="more noise"), "source noise -> more noise"),
+        (helpers.noise_dataset(32, 8), "num examples 64 -> 32"),
+        (helpers.noise_dataset(64, 16), "size 8 -> 16"),
+        (dataset._replace(factor_names=("a", "c")), "factor names"),
+    ):
+        with pytest.raises(UserError, match=message):
+            data_record.require_same(tmp_path, other)
+    data_record.require_same(tmp_path, dataset)
+
+
 def test_a_folder_that_moved_is_known_by_its_contents(tmp_path, monkeypatch):
     """Trained by a relative path; evaluated from elsewhere, and where the pictures lie now."""
     monkeypatch.setattr(evaluation, "evaluate_run", lambda *args: {})
@@ -54,6 +71,18 @@ def test_a_folder_that_moved_is_known_by_its_contents(tmp_path, monkeypatch):
     evaluate.main([*arguments, f"--data={moved}"])
     after = read_json(tmp_path / "run/results.json")
     assert after["scores"] == before["scores"]
+    # The other commands find them too, and name the option that they have.
+    shutil.copytree(tmp_path / "run", tmp_path / "again")
+    both = ["rank", str(tmp_path / "run"), str(tmp_path / "again")]
+    with pytest.raises(UserError, match=r"^--data: there is no folder"):
+        rank.main(both)
+    rank.main([*both, f"--data={moved}"])
+    np.save(tmp_path / "other.npy", np.zeros((40, 12, 12), np.uint8))
+    with pytest.raises(UserError, match=r"12x12 pixels and 8x8 are asked .* make them 8x8, which"):
+        encode.main(["encode", both[1], f"--data=npz:{tmp_path / 'other.npy'}"])
+    np.save(tmp_path / "other.npy", np.zeros((32, 8, 8), np.uint8))
+    with pytest.raises(UserError, match=r"trained on other data than npz.*rank runs on the same"):
+        rank.main([*both, f"--data=npz:{tmp_path / 'other.npy'}"])
     assert after["data"] == before["data"]
     colour = helpers.write_three_pictures(tmp_path / "colour", "RGB")
     with pytest.raises(UserError, match=r"trained on images of 1 channel\(s\) and .* has 3"):

@@ -1,6 +1,7 @@
 """The data sets that come from files: each builder on a small file in the published form."""
 
 import gzip
+import zipfile
 
 import numpy as np
 import pytest
@@ -47,6 +48,13 @@ def test_celeba(tmp_path):
     assert images.shape == (5, 64, 64, 3)
     crop = pixels[:, 20:198].mean(axis=(1, 2))  # rows 20 to 198 of 218 are the middle 178
     np.testing.assert_allclose(images.mean(axis=(1, 2)), crop, atol=2)
+
+
+def test_a_zip_that_a_mac_has_packed_again(tmp_path):
+    path, _ = write_celeba(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("__MACOSX/img_align_celeba/._000001.jpg", b"\0\5\x16\7 Mac OS X")
+    assert load("celeba", tmp_path).num_images == 5
 
 
 def test_chairs(tmp_path):

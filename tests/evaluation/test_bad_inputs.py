@@ -83,6 +83,20 @@ def test_copied_latents_are_found_up_to_scale_and_sign():
     assert np.isfinite(metrics.unsupervised_scores(mean).total_correlation)
 
 
+def test_linear_maps_of_several_latents_are_found():
+    mean = RNG.normal(size=(500, 6)).astype(np.float32)
+    mean[:, 4] = mean[:, 0] - 0.5 * mean[:, 2]
+    mean[:, 5] = 3 * mean[:, 1]  # a copy, told as such
+    assert faults.copies(mean) == [(1, 5)]
+    assert faults.combined(mean) == [0, 2, 4]
+    assert metrics.unsupervised_scores(mean[:, :5]).total_correlation == np.inf
+    mean[:, 4] += 1e-3 * RNG.normal(size=500).astype(np.float32)
+    mean[:, 3] = 1.5
+    assert faults.combined(mean) == []
+    assert np.isfinite(metrics.unsupervised_scores(mean[:, :5]).total_correlation)
+    assert faults.combined(mean[:, 3:4]) == []
+
+
 def test_latents_with_outliers_are_found():
     factor = RNG.integers(0, 4, (1_000, 1))
     mean = np.stack([factor[:, 0], *RNG.normal(size=(2, 1_000))], axis=1).astype(np.float32)
@@ -102,6 +116,10 @@ def test_degenerate_latents_are_named_in_warnings(caplog):
     mean[:, 2] = mean[:, 0]
     mean[7, 3] = 1e6
     faults.warn_of_latents(subject_of(helpers.noise_dataset(200, 8), mean))
+    assert "linear maps" not in caplog.text
+    mean[:, 2] = mean[:, 0] + mean[:, 1]
+    faults.warn_of_latents(subject_of(helpers.noise_dataset(200, 8), mean))
+    assert "latents z1, z2, z3 are linear maps of each other" in caplog.text
     assert "latents z1 and z3 are copies" in caplog.text
     assert "latent z4 has outliers, from" in caplog.text
 

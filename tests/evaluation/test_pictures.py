@@ -147,3 +147,13 @@ def test_dollars_of_names_are_no_formula(tmp_path):
     plots.traversals(tmp_path / "a.png", np.zeros((1, 2, 4, 4, 1)), [0.0, 1.0], [label], **head)
     plots.animated_traversals(tmp_path / "a.gif", np.zeros((1, 2, 4, 4, 1)), [label])
     assert animation._lines(label) == ["z\u2081  KL 1.00", "price_$_to_$^{"]
+
+
+def test_names_of_any_bytes_are_drawn(tmp_path):
+    """What is no character, or none that a font has, would end a drawing or be warned of."""
+    name = "a\udcff\x1b[31m\n\u202eb"
+    label = pictures._labels([1.0], [name], "normal")[0]
+    head = {"title": "t", "subtitle": page.plain(name)}
+    assert head["subtitle"] == "a\\udcff\\x1b[31m \\u202eb"
+    plots.traversals(tmp_path / "a.png", np.zeros((1, 2, 4, 4, 1)), [0.0, 1.0], [label], **head)
+    plots.animated_traversals(tmp_path / "a.gif", np.zeros((1, 2, 4, 4, 1)), [label])

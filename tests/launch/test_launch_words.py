@@ -49,6 +49,15 @@ def test_a_task_is_a_line(tmp_path, task):
     assert shlex.split(done.stdout)[-1] == f"--config={'ab'[int(task) - 1]}.py"
 
 
+def test_a_sweep_in_the_users_home(tmp_path):
+    """A shell leaves the ~ behind --sweep= as it is."""
+    (tmp_path / "sweep").write_text("--config=a.py\n")
+    script, variables = os.path.abspath("launch/slurm.sbatch"), {"HOME": str(tmp_path)}
+    variables |= {"DRY_RUN": "1", "SLURM_ARRAY_TASK_ID": "1"}
+    done = run(tmp_path, "bash", script, "--sweep=~/sweep", **variables)
+    assert shlex.split(done.stdout)[-1] == "--config=a.py"
+
+
 @pytest.mark.parametrize("code", [*CODE, "a b", "a'b"])
 def test_a_buckets_name_is_one_word_on_the_hosts(tmp_path, code):
     """What gcloud would run there, run here with stand-ins for gcloud and python."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ def save(number, frame):
     sys.exit(128 + number)
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, save)
+signals.release()  # as `end_at_once` does
 (folder / f"ready{index}").write_text(str(__import__("os").getpid()))
 time.sleep(60)
 """
@@ -71,6 +73,35 @@ def test_a_signal_to_the_launcher_alone_is_passed_on(tmp_path, number):
         assert launcher.wait(10) == 128 + number
     saved = [(tmp_path / f"saved{index}").read_text() for index in range(2)]
     assert saved == [str(int(number))] * 2
+
+
+def test_a_signal_to_the_launcher_while_interpreters_start(tmp_path):
+    """Its processes answer once they can; neither it nor they end in a traceback."""
+    slow = "import time; time.sleep(1)\nfrom cvae_jax import signals; signals.end_at_once()"
+    slow += "; time.sleep(60)"
+    line = [sys.executable, "-c", LAUNCHER, str(tmp_path), slow]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as launcher:
+        children = pathlib.Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children")
+        await_true(lambda: len(children.read_text().split()) == 2)
+        launcher.send_signal(signal.SIGINT)
+        _, said = launcher.communicate(timeout=30)
+    assert launcher.returncode == 130
+    assert "Traceback" not in said
+    assert said.count("Interrupted.") == 2
+
+
+def test_the_launcher_answers_before_it_imports_what_takes_time(tmp_path):
+    """A module named socket, which it imports, interrupts it."""
+    (tmp_path / "socket.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    done = subprocess.run(
+        [sys.executable, "launch/local.py", "--processes=1", "--dry_run"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert done.stderr.splitlines() == ["Interrupted. Run the same command again to continue."]
 
 
 def test_a_terminals_ctrl_c_arrives_once(tmp_path):

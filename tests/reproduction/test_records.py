@@ -1,10 +1,12 @@
 """Records of the paper's runs: finished, extended or interrupted."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
+import markdown
 import numpy as np
 import pytest
 from fixtures.tiny_paper import failing
@@ -76,6 +78,53 @@ def test_scores_added_later_are_copied_into_the_record(whole_run, tiny, tmp_path
     write_json(workdir / "results.json", found)
     reproduce.main(["reproduce", "--figure=9", "--scale=half", "--seeds=1", "--gather", *tiny])
     assert runs.read_record(results, run)["scores"]["is"]["value"] == 1.5
+
+
+@pytest.fixture
+def recorded(whole_run, tmp_path, monkeypatch):
+    """(results, a run, the path of its record)."""
+    whole, _ = whole_run
+    monkeypatch.setattr(runs, "config", lambda run: read_config(whole))
+    run, results = runs.Run("half", "dsprites", "vae+tower", 0), tmp_path / "results"
+    runs.write_record(results, run, whole)
+    return results, run, results / run.key.with_suffix(".json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"config": [1]},
+        {"training_seconds": "3"},
+        {"evaluation_seconds": None},
+        {"curves": [1]},
+        {"curves": {"step": 3}},
+        {"curves": {"step": [{}]}},
+        {"largest": {"cascade_kl": [1]}},
+        {"data": {"name": "x", "source": "y"}},
+    ],
+)
+def test_a_record_that_holds_no_numbers_is_damaged(recorded, change):
+    results, run, path = recorded
+    assert runs.read_record(results, run)
+    write_json(path, read_json(path) | change)
+    with pytest.raises(UserError, match="damaged") as caught:
+        runs.read_record(results, run)
+    assert "\n" not in str(caught.value)
+
+
+def test_text_of_a_record_does_nothing_in_a_table(recorded, tiny, capsys):
+    _, _, path = recorded
+    nasty = "<img src=x onerror=alert(1)>\n# [a](javascript:b) `c` \x1b[31m"
+    record = read_json(path)
+    record["data"]["source"] = record["device"] = record["scores"]["mig"]["definition"] = nasty
+    write_json(path, record)
+    reproduce.main(["reproduce", "--figure=9", "--scale=half", "--seeds=1", "--gather", *tiny])
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    page = markdown.markdown(shown)
+    assert page.count("&lt;img src=x onerror=alert(1)&gt;") == 3
+    assert not re.search(r"<(a|code|h1)\b[^>]*>(a|c| \[a)", page)
+    assert page.count("<h1>") == 1  # the page's own
 
 
 def test_an_interrupted_run_is_shown_and_not_done(whole_run, tiny, tmp_path, monkeypatch):

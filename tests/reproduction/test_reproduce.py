@@ -88,17 +88,48 @@ def test_a_running_run_is_not_started_again(tiny, tmp_path):
     assert not in_use(workdir)
 
 
+REPRODUCE = """
+import sys
+from cvae_jax import reproduce
+from cvae_jax.reproduction import runs, trainer
+program, *options = sys.argv[1:]
+trainer._missing_data = lambda run: ""
+runs.program = lambda arguments: [sys.executable, "-c", program]
+reproduce.main(["reproduce", "--figure=9", "--seeds=1", *options])
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl")
+def test_a_killed_reproduction_leaves_no_orphans(tmp_path):
+    pid = tmp_path / "pid"
+    program = "import os, pathlib, time\nfrom cvae_jax import signals\nsignals.end_at_once()\n"
+    program += f"pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))\ntime.sleep(60)"
+    options = [f"--runs={tmp_path / 'runs'}", f"--results={tmp_path / 'results'}"]
+    with subprocess.Popen([sys.executable, "-c", REPRODUCE, program, *options]) as process:
+        while not pid.exists() or not pid.read_text():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+    status = Path("/proc", pid.read_text(), "stat")
+    deadline = time.monotonic() + 5
+    while status.exists() and status.read_text().rpartition(")")[2].split()[0] not in "ZX":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_signal_ends_the_run_before_it_ends_us(tiny, tmp_path, monkeypatch, count):
     """Once: the run is asked to save and waited for. Twice: it is ended."""
     pid, noted = tmp_path / "pid", tmp_path / "noted"
     code = f"""
 import os, pathlib, signal, time
+from cvae_jax import signals
 def first(*_):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     pathlib.Path({str(noted)!r}).touch()
 if {count} == 2:  # as a run does: the first is noted, the second acts
     signal.signal(signal.SIGTERM, first)
+signals.release()  # as `end_at_once` does
 pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))
 time.sleep(60)
 """

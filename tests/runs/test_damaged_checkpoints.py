@@ -1,14 +1,17 @@
 """A run's checkpoints, damaged: refused in one line that offers the one before."""
 
+import hashlib
 import json
+import os
 import shutil
+import tracemalloc
 
 import helpers
 import pytest
-from fixtures.damage import DEEP, FILES, cases, refused
+from fixtures.damage import DEEP, FILES, HUGE, cases, refused
 from fixtures.short_runs import in_checkpoint, resume
 
-from cvae_jax.runs import loading
+from cvae_jax.runs import checkpoints, loading
 from cvae_jax.runs.workdir import read_json
 
 pytestmark = pytest.mark.usefixtures("limits")
@@ -48,6 +51,29 @@ def keep_but(run, content):
 def test_a_senseless_list_is_refused(run, content):
     keep_but(run, content)
     refused(lambda: loading.load(run), "the checkpoint of step 4 is damaged", "rm -r")
+
+
+def test_a_list_that_is_a_pipe_or_has_no_end_is_refused(run):
+    path = in_checkpoint(run, "sha256.json")
+    path.unlink()
+    os.mkfifo(path)
+    refused(lambda: loading.load(run), "the checkpoint of step 4 is damaged (it is no file)")
+    path.unlink()
+    with path.open("wb") as file:
+        file.truncate(HUGE)
+    refused(lambda: loading.load(run), "step 4 is damaged (it has 1,000,000,000,000 bytes")
+
+
+def test_a_checkpoints_files_are_never_whole_in_memory(tmp_path):
+    with (tmp_path / "array").open("wb") as file:
+        file.truncate(64 << 20)
+    tracemalloc.start()
+    try:
+        found = checkpoints.hashes(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+    assert found == {"array": hashlib.sha256(bytes(64 << 20)).hexdigest()}
 
 
 def test_a_checkpoint_of_other_shapes_is_refused(run):

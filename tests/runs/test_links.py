@@ -15,9 +15,10 @@ from cvae_jax import evaluate, files
 from cvae_jax.datasets import sources
 from cvae_jax.errors import UserError
 from cvae_jax.plots import page
+from cvae_jax.report import __main__ as report
 from cvae_jax.runs import checkpoints
 from cvae_jax.runs.metrics_log import MetricsWriter
-from cvae_jax.runs.workdir import in_use, open_workdir, write_json
+from cvae_jax.runs.workdir import in_use, open_workdir, read_config, read_results, write_json
 from cvae_jax.step import TrainState
 
 
@@ -124,6 +125,49 @@ def test_an_evaluation_and_a_resume_write_through_no_link(run, precious):
         (run / name).symlink_to(precious)
     program(evaluate.main, f"--workdir={run}", "--metrics=terms")()
     resume(run)
+
+
+def test_a_report_passes_on_no_file_behind_a_link(run, tmp_path):
+    secret = b"\x89PNG\r\n\x1a\n of someone's"
+    (tmp_path / "secret.png").write_bytes(secret)
+    plots = run / "plots"
+    plots.mkdir(exist_ok=True)
+    (plots / "samples.png").write_bytes(b"\x89PNG\r\n\x1a\n drawn")
+    for name, make in {
+        "traversals.png": lambda path: path.symlink_to(tmp_path / "secret.png"),
+        "effects.png": lambda path: path.write_bytes(b"no picture"),
+        "structure.png": os.mkfifo,
+        "curves.png": lambda path: path.write_bytes(bytes(17 << 20)),
+    }.items():
+        (plots / name).unlink(missing_ok=True)
+        make(plots / name)
+    config, results = read_config(run), read_results(run / "results.json")
+    assert set(report._report(run, config, results, (), "").pictures) == {"samples"}
+    plots.rename(tmp_path / "elsewhere")
+    plots.symlink_to(tmp_path / "elsewhere")
+    assert not report._report(run, config, results, (), "").pictures
+
+
+WRITER = """
+import pathlib
+class SummaryWriter:
+    def __init__(self, folder, purge_step):
+        pathlib.Path(folder).mkdir(exist_ok=True)
+        (pathlib.Path(folder) / "events").touch()
+    def close(self):
+        pass
+"""
+
+
+def test_curves_for_tensorboard_go_to_a_folder_of_their_own(tmp_path, monkeypatch):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "tensorboardX.py").write_text(WRITER)
+    monkeypatch.syspath_prepend(tmp_path / "lib")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "tensorboard").symlink_to(tmp_path / "elsewhere")
+    MetricsWriter(tmp_path, 0).close()
+    assert not any((tmp_path / "elsewhere").iterdir())
+    assert (tmp_path / "tensorboard" / "events").exists()
 
 
 def test_a_picture_replaces_a_link(tmp_path, precious):

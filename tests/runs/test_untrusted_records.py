@@ -1,15 +1,26 @@
 """Records that no run wrote: gathered runs, curves and configs end in one line or are left out."""
 
+import csv
 import json
 import os
 
 import helpers
+import numpy as np
 import pytest
 from fixtures.damage import HUGE, cases, refused
 
 from cvae_jax import gather
+from cvae_jax.runs import parts
+from cvae_jax.runs.data_record import require_same_version
 from cvae_jax.runs.metrics_log import MetricsWriter, read_metrics
-from cvae_jax.runs.workdir import open_workdir, read_config, read_json, read_results, write_json
+from cvae_jax.runs.workdir import (
+    open_workdir,
+    read_config,
+    read_json,
+    read_results,
+    why_diverged,
+    write_json,
+)
 
 pytestmark = pytest.mark.usefixtures("limits")
 
@@ -72,6 +83,17 @@ def test_text_that_no_encoding_has_is_written_nonetheless(tmp_path):
     assert "\\ud800" in (tmp_path / "out.csv").read_text()
 
 
+def test_text_is_no_formula_of_a_spreadsheets(tmp_path):
+    finished(tmp_path / "a", score=-0.25)
+    text = (tmp_path / "a/results.json").read_text()
+    (tmp_path / "a/results.json").write_text(text.replace('"MIG"', '"=1+2"'))
+    rows, _ = gather.gather([tmp_path])
+    gather.write_csv(tmp_path / "out.csv", rows)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        (row, *_) = csv.DictReader(file)
+    assert (row["definition"], float(row["mean"]), row["values"]) == ("'=1+2", -0.25, "-0.25")
+
+
 def test_scores_that_are_not_finite_are_left_out(tmp_path, caplog):
     finished(tmp_path / "a")
     finished(tmp_path / "b", score=float("nan"), seed=1)
@@ -106,6 +128,49 @@ def test_records_that_are_no_files_or_too_large_are_refused_before_they_are_read
         file.truncate(HUGE)
     refused(lambda: read_results(tmp_path / "results.json"), "are read")
     refused(lambda: gather.gather([tmp_path]), "has ended")
+
+
+def test_of_long_curves_a_part_is_held_and_all_are_kept(tmp_path):
+    path, count = tmp_path / "metrics.jsonl", 50_001
+    with path.open("w") as file:
+        file.writelines(f'{{"step": {step}}}\n' for step in range(1, count + 1))
+    steps = [line["step"] for line in read_metrics(path)]
+    assert (steps[0], steps[-1], len(steps) <= 20_001) == (1, count, True)
+    assert set(np.diff(steps[:-1])) == {4}
+    MetricsWriter(tmp_path, count - 1).close()
+    assert path.read_bytes().count(b"\n") == count - 1
+
+
+def test_a_line_without_an_end_is_refused_before_it_is_read(tmp_path):
+    with (tmp_path / "metrics.jsonl").open("wb") as file:
+        file.truncate(1 << 29)
+    refused(lambda: read_metrics(tmp_path / "metrics.jsonl"), "line 1 is damaged")
+    assert len(read_metrics(torn(tmp_path, '{"step": 1}\n{"ste'))) == 1
+
+
+def torn(folder, text):
+    (folder / "torn.jsonl").write_text(text)
+    return folder / "torn.jsonl"
+
+
+@cases(
+    "text",
+    {"list": "[1]", "empty": "{}", "half": '{"reason"', "deep": "[" * 100_000, "nothing": ""},
+)
+def test_why_a_seed_diverged(tmp_path, text):
+    assert why_diverged(tmp_path) == ""
+    write_json(tmp_path / "diverged.json", {"reason": "step 3: loss"})
+    assert why_diverged(tmp_path) == "step 3: loss"
+    (tmp_path / "diverged.json").write_text(text)
+    refused(lambda: why_diverged(tmp_path), "diverged.json is damaged")
+
+
+@cases("text", {"list": '{"networks": ["a"]}', "number": '{"networks": {"a": 1}}', "object": "3"})
+def test_parts_that_are_no_text(tmp_path, text):
+    (tmp_path / "data.json").write_text("[]")
+    (tmp_path / "parts.json").write_text(text)
+    refused(lambda: parts.require_same(tmp_path, {}), "parts.json is damaged")
+    refused(lambda: require_same_version(tmp_path), "data.json is damaged")
 
 
 LINE = '{"step": 2, "loss": 1.5, "kl_per_dim": [1.0, 2.0]}'

@@ -1,5 +1,7 @@
 """Data, networks and objectives of one's own in the whole program."""
 
+import os
+
 import helpers
 import jax
 import numpy as np
@@ -75,6 +77,25 @@ def test_a_run_of_own_networks_and_an_array_asks_for_the_same_again(tmp_path, un
     np.testing.assert_allclose(model.encode(arrays()["images"])[0], expected[0], rtol=1e-4)
 
 
+def test_paths_of_a_config_hold_in_any_folder(tmp_path, unscored, monkeypatch):
+    """A home in init_from, of a run with networks of its own too; a data folder named from here."""
+    config = helpers.small_config(**SHORT | {"data.dir": "data"})
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    own = {"dataset": arrays(), "networks": networks.Networks(Encoder(4), Decoder())}
+    first = cvae_jax.train_and_evaluate(config, "first", **own)
+    assert read_json(tmp_path / "first/config.json")["data"]["dir"] == str(tmp_path / "data")
+    config.init_from, config.seed = "~/first", 1
+    cvae_jax.train_and_evaluate(config, "second", **own)
+    config.init_from = str(tmp_path / "first")  # the same, from elsewhere
+    monkeypatch.chdir("/")
+    again = cvae_jax.train_and_evaluate(config, tmp_path / "second", **own)
+    assert int(again.step) == 2
+    config.optim.model.learning_rate = 1e-12
+    third = cvae_jax.train_and_evaluate(config, tmp_path / "third", **own)
+    helpers.assert_same_training(third.params.model, first.params.model)
+
+
 def test_a_whole_objective_of_ones_own_with_a_critic(tmp_path, unscored):
     objective = helpers.small_cascade()
     config = helpers.small_config(**SHORT)
@@ -132,6 +153,14 @@ def test_a_refused_start_leaves_nothing_in_a_new_folder(tmp_path):
     assert [path.name for path in kept.iterdir()] == ["notes.txt"]
 
 
+def test_a_folder_whose_name_is_no_text_is_refused_at_once(tmp_path):
+    """A checkpoint could not be written there."""
+    config = helpers.small_config(**SHORT)
+    with pytest.raises(UserError, match="has bytes that are no text"):
+        loop.train_and_evaluate(config, tmp_path / os.fsdecode(b"a\xff"), dataset=arrays())
+    assert not any(tmp_path.iterdir())
+
+
 class Normalised(Encoder):
     @nn.compact
     def __call__(self, images):
@@ -187,5 +216,10 @@ def test_floats_beyond_one_are_refused_where_they_can_be_seen(images):
     wrong = images.astype(np.float32)  # 0 to 255
     with pytest.raises(UserError, match="images are from 0 to 255: make them uint8"):
         cvae_jax.create_train_state(jax.random.key(0), objective, optimizers, wrong)
+    with pytest.raises(UserError, match="images are from 0 to 255"):
+        objective.encode(state.params, wrong)
+    for bytes_ in (images, jax.numpy.asarray(images)):
+        with pytest.raises(UserError, match="images are uint8: an objective encodes floats"):
+            jax.jit(objective.encode)(state.params, bytes_)  # a type is seen there as well
     with pytest.raises(UserError, match="images are from 0 to 255"):
         cvae_jax.train_step(state, wrong, objective=objective, optimizers=optimizers)
