@@ -54,7 +54,8 @@ def _pictures(folder):
 
 def is_hidden(path):
     """Returns whether a system or program made a file: .ipynb_checkpoints/a.png, ._a.png."""
-    return any(part.startswith(".") or part in _OF_SYSTEMS for part in path.parts)
+    names = [part for part in path.parts if part != ".."]
+    return any(name.startswith(".") or name in _OF_SYSTEMS for name in names)
 
 
 def _walk(folder):

@@ -81,7 +81,7 @@ def test_official_file_is_downloaded(tmp_path, prepared, monkeypatch):
     monkeypatch.setattr(sources, "download", lambda url, part: part.write_bytes(content))
     with pytest.raises(UserError, match="another file"):
         load_official(tmp_path / "a")
-    assert not list((tmp_path / "a").rglob("*.npz*"))
+    assert not list((tmp_path / "a").rglob(f"{dsprites.FILE}*"))
     np.testing.assert_array_equal(
         all_images(load_official(tmp_path / "b", md5)), all_images(prepared[1])
     )

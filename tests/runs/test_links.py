@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import sys
 
 import helpers
 import jax
@@ -163,6 +164,8 @@ def test_curves_for_tensorboard_go_to_a_folder_of_their_own(tmp_path, monkeypatc
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "tensorboardX.py").write_text(WRITER)
     monkeypatch.syspath_prepend(tmp_path / "lib")
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)  # forgotten again after the test
+    del sys.modules["tensorboardX"]
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "tensorboard").symlink_to(tmp_path / "elsewhere")
     MetricsWriter(tmp_path, 0).close()
