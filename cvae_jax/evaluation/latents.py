@@ -92,7 +92,7 @@ def dci_entries(subject):
 
 
 def infomec_entries(subject):
-    """Three scores by nearest neighbours and a linear model; a minute."""
+    """Three scores by nearest neighbours and a linear model; slow."""
     few, factors = subject.rows[:FEW], subject.dataset.factors
     found = metrics.infomec(subject.mean[few], factors[few], seed=subject.seed)
     scores, detail = {}, f", {found.active.sum()} active latents"

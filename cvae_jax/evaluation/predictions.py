@@ -18,17 +18,17 @@ def _downstream_entries(subject, predictor):
 
 
 def downstream_logistic_entries(subject):
-    """By logistic regression; many minutes."""
+    """By logistic regression; fitted fifty times for each factor and number of labels."""
     return _downstream_entries(subject, "logistic")
 
 
 def downstream_trees_entries(subject):
-    """By boosted trees; minutes."""
+    """By boosted trees."""
     return _downstream_entries(subject, "trees")
 
 
 def strong_entries(subject):
-    """Accuracy on values not fitted on, and what is lost; minutes."""
+    """Accuracy on values not fitted on, and what is lost."""
     found = metrics.strong_generalisation(subject.mean, subject.dataset.factors, seed=subject.seed)
     detail = f", {found.usual:.3f} on values fitted on"
     scores = entry("strong_accuracy", found.accuracy, found.labels, subject.seed, detail=detail)
@@ -36,7 +36,7 @@ def strong_entries(subject):
 
 
 def unfairness_entries(subject):
-    """Mean and largest distance, and the accuracy they must be read beside; minutes."""
+    """Mean and largest distance, and the accuracy they must be read beside."""
     found = metrics.unfairness(subject.mean, subject.dataset.factors, seed=subject.seed)
     values = {"mean": found.mean, "max": found.largest, "accuracy": found.accuracy}
     scores = {}
