@@ -10,6 +10,7 @@ from cvae_jax.metrics.mig import entropy, information
 
 NEIGHBOURS = 10
 _ACTIVE = 1 / 20  # of the widest latent's range
+_SHUFFLES = 3
 
 
 class InfoMec(NamedTuple):
@@ -36,14 +37,14 @@ def infomec(codes, factors, *, seed, discrete=False):
     neighbours (sklearn's mutual_info_classif), on standardised latents; all rows.
 
     Different on purpose: a latent (factor) whose information with each factor (latent) is below
-    twice the largest that the estimator finds after a shuffle of the rows counts 0. Theirs would
+    twice the largest that the estimator finds in three shuffles of the rows counts 0. Theirs would
     be a ratio of noise, which is often near 1, so that latents of noise would raise InfoM. A model
     can still hide latents from InfoM and InfoC by a small range: InfoC then misses their factors.
 
     Args:
       codes: posterior means, floats [n, d].
       factors: ground-truth factor values, integers [n, k]; the values are names.
-      seed: of the shuffle and the tiny noise by which the estimator tells equal values apart.
+      seed: of the shuffles and the tiny noise by which the estimator tells equal values apart.
       discrete: each value of a latent is a class: information of frequencies, one-hot regression,
         and every latent that is not constant is active.
 
@@ -62,12 +63,12 @@ def infomec(codes, factors, *, seed, discrete=False):
         raise ValueError(f"{len(codes)} samples are too few for {NEIGHBOURS} neighbours")
     ranges = np.ptp(codes, axis=0)
     active = ranges > (0 if discrete else ranges.max() * _ACTIVE)
-    table, noise = np.zeros((2, d, k))
+    table, floor, rng = np.zeros((d, k)), 0.0, np.random.default_rng(seed)
     if active.any():
-        shuffled = np.random.default_rng(seed).permutation(len(codes))
         table[active] = _shares(codes[:, active], factors, discrete, seed)
-        noise[active] = _shares(codes[shuffled][:, active], factors, discrete, seed)
-    seen, floor = table[active], 2 * noise.max()
+        shuffled = [rng.permutation(codes[:, active]) for _ in range(_SHUFFLES)]
+        floor = 2 * max(_shares(some, factors, discrete, seed).max() for some in shuffled)
+    seen = table[active]
     return InfoMec(
         infom=_concentration(seen, floor) if active.any() else 0.0,
         infoe=predictive_information(codes, factors, discrete=discrete),
