@@ -91,6 +91,22 @@ def dci_entries(subject):
     return scores
 
 
+def infomec_entries(subject):
+    """Three scores by nearest neighbours and a linear model; slow."""
+    few, factors = subject.rows[:FEW], subject.dataset.factors
+    found = metrics.infomec(subject.mean[few], factors[few], seed=subject.seed)
+    scores, detail = {}, f", {found.active.sum()} active latents"
+    for name, more in (("infom", detail), ("infoe", ""), ("infoc", detail)):
+        scores |= entry(name, getattr(found, name), len(few), subject.seed, detail=more)
+    return scores
+
+
+def runner_up_entries(subject):
+    """What the second latent of a factor adds, from all rows: the estimate's bias is large."""
+    once = _of_seed(metrics.runner_up_information, subject)
+    return entry("runner_up_information", once(subject.seed), len(subject.mean), subject.seed)
+
+
 def unsupervised_entries(subject):
     """Returns the latents' dependence, what they say about the image, and how many are in use."""
     few, seed, scores = subject.rows[:FEW], subject.seed, {}

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from cvae_jax.errors import UserError
-from cvae_jax.evaluation import images, latents
+from cvae_jax.evaluation import images, latents, predictions
 from cvae_jax.evaluation.subject import Subject
 from cvae_jax.metrics.scores import METRICS
 
@@ -24,6 +24,12 @@ FUNCTIONS = {
     "modularity_explicitness": latents.modularity_explicitness_entries,
     "irs": latents.irs_entries,
     "dci": latents.dci_entries,
+    "infomec": latents.infomec_entries,
+    "runner_up": latents.runner_up_entries,
+    "downstream_logistic": predictions.downstream_logistic_entries,
+    "downstream_trees": predictions.downstream_trees_entries,
+    "strong": predictions.strong_entries,
+    "unfairness": predictions.unfairness_entries,
     "unsupervised": latents.unsupervised_entries,
     "reconstruction": images.reconstruction_entries,
     "terms": images.terms_entries,

@@ -3,9 +3,12 @@
 from cvae_jax.metrics.aggregate import Aggregate, aggregate_posterior
 from cvae_jax.metrics.beta_vae_score import beta_vae_score
 from cvae_jax.metrics.composition import composition, noise_floor
+from cvae_jax.metrics.conditional import conditional_information, runner_up_information
 from cvae_jax.metrics.dci import Dci, dci
+from cvae_jax.metrics.downstream import Downstream, downstream
 from cvae_jax.metrics.effects import AncestorShare, ancestor_share, intervention_effects
 from cvae_jax.metrics.factor_score import factor_score
+from cvae_jax.metrics.fairness import Unfairness, unfairness
 from cvae_jax.metrics.fid import (
     Estimate,
     Moments,
@@ -15,11 +18,13 @@ from cvae_jax.metrics.fid import (
     kernel_distance,
 )
 from cvae_jax.metrics.forbidden import forbidden_dependence
+from cvae_jax.metrics.infomec import InfoMec, infomec, predictive_information
 from cvae_jax.metrics.irs import irs
 from cvae_jax.metrics.mig import mig, mutual_information
 from cvae_jax.metrics.mig_chen import MigChen, mig_chen
 from cvae_jax.metrics.modularity import ModularityExplicitness, modularity_explicitness
 from cvae_jax.metrics.sap import sap
+from cvae_jax.metrics.strong import StrongGeneralisation, strong_generalisation
 from cvae_jax.metrics.udr import udr
 from cvae_jax.metrics.unsupervised import Unsupervised, active_dimensions, unsupervised_scores
 
@@ -27,10 +32,14 @@ __all__ = [
     "Aggregate",
     "AncestorShare",
     "Dci",
+    "Downstream",
     "Estimate",
+    "InfoMec",
     "MigChen",
     "ModularityExplicitness",
     "Moments",
+    "StrongGeneralisation",
+    "Unfairness",
     "Unsupervised",
     "active_dimensions",
     "add_moments",
@@ -38,11 +47,14 @@ __all__ = [
     "ancestor_share",
     "beta_vae_score",
     "composition",
+    "conditional_information",
     "dci",
+    "downstream",
     "factor_score",
     "forbidden_dependence",
     "frechet_distance",
     "inception_score",
+    "infomec",
     "intervention_effects",
     "irs",
     "kernel_distance",
@@ -51,7 +63,11 @@ __all__ = [
     "modularity_explicitness",
     "mutual_information",
     "noise_floor",
+    "predictive_information",
+    "runner_up_information",
     "sap",
+    "strong_generalisation",
     "udr",
+    "unfairness",
     "unsupervised_scores",
 ]

@@ -17,6 +17,26 @@ class Score(NamedTuple):
     counts: str = "images"  # what its `samples` are
 
 
+CLASSIFIERS = {"logistic": "logistic regression", "trees": "boosted trees"}
+
+
+def _downstream(words, labels):
+    """The accuracy of a classifier fitted on so many labels."""
+    return Score(f"Accuracy of {labels:,} labels, {words}", "0 to 1", "higher",
+        f"How often {words}, fitted on {labels:,} labelled images, can name a factor's value from "
+        "all latents.",
+        f"downstream task, disentanglement_lib: {words}, mean over factors", "labels")  # fmt: skip
+
+
+def _efficiency(words):
+    """The accuracy of few labels as a share of that of many."""
+    return Score(f"Sample efficiency, {words}", "0 up", "higher",
+        "The accuracy of 100 labels as a share of that of 10,000. Latents that know little have it "
+        "easy: read it beside the accuracy.",
+        f"accuracy of 100 labels / of 10,000, disentanglement_lib: {words}",
+        "labels")  # fmt: skip
+
+
 SCORES = {
     "mig": Score("MIG", "0 to 1", "higher",
         "The lead of the latent that knows most about a factor over the runner-up, as a share of "
@@ -57,6 +77,48 @@ SCORES = {
     "dci_informativeness": Score("DCI informativeness", "0 to 1", "higher",
         "How well all latents together predict the factors.",
         "DCI, disentanglement_lib: boosted trees, 10,000 to fit, 5,000 to score"),
+    "infom": Score("InfoM", "0 to 1", "higher",
+        "Whether each latent knows about one factor only, by information that does not depend on "
+        "bins. What no latent knows is not missed.",
+        "InfoM, Hsu et al. 2023: information by ten nearest neighbours, active latents"),
+    "infoe": Score("InfoE", "up to 1", "higher",
+        "How much of the factors a linear model reads from all latents together.",
+        "InfoE, Hsu et al. 2023: logistic regression without a penalty, scored on its own rows"),
+    "infoc": Score("InfoC", "0 to 1", "higher",
+        "Whether each factor is known by one latent only.",
+        "InfoC, Hsu et al. 2023: information by ten nearest neighbours, active latents"),
+    "runner_up_information": Score("Information of the runner-up", "0 to 1", "",
+        "What the second latent of a factor adds to the first. A low MIG by copies has 0 here, one "
+        "by latents that share the factor has more.",
+        "I(second latent; factor given first latent) / H(factor), means, 20 bins, less its bias"),
+    **{
+        f"downstream_{kind}_{labels}": _downstream(words, labels)
+        for kind, words in CLASSIFIERS.items()
+        for labels in (10, 100, 1_000, 10_000)
+    },
+    **{f"efficiency_{kind}": _efficiency(words) for kind, words in CLASSIFIERS.items()},
+    "strong_accuracy": Score("Strong generalisation", "0 to 1", "higher",
+        "How often boosted trees predict a factor where another factor has values that they were "
+        "not fitted on.",
+        "strong downstream task, disentanglement_lib: boosted trees, 1,000 labels, 10 experiments "
+        "for each factor", "labels"),
+    "strong_gap": Score("Strong generalisation gap", "up to 1", "lower",
+        "The share of the accuracy that is lost on such values. Latents that know little have "
+        "little to lose.",
+        "1 - accuracy on values not fitted on / on others, disentanglement_lib: boosted trees, "
+        "1,000 labels", "labels"),
+    "unfairness_mean": Score("Unfairness, mean", "0 to 1", "lower",
+        "How far the prediction of a factor moves when another one alone changes. Latents that "
+        "know little are fairer: compare at equal accuracy.",
+        "unfairness, disentanglement_lib: boosted trees, total variation, mean over values and "
+        "pairs of factors", "labels"),
+    "unfairness_max": Score("Unfairness, largest", "0 to 1", "lower",
+        "The same of the worst pair of factors at its worst value.",
+        "unfairness, disentanglement_lib: boosted trees, total variation, largest of all",
+        "labels"),
+    "unfairness_accuracy": Score("Accuracy of the predictions", "0 to 1", "higher",
+        "How often the predictions whose unfairness is measured are right.",
+        "accuracy of boosted trees on rows not fitted on, mean over factors", "labels"),
     "codes_total_correlation": Score("Gaussian total correlation", "0 up, nats", "lower",
         "Linear dependence between the latents; 0 is uncorrelated.",
         "nats, of a Gaussian with the latents' covariance"),
@@ -191,6 +253,12 @@ METRICS = {
     "modularity_explicitness": Needs(factors=2),
     "irs": Needs(factors=1),
     "dci": Needs(factors=1, default=False),
+    "infomec": Needs(factors=2, default=False),
+    "runner_up": Needs(factors=1, default=False),
+    "downstream_logistic": Needs(factors=1, default=False),
+    "downstream_trees": Needs(factors=1, default=False),
+    "strong": Needs(factors=2, default=False),
+    "unfairness": Needs(factors=2, default=False),
     "unsupervised": Needs(),
     "reconstruction": Needs(),
     "terms": Needs(),

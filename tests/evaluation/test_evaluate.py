@@ -69,6 +69,9 @@ def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
     assert new == {
         "mig_chen", "factor_score", "beta_vae_score", "sap", "modularity", "explicitness", "irs",
         "dci_disentanglement", "dci_completeness", "dci_informativeness",
+        "infom", "infoe", "infoc", "runner_up_information",
+        "downstream_logistic_10", "downstream_logistic_100",
+        "downstream_trees_10", "downstream_trees_100", "strong_accuracy", "unfairness_accuracy",
         "codes_total_correlation", "codes_wasserstein_correlation", "codes_wasserstein_normalised",
         "codes_mutual_information", "aggregate_mi", "aggregate_tc", "active_dimensions",
         "fid_classifier", "kid_classifier", "is_classifier",
