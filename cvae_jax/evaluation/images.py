@@ -62,12 +62,18 @@ def mean_terms(model, dataset, rng):
     return means, min(num_batches * batch, dataset.num_images)
 
 
+@functools.lru_cache(maxsize=8)
+def _has_critics(init, shape) -> bool:
+    """Returns whether an objective makes critics; of the same method it is traced once."""
+    images = jax.ShapeDtypeStruct(shape, np.float32)
+    return bool(jax.eval_shape(init, jax.random.key(0), images).critic)
+
+
 def terms_entries(subject):
     """Returns the objective's own terms on training images."""
     config, model = subject.config, subject.model
-    images = subject.dataset.images(np.zeros(config.batch_size, int)) / np.float32(255)
-    whole = jax.eval_shape(model.objective.init, jax.random.key(0), images)
-    if whole.critic and not model.params.critic:
+    shape = config.batch_size, *subject.dataset.images(np.zeros(1, int)).shape[1:]
+    if not model.params.critic and _has_critics(model.objective.init, shape):
         raise UserError("an exported model has no critics, which they need; evaluate its run")
     means, samples = mean_terms(subject.model, subject.dataset, subject.key("terms"))
     estimate = f", estimate from batches of {config.batch_size}: aggregate_* take all images"
