@@ -17,7 +17,7 @@ from cvae_jax.config import checks
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation.run import evaluate_run
 from cvae_jax.evaluation.subject import Options
-from cvae_jax.metrics import scores
+from cvae_jax.metrics import groups
 from cvae_jax.runs import data_record, loading
 
 
@@ -29,7 +29,7 @@ def main(argv) -> None:
         "--metrics",
         default="",
         help="names with commas, or all; default: the run's eval.metrics, and the plots. "
-        f"There are {', '.join(scores.METRICS)}",
+        f"There are {', '.join(groups.METRICS)}",
     )
     parser.add_argument(
         "--num_samples", type=int, default=10_000, help="images for FID, KID and inception score"
@@ -42,7 +42,7 @@ def main(argv) -> None:
     args = parser.parse_run(argv[1:])
     cli.keep_programs()
     cli.compute_in_calling_thread()
-    names = scores.named(args.metrics) if args.metrics else None
+    names = groups.named(args.metrics) if args.metrics else None
     checks.metrics(names or ())
     if args.num_samples < 100:
         raise UserError(f"--num_samples is {args.num_samples}: it must be at least 100")

@@ -18,8 +18,9 @@ import cvae_jax
 from cvae_jax import datasets, encode, evaluate, export, gather
 from cvae_jax.config import build
 from cvae_jax.runs import loading
+from cvae_jax.runs.holding import open_workdir
 from cvae_jax.runs.model import Model
-from cvae_jax.runs.workdir import open_workdir, read_json
+from cvae_jax.runs.workdir import read_json
 
 # What is not of the model: critics and optimizers. What JAX alone is: none of these.
 BLOCKED = ("cvae_jax", "flax", "optax", "orbax", "ml_collections", "tensorflow_datasets")

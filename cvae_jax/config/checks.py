@@ -7,7 +7,7 @@ from cvae_jax.config import defaults, limits, methods
 from cvae_jax.config.build import structure
 from cvae_jax.config.fields import flat
 from cvae_jax.errors import UserError, did_you_mean
-from cvae_jax.metrics.scores import METRICS, named
+from cvae_jax.metrics.groups import METRICS, named
 from cvae_jax.objectives import bayesian_joint
 
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}

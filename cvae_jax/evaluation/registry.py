@@ -9,7 +9,7 @@ import numpy as np
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import images, latents, predictions
 from cvae_jax.evaluation.subject import Subject
-from cvae_jax.metrics.scores import METRICS
+from cvae_jax.metrics.groups import METRICS
 
 log = logging.getLogger(__name__)
 

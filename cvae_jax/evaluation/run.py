@@ -25,7 +25,7 @@ def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
       model: see `runs.model.Model`.
       workdir: the folder of its run.
       dataset: what it was trained on.
-      names: of `metrics.scores.METRICS`; these alone are computed. None: config.eval.metrics, the
+      names: of `metrics.groups.METRICS`; these alone are computed. None: config.eval.metrics, the
         structure's scores and the plots. What else results.json holds of the same step and
         data stays.
       options: a `subject.Options`; None: its defaults.

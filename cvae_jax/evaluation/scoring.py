@@ -8,7 +8,7 @@ from cvae_jax.devices import batches
 from cvae_jax.evaluation import faults, registry
 from cvae_jax.evaluation.structure import structure_entries, structure_scores
 from cvae_jax.evaluation.subject import Options, Subject
-from cvae_jax.metrics import scores
+from cvae_jax.metrics import groups
 
 
 class Scored(NamedTuple):
@@ -38,11 +38,11 @@ def score(subject: Subject, names=None) -> Scored:
 
     Args:
       subject: what is scored.
-      names: of `metrics.scores.METRICS`; None: config.eval.metrics.
+      names: of `metrics.groups.METRICS`; None: config.eval.metrics.
     """
     faults.warn_of_latents(subject)
     if names is not None:
         return Scored(registry.make(subject, names), None)
-    entries = registry.make(subject, scores.named(subject.config.eval.metrics))
+    entries = registry.make(subject, groups.named(subject.config.eval.metrics))
     structure = structure_scores(subject)
     return Scored(entries | structure_entries(subject, structure), structure)

@@ -11,7 +11,8 @@ from pathlib import Path
 from cvae_jax import datasets
 from cvae_jax.errors import UserError
 from cvae_jax.reproduction import runs
-from cvae_jax.runs.workdir import in_use, read_results
+from cvae_jax.runs.holding import in_use
+from cvae_jax.runs.workdir import read_results
 from cvae_jax.signals import Stopped, held, parent_variable, stop_requests
 
 log = logging.getLogger(__name__)

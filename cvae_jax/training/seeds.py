@@ -16,7 +16,8 @@ import numpy as np
 from cvae_jax.devices import placement, processes
 from cvae_jax.errors import UserError
 from cvae_jax.runs import checkpoints, tracker
-from cvae_jax.runs.workdir import DIVERGED, open_workdir, why_diverged, write_json
+from cvae_jax.runs.holding import open_workdir
+from cvae_jax.runs.workdir import DIVERGED, why_diverged, write_json
 from cvae_jax.step import TrainState
 
 
@@ -46,7 +47,7 @@ def open_runs(workdir, config):
       A list of `Run`.
 
     Raises:
-      UserError: see `workdir.open_workdir`, `checkpoints.open_checkpoints`, `tracker.tracked`.
+      UserError: see `holding.open_workdir`, `checkpoints.open_checkpoints`, `tracker.tracked`.
     """
     with contextlib.ExitStack() as stack:
         with processes.together():

@@ -18,8 +18,9 @@ from fixtures.whole_runs import SMALL, environment, flags
 from cvae_jax.config import checks
 from cvae_jax.devices import processes
 from cvae_jax.errors import UserError
+from cvae_jax.runs.holding import open_workdir
 from cvae_jax.runs.metrics_log import read_metrics
-from cvae_jax.runs.workdir import open_workdir, read_json
+from cvae_jax.runs.workdir import read_json
 
 
 @contextlib.contextmanager

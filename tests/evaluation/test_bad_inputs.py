@@ -10,7 +10,8 @@ import pytest
 from cvae_jax import metrics
 from cvae_jax.evaluation import faults, registry
 from cvae_jax.evaluation.subject import Subject
-from cvae_jax.metrics.scores import counted, named
+from cvae_jax.metrics.groups import named
+from cvae_jax.metrics.scores import counted
 from cvae_jax.runs.model import Model
 
 RNG = np.random.default_rng(0)

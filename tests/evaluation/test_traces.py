@@ -15,8 +15,8 @@ from cvae_jax.evaluation import classifier_features
 from cvae_jax.evaluation.run import evaluate_run
 from cvae_jax.evaluation.subject import Subject
 from cvae_jax.runs import checkpoints, data_record
+from cvae_jax.runs.holding import open_workdir
 from cvae_jax.runs.model import Model
-from cvae_jax.runs.workdir import open_workdir
 
 TRACE = "/jax/core/compile/jaxpr_trace_duration"
 COMPILE = "/jax/core/compile/backend_compile_duration"

@@ -13,7 +13,8 @@ import pytest
 
 from cvae_jax import gather
 from cvae_jax.errors import UserError
-from cvae_jax.runs.workdir import open_workdir, write_json
+from cvae_jax.runs.holding import open_workdir
+from cvae_jax.runs.workdir import write_json
 
 
 @pytest.fixture

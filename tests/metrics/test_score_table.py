@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cvae_jax.metrics.scores import METRICS, SCORES, named
+from cvae_jax.metrics.groups import METRICS, named
+from cvae_jax.metrics.scores import SCORES
 from cvae_jax.report.words import GROUPS
 
 RECORDS = sorted(Path("results").rglob("seed_*.json"))

@@ -15,7 +15,8 @@ from fixtures.tiny_paper import failing
 from cvae_jax import reproduce, signals
 from cvae_jax.errors import UserError
 from cvae_jax.reproduction import runs
-from cvae_jax.runs.workdir import in_use, open_workdir, read_config
+from cvae_jax.runs.holding import in_use, open_workdir
+from cvae_jax.runs.workdir import read_config
 
 
 def test_seeds_at_once(whole_run, tiny, tmp_path, monkeypatch):
@@ -80,7 +81,7 @@ def test_a_running_run_is_not_started_again(tiny, tmp_path):
     run = runs.Run("quick", "dsprites", "vae+tower", 0)
     workdir = tmp_path / "runs" / run.key
     with open_workdir(workdir, runs.config(run)):
-        code = f"from cvae_jax.runs.workdir import in_use; print(in_use({str(workdir)!r}))"
+        code = f"from cvae_jax.runs.holding import in_use; print(in_use({str(workdir)!r}))"
         printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
         assert printed.stdout == b"True\n"
         with pytest.raises(UserError, match=r"a run is running in .*stop it, or wait"):

@@ -18,8 +18,9 @@ from cvae_jax.errors import UserError
 from cvae_jax.plots import page
 from cvae_jax.report import __main__ as report
 from cvae_jax.runs import checkpoints
+from cvae_jax.runs.holding import in_use, open_workdir
 from cvae_jax.runs.metrics_log import MetricsWriter
-from cvae_jax.runs.workdir import in_use, open_workdir, read_config, read_results, write_json
+from cvae_jax.runs.workdir import read_config, read_results, write_json
 from cvae_jax.step import TrainState
 
 

@@ -15,8 +15,9 @@ from cvae_jax.config import checks
 from cvae_jax.datasets import factor_table
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import results
+from cvae_jax.runs.holding import open_workdir
 from cvae_jax.runs.metrics_log import read_metrics, scalars
-from cvae_jax.runs.workdir import open_workdir, read_config, read_results, write_json
+from cvae_jax.runs.workdir import read_config, read_results, write_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("limits")]
 

@@ -15,7 +15,7 @@ from cvae_jax.errors import UserError
 from cvae_jax.report import __main__ as report
 from cvae_jax.reproduction import runs as paper_runs
 from cvae_jax.runs import loading
-from cvae_jax.runs.workdir import open_workdir
+from cvae_jax.runs.holding import open_workdir
 
 NAME = "keep run; $(touch ran)"
 

@@ -12,15 +12,9 @@ from fixtures.damage import HUGE, cases, refused
 from cvae_jax import gather
 from cvae_jax.runs import parts
 from cvae_jax.runs.data_record import require_same_version
+from cvae_jax.runs.holding import open_workdir
 from cvae_jax.runs.metrics_log import MetricsWriter, read_metrics
-from cvae_jax.runs.workdir import (
-    open_workdir,
-    read_config,
-    read_json,
-    read_results,
-    why_diverged,
-    write_json,
-)
+from cvae_jax.runs.workdir import read_config, read_json, read_results, why_diverged, write_json
 
 pytestmark = pytest.mark.usefixtures("limits")
 

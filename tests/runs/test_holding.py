@@ -8,7 +8,8 @@ import helpers
 import pytest
 
 from cvae_jax.errors import UserError
-from cvae_jax.runs.workdir import open_workdir, read_config, read_json, write_json
+from cvae_jax.runs.holding import open_workdir
+from cvae_jax.runs.workdir import read_config, read_json, write_json
 
 
 def test_another_config_in_the_same_folder_is_refused(tmp_path):
@@ -67,7 +68,7 @@ def test_a_folder_in_use_is_refused(tmp_path):
     with open_workdir(tmp_path, config):
         code = (
             "import sys; sys.path.insert(0, 'tests'); import helpers\n"
-            "from cvae_jax.runs.workdir import open_workdir\n"
+            "from cvae_jax.runs.holding import open_workdir\n"
             f"with open_workdir({str(tmp_path)!r}, helpers.small_config(num_steps=1)): pass"
         )
         other = subprocess.run(
