@@ -57,9 +57,9 @@ def test_a_line_of_progress_before_and_after_the_speed_is_known():
 
 @pytest.mark.parametrize("name", ["mine", "image"])
 def test_a_diverged_critic_of_an_objective_of_ones_own(name):
-    found = monitor.lost_critics({f"{name}_kl": 9.0, f"{name}_critic_loss": 2.0})
+    found = monitor.diverged_critics({f"{name}_kl": 9.0, f"{name}_critic_loss": 2.0})
     assert "its weight or raise its learning rate" in found[name]
-    assert monitor.lost_critics({f"{name}_kl": 9.0, f"{name}_critic_loss": 0.5}) == {}
+    assert monitor.diverged_critics({f"{name}_kl": 9.0, f"{name}_critic_loss": 0.5}) == {}
 
 
 def test_a_start_is_four_lines():
