@@ -57,10 +57,13 @@ def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
 
 
+_OPTIONS = dict(errors._options)
+
+
 @pytest.fixture(autouse=True)
 def no_program(monkeypatch):
     """Each test names its own program, whose options remedies name."""
-    monkeypatch.setattr(errors, "_options", dict(errors._options))
+    monkeypatch.setattr(errors, "_options", dict(_OPTIONS))
 
 
 @pytest.fixture

@@ -76,11 +76,15 @@ def _notes(experiment, found):
         for said, of in texts.items():
             data = f", {', '.join(dict.fromkeys(of))}" if len(texts) > 1 else ""
             lines.append("* " + text(f"{name}{data}: {said}"))
-    configs = [dict(flat(record["config"])) for record in records]
-    those = [config for config in configs if config.get("objective.name") == "beta_tcvae"]
-    for estimator in dict.fromkeys(c["objective.beta_tcvae.estimator"] for c in those):
+    estimators = {}  # as an ordered set
+    for record in records:
+        fields = dict(flat(record["config"]))
+        method = fields.get("objective.name", "")
+        if estimator := fields.get(f"objective.{method}.estimator"):
+            estimators[method, estimator] = None
+    for method, estimator in estimators:
         lines.append(
-            f"* beta-TCVAE: trained with the {estimator} estimator; "
+            f"* {paper.shown(method)}: trained with the {estimator} estimator; "
             "docs/methods.md says which one published numbers have"
         )
     for what, reason in found.reasons.items():
