@@ -102,8 +102,8 @@ def test_both_losses_share_one_pass_through_the_critic(images, optimizers):
     assert 3 * product < counts[1] - counts[0] < 4 * product
 
 
-# Equal to a unit in the last place over these steps; at some later one Adam moves a parameter by the
-# sign of a gradient that is rounding alone, and the curves part.
+# Equal to units in the last place over these steps; at some later one Adam moves a parameter by
+# the sign of a gradient that is rounding alone, and the curves part.
 STEPS = 12
 
 
