@@ -130,10 +130,14 @@ def _continuous_bernoulli_mean(logits):
     )
 
 
+def _midpoints(key, shape):
+    """Uniform draws, neither 0 nor 1, whose logarithms fail: midpoints of float32's grid."""
+    return jax.random.uniform(key, shape, jnp.float32) + 2.0**-24
+
+
 def _continuous_bernoulli_sample(keys, logits):
     """Draws log(1 + u (e^l - 1)) / l, u uniform: the inverse of the distribution function."""
-    # The midpoints between float32 numbers that are drawn: neither 0 nor 1, whose logarithms fail
-    u = _for_each_image(jax.random.uniform, keys, logits) + 2.0**-24
+    u = _for_each_image(_midpoints, keys, logits)
     above, below = _mirrored(logits)
     u = jnp.where(above, 1 - u, u)  # so that above 0, where x is turned back, x still rises with u
     v = u * (1 - u)
