@@ -67,8 +67,11 @@ def _declared() -> ml_collections.ConfigDict:
     # has its fields below
     config.objective.name = "vae"
     config.objective.latents = positive(10, most=1_000)
-    # gaussian has unit variance; bernoulli is no normalised density of images that are not binary
-    config.objective.likelihood = one_of("bernoulli", "gaussian")
+    # p(x|z), docs/methods.md: bernoulli is no normalised density of images that are not binary;
+    # gaussian has unit variance and laplace unit scale; learned_gaussian is sigma-VAE's
+    config.objective.likelihood = one_of(
+        "bernoulli", "gaussian", "laplace", "continuous_bernoulli", "learned_gaussian"
+    )
     # of the reconstruction; 4 at 32x32 balances as 1 at 64x64
     config.objective.pixel_weight = positive(1.0)
 

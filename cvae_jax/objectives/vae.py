@@ -15,6 +15,7 @@ from cvae_jax.networks.checks import require_floats, require_supported
 from cvae_jax.objectives import distributions, rows
 from cvae_jax.objectives.base import Objective, Players, at_step
 from cvae_jax.objectives.decomposition import decompose
+from cvae_jax.objectives.likelihoods import LIKELIHOODS
 
 
 def vae(
@@ -33,7 +34,7 @@ def vae(
     Args:
       networks: linen modules; the encoder has a field `latents`, d.
       likelihood: "bernoulli", which is a cross entropy and no normalised density of images that are
-        not binary, or "gaussian" (unit variance), see `distributions.LIKELIHOODS`.
+        not binary, or another name in `likelihoods.LIKELIHOODS`.
       pixel_weight: 1 is the bound itself. 4 at 32x32 pixels gives the likelihood the weight that
         it has at 64x64.
       dataset_size: the number of images; with it mi, tc and dwkl are logged, see `decomposition`.
@@ -94,11 +95,11 @@ def penalised_vae(
     dataset_size: int | None = None,
 ) -> Objective:
     """Returns pixel_weight * reconstruction + penalty((z, mean, logvar), step, axis_name)."""
-    if likelihood not in distributions.LIKELIHOODS:
-        known = ", ".join(distributions.LIKELIHOODS)
+    if likelihood not in LIKELIHOODS:
+        known = ", ".join(LIKELIHOODS)
         raise ValueError(f"likelihood {likelihood!r} is not one of {known}")
     encoder, decoder = networks
-    p_x = distributions.LIKELIHOODS[likelihood]
+    p_x = LIKELIHOODS[likelihood]
 
     def init(rng, images):
         require_supported(networks, images)
@@ -106,6 +107,8 @@ def penalised_vae(
         encoder_params = encoder.init(encoder_rng, images)
         decoder_params = decoder.init(decoder_rng, jnp.zeros((1, encoder.latents)))
         model = {"encoder": encoder_params["params"], "decoder": decoder_params["params"]}
+        if p_x.parameters:
+            model["likelihood"] = jax.tree.map(jnp.float32, dict(p_x.parameters))
         return Players(model=model, critic={})
 
     def encode(params, images):
@@ -115,15 +118,18 @@ def penalised_vae(
     def logits_of(params, z):
         return decoder.apply({"params": params.model["decoder"]}, z)
 
+    def parameters_of(params):
+        return params.model.get("likelihood", {})
+
     def decode(params, z, rng=None):
         del rng  # z determines the image
         return p_x.mean(logits_of(params, z))
 
     def log_likelihood(params, images, z):
-        return -p_x.negative_log(logits_of(params, z), images)
+        return -p_x.negative_log(logits_of(params, z), images, **parameters_of(params))
 
     def sample(params, z, keys):
-        return p_x.sample(keys, logits_of(params, z))
+        return p_x.sample(keys, logits_of(params, z), **parameters_of(params))
 
     def model_loss(params, images, rng, step, axis_name=None):
         mean, logvar = encode(params, images)  # [B, d]

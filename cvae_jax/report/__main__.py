@@ -74,7 +74,8 @@ def explorer(model, dataset) -> sliders.Explorer | str:
     """
     config, size = model.config, dataset.size
     categories = methods.fields_of(config).get("categories", 0)
-    stack = layers.decoder_layers(model.params.model, config.objective.latents + categories, size)
+    inputs, likelihood = config.objective.latents + categories, config.objective.likelihood
+    stack = layers.decoder_layers(model.params.model, inputs, size, likelihood)
     count = layers.num_weights(stack)
     if count > _MOST_WEIGHTS:
         return (

@@ -100,6 +100,9 @@ const OPERATIONS = {
     return x.map((v) => (v - mean) * scale);
   },
   sigmoid: (layer, x) => x.map((v) => 1 / (1 + Math.exp(-v))),
+  // of the logits; its own terms cancel near 0
+  continuous_bernoulli_mean: (layer, x) => x.map((v) =>
+    0.5 + (Math.abs(v) < 1e-3 ? v / 12 : 0.5 / Math.tanh(v / 2) - 1 / v)),
 };
 
 // Latents to an image in [0, 1], [row, column, channel].

@@ -9,13 +9,15 @@ import numpy as np
 class Layer(NamedTuple):
     """One operation on one image's features [side, side, inputs], or on a vector."""
 
-    op: str  # dense, transpose, conv, relu, leaky_relu, normalise or sigmoid
+    op: str  # one of forward.js's OPERATIONS
     side: int = 1  # of what comes in, pixels
     kernel: np.ndarray | None = None  # [taps..., outputs, inputs]
     bias: np.ndarray | None = None  # [outputs]
 
 
 RELU, LEAKY_RELU, NORMALISE, SIGMOID = map(Layer, ("relu", "leaky_relu", "normalise", "sigmoid"))
+# The means of the likelihoods for which it is not the sigmoid of the logits
+_MEANS = {"continuous_bernoulli": Layer("continuous_bernoulli_mean")}
 
 
 def _dense(params, inputs=None):
@@ -47,13 +49,13 @@ def _doubled_conv(params, side):
     return Layer("transpose", side, kernel, np.asarray(params["bias"]))
 
 
-def _burgess(params, inputs, size):
+def _burgess(params, inputs, size, mean):
     for i in range(3):
         yield from (_dense(params[f"Dense_{i}"], inputs if i == 0 else None), RELU)
     count = sum(name.startswith("StridedConvTranspose") for name in params)
     for i in range(count):
         yield _transpose(params[f"StridedConvTranspose_{i}"], size >> (count - i))
-        yield RELU if i + 1 < count else SIGMOID
+        yield RELU if i + 1 < count else mean
 
 
 def _transposing(params, inputs, size):
@@ -73,16 +75,18 @@ def _least_squares(params, inputs, size):
     yield from (_conv(params["Conv_2"], size), SIGMOID)
 
 
-def decoder_layers(model: dict, inputs: int, size: int) -> list[Layer]:
+def decoder_layers(model: dict, inputs: int, size: int, likelihood="bernoulli") -> list[Layer]:
     """Returns the layers from latents to images in [0, 1]: `Objective.decode` without an rng.
 
     Args:
       model: `params.model` of a run.
       inputs: latents, and the categories of InfoGAN; its other inputs are noise, set to 0.
       size: side of the images, pixels.
+      likelihood: of a VAE, objective.likelihood of its config; not used for InfoGAN.
     """
     if "decoder" in model:
-        return list(_burgess(model["decoder"], inputs, size))
+        mean = _MEANS.get(likelihood, SIGMOID)
+        return list(_burgess(model["decoder"], inputs, size, mean))
     generator = model["generator"]
     if "Conv_0" in generator:
         return list(_least_squares(generator, inputs, size))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cvae_jax.config import build, defaults, methods
 from cvae_jax.networks import gan_networks
-from cvae_jax.objectives import cascade, decomposition, distributions, infogan
+from cvae_jax.objectives import cascade, decomposition, infogan, likelihoods
 
 
 def test_no_other_file_compares_with_a_methods_name():
@@ -36,7 +36,7 @@ def test_a_fields_names_are_those_that_the_code_takes():
     names = {name: set(field.names) for name, field in defaults.get_limits().items() if field.names}
     assert names == {
         "compute_dtype": set(methods.COMPUTE_DTYPES),
-        "objective.likelihood": set(distributions.LIKELIHOODS),
+        "objective.likelihood": set(likelihoods.LIKELIHOODS),
         "objective.beta_tcvae.estimator": set(decomposition.ESTIMATORS),
         "objective.infogan.loss": set(infogan.LOSSES),
         "objective.infogan.networks": set(gan_networks.NETWORKS),

@@ -10,6 +10,7 @@ import pytest
 from cvae_jax import step
 from cvae_jax.config import build
 from cvae_jax.config.methods import METHODS
+from cvae_jax.objectives.likelihoods import LIKELIHOODS
 
 
 def objective_and_optimizers(**fields):
@@ -35,7 +36,14 @@ CASES = {
         for critic_input in ("z_hat", "joint")
     },
     "posterior": {"cascade.weight": 2.0, "cascade.source": "posterior"},
-    "sampled images": {"cascade.weight": 2.0, "cascade.x_hat": "sample"},
+    **{
+        f"sampled images, {likelihood}": {
+            "cascade.weight": 2.0,
+            "cascade.x_hat": "sample",
+            "objective.likelihood": likelihood,
+        }
+        for likelihood in LIKELIHOODS
+    },
     "donors": {"cascade.weight": 2.0, "cascade.prior_batch_size": 32},
     "edge reward": {"cascade.weight": 2.0, "cascade.structure": "1>2", "cascade.edge_reward": 1.0},
     "edge reward of a posterior FactorVAE": {

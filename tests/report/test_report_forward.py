@@ -8,6 +8,7 @@ import py_mini_racer
 import pytest
 from fixtures.report_pages import burgess, gan
 
+from cvae_jax.objectives.likelihoods import LIKELIHOODS
 from cvae_jax.report import layers, markup
 
 # V8 alone has no atob; in a page the browser's is used.
@@ -32,6 +33,15 @@ def script(*lines):
     """What V8 makes of forward.js and the lines after it."""
     with py_mini_racer.MiniRacer() as v8:  # closed: left open, it can hang the interpreter's end
         return json.loads(v8.eval("\n".join([BYTES, markup.read("forward.js"), *lines])))
+
+
+def forward(stack, inputs):
+    """The image that the page shows of a list of latents."""
+    return script(
+        f"const values = fromHalf(bytes('{layers.weights(stack)}'));",
+        f"const stack = withWeights({json.dumps(layers.plan(stack))}, values);",
+        f"JSON.stringify([...forward(stack, {inputs})])",
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,12 +76,28 @@ def test_forward_pass_is_jaxs(model, size, channels):
     assert np.std(expected) > 0.1  # nothing grey, which a wrong pass would resemble
     stack = layers.decoder_layers(params.model, latents + categories, size)
     inputs = [*z[0].tolist(), *([1.0] + [0.0] * (categories - 1) if categories else [])]
-    found = script(
-        f"const values = fromHalf(bytes('{layers.weights(stack)}'));",
-        f"const stack = withWeights({json.dumps(layers.plan(stack))}, values);",
-        f"JSON.stringify([...forward(stack, {inputs})])",
-    )
+    np.testing.assert_allclose(forward(stack, inputs), expected.ravel(), atol=1e-2)
+
+
+def test_the_last_layer_is_the_mean_of_the_likelihood():
+    objective, params, latents, _ = burgess(16, 1, "continuous_bernoulli")
+    z = np.random.default_rng(1).standard_normal((1, latents)).astype(np.float32)
+    expected = np.asarray(jax.jit(objective.decode)(params, z))[0]
+    stack = layers.decoder_layers(params.model, latents, 16, "continuous_bernoulli")
+    found = forward(stack, z[0].tolist())
     np.testing.assert_allclose(found, expected.ravel(), atol=1e-2)
+    sigmoids = forward(layers.decoder_layers(params.model, latents, 16), z[0].tolist())
+    assert np.max(np.abs(np.subtract(sigmoids, found))) > 0.1
+
+
+def test_the_mean_of_a_continuous_bernoulli_near_0_and_far_out():
+    logits = np.array([0, 1e-9, -1e-5, 9e-4, -1.1e-3, 0.3, 60, -800, 5e4])
+    found = script(
+        f"const x = Float64Array.from({logits.tolist()});",
+        "JSON.stringify([...OPERATIONS.continuous_bernoulli_mean(null, x)])",
+    )
+    expected = LIKELIHOODS["continuous_bernoulli"].mean(logits.astype(np.float32))
+    np.testing.assert_allclose(found, expected, atol=2e-7)
 
 
 def test_halves_are_numpys():
