@@ -7,8 +7,8 @@ import pytest
 
 from cvae_jax.evaluation.structure import structure_scores
 from cvae_jax.evaluation.subject import Subject
-from cvae_jax.objectives import distributions
 from cvae_jax.objectives.base import Objective
+from cvae_jax.objectives.likelihoods import LIKELIHOODS
 from cvae_jax.runs.model import Model
 
 SIDE, LATENTS = 16, 4
@@ -34,7 +34,7 @@ def renderer(mark):
         p = jnp.concatenate([bars, rest, lower], axis=1)[..., None]
         return jnp.log(p) - jnp.log1p(-p)
 
-    p_x = distributions.LIKELIHOODS["bernoulli"]
+    p_x = LIKELIHOODS["bernoulli"]
 
     def encode(params, images):
         sums = images.sum(axis=(2, 3))  # [n, SIDE]
