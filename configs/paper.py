@@ -8,8 +8,8 @@ DATA    dsprites, heads3d (stands in for faces3d), mnist, fashion_mnist, faces3d
 METHOD  vae, beta_vae, factor_vae, beta_tcvae or infogan, alone or, after a +, with the cascade and
         a structure: vae+independent is the paper's method, vae+tower its Fig. 9; then, after
         another +, how the paper is read: without, z of the prior and the decoder's mean, Section
-        3.4 to the letter; posterior, z of the data's posteriors; sampled, the same and x_hat a
-        sample of p(x | z)
+        3.4 to the letter; posterior, z of the data's posteriors; sampled, the same, x_hat a
+        sample of p(x | z), and a critic that sees (z, z_hat)
 
   cvae train --config=paper:half,dsprites,vae+independent
 
@@ -38,7 +38,11 @@ TUNED_WEIGHT = {"": 3.0, "posterior": 6.0, "sampled": 40.0}  # of the cascade, b
 READINGS = {
     "": {"cascade.source": "prior", "cascade.x_hat": "mean"},
     "posterior": {"cascade.source": "posterior", "cascade.x_hat": "mean"},
-    "sampled": {"cascade.source": "posterior", "cascade.x_hat": "sample"},
+    "sampled": {
+        "cascade.source": "posterior",
+        "cascade.x_hat": "sample",
+        "cascade.critic_input": "joint",
+    },
 }
 
 
