@@ -74,7 +74,7 @@ def curve(workdir):
     return {line["step"]: line["loss"] for line in read_metrics(workdir / "metrics.jsonl")}
 
 
-def assert_same_run(a, b, steps=None):
+def assert_same_run(a, b, steps=None, rtol=1e-4):
     """Curves that differ by rounding, and what 60 steps make of it in the scores.
 
     A run that was stopped has a line more, and the next one is the mean of fewer steps: steps are
@@ -84,7 +84,7 @@ def assert_same_run(a, b, steps=None):
         steps = [*curve(a)]
         assert steps == [*curve(b)]
     pairs = [(curve(a)[step], curve(b)[step]) for step in steps]
-    np.testing.assert_allclose(*zip(*pairs, strict=True), rtol=1e-4)
+    np.testing.assert_allclose(*zip(*pairs, strict=True), rtol=rtol)
     scores = [read_json(run / "results.json")["scores"] for run in (a, b)]
     for name in ("recon", "kl", "elbo"):
         assert scores[0][name]["value"] == pytest.approx(scores[1][name]["value"], rel=1e-2)
@@ -148,7 +148,8 @@ def test_another_number_of_processes_resumes(whole_run, data_dir, tmp_path):
         assert "Saved. Run the same command again to resume." in said.read_text()
     said = to_its_end(workdir, data_dir, 1)
     assert re.search(r"resumed from the checkpoint of step \d+ in", said)
-    assert_same_run(whole_run[0], workdir, steps=[60])
+    # One process and two add up in another order; 30 steps of Adam make more of it than of a step.
+    assert_same_run(whole_run[0], workdir, steps=[60], rtol=1e-3)
 
 
 @pytest.mark.slow
