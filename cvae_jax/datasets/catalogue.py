@@ -14,6 +14,7 @@ class Entry(NamedTuple):
     factors: str
     licence: str
     source: str
+    variant: str = ""  # of `sprite_variants.KINDS`, made of the prepared images as they are read
 
 
 _RENDERED = "the package's own"
@@ -123,7 +124,41 @@ ENTRIES = {
         "research",
         "downloaded: six matrix files",
     ),
+    "cars3d": Entry(
+        "cars3d",
+        "Cars3d",
+        "",
+        "17,568 colour 64x64",
+        "elevation, azimuth, object",
+        "none stated",
+        "downloaded: nips2015-analogy-data.tar.gz",
+    ),
 }
+for _kind in ("toy", "realistic", "real"):
+    ENTRIES[f"mpi3d_{_kind}"] = Entry(
+        "mpi3d",
+        "Mpi3d",
+        _kind,
+        "1,036,800 colour 64x64",
+        "object colour, shape, size, camera, background, two axes",
+        "CC BY 4.0",
+        f"downloaded: mpi3d_{_kind}.npz, 12.7 GB",
+    )
+
+
+for _kind, _what in (
+    ("color", "in a colour each"),
+    ("noisy", "in noise"),
+    ("patches", "on patches of a texture made here"),
+):
+    for _base in ("dsprites", "dsprites_small"):
+        _entry = ENTRIES[_base]
+        _count = _entry.images.split()[0]
+        ENTRIES[f"{_base}_{_kind}"] = _entry._replace(
+            images=f"{_count} colour 64x64",
+            source=f"rendered here, {_what}",
+            variant=_kind,
+        )
 
 
 def builder(entry: Entry):

@@ -106,8 +106,13 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
     if name == "mnist_5k":
         _check_split(name, split, ("train",))
         return _digits(size)
-    builder_cls, config = catalogue.builder(catalogue.ENTRIES[name])
-    return load_builder(name, builder_cls, config, size, data_dir, split)
+    entry = catalogue.ENTRIES[name]
+    dataset = load_builder(name, *catalogue.builder(entry), size, data_dir, split)
+    if not entry.variant:
+        return dataset
+    from cvae_jax.datasets import sprite_variants
+
+    return sprite_variants.make(dataset, entry.variant)
 
 
 def kind_of(name: str) -> str:
