@@ -161,6 +161,23 @@ for _kind, _what in (
         )
 
 
+_WORDS = {  # by module: a factor's classes in words, where they are published
+    "dsprites": {"shape": ("square", "ellipse", "heart")},
+    "mpi3d": {
+        "object_color": ("white", "green", "red", "blue", "brown", "olive"),
+        "object_shape": ("cone", "cube", "cylinder", "hexagonal", "pyramid", "sphere"),
+        "object_size": ("small", "large"),
+        "camera_height": ("top", "center", "bottom"),
+        "background_color": ("purple", "sea green", "salmon"),
+    },
+}
+
+
+def words(name: str) -> dict[str, tuple[str, ...]]:
+    """Returns {factor: its classes in words} of a data set, as far as there are words."""
+    return _WORDS.get(ENTRIES[name].module, {}) if name in ENTRIES else {}
+
+
 def builder(entry: Entry):
     """Returns (builder class, its config) of an entry."""
     cls = getattr(importlib.import_module(f"cvae_jax.datasets.{entry.module}"), entry.builder)

@@ -36,6 +36,9 @@ class Dataset(NamedTuple):
     # rows of pixels -> uint8 [n, size, size, channels]; of numpy and of JAX arrays alike
     decode: Callable[[np.ndarray], np.ndarray]
     binary: bool = False  # images of black and white alone
+    # by which training draws images, float64 [N] of sum 1; None: each epoch has each once
+    weights: np.ndarray | None = None
+    held_out: "Dataset | None" = None  # what training must not see, see `filters`
 
     def images(self, indices: np.ndarray) -> np.ndarray:
         """Returns images uint8 [n, size, size, channels] of indices [n]."""

@@ -10,6 +10,9 @@ from cvae_jax.evaluation.structure import structure_entries, structure_scores
 from cvae_jax.evaluation.subject import Options, Subject
 from cvae_jax.metrics import scores
 
+# Of the test split, and of the model's images against the data's.
+_OF_WHOLE_SETS = ("held_out", "classifier", "inception")
+
 
 class Scored(NamedTuple):
     """What a model scores."""
@@ -46,3 +49,19 @@ def score(subject: Subject, names=None) -> Scored:
     entries = registry.make(subject, scores.named(subject.config.eval.metrics))
     structure = structure_scores(subject)
     return Scored(entries | structure_entries(subject, structure), structure)
+
+
+def score_held_out(subject: Subject, names=None) -> dict:
+    """Returns scores of the images that training did not see, as entries NAME_held_out.
+
+    Args:
+      subject: the held-out part, see `datasets.filters`.
+      names: as for `score`; those that a part of a set can't have are left out.
+    """
+    names = scores.named(subject.config.eval.metrics) if names is None else names
+    entries = registry.make(subject, [name for name in names if name not in _OF_WHOLE_SETS])
+    where = ", of the images that were held out of training"
+    return {
+        name + scores.HELD_OUT: content | {"definition": content["definition"] + where}
+        for name, content in entries.items()
+    }
