@@ -60,8 +60,13 @@ def score_held_out(subject: Subject, names=None) -> dict:
     """
     names = scores.named(subject.config.eval.metrics) if names is None else names
     entries = registry.make(subject, [name for name in names if name not in _OF_WHOLE_SETS])
-    where = ", of the images that were held out of training"
     return {
-        name + scores.HELD_OUT: content | {"definition": content["definition"] + where}
+        name + scores.HELD_OUT: content | {"definition": _of_held_out(content["definition"])}
         for name, content in entries.items()
     }
+
+
+def _of_held_out(definition: str) -> str:
+    """The words of a score, some of which say that it is of the images of training."""
+    words = definition.replace("training images", "images")
+    return f"{words}, of the images that were held out of training"

@@ -36,6 +36,10 @@ def test_the_held_out_part(hold_out, expected):
     assert values(trained) == [i for i in range(12) if i not in expected]
     assert trained.num_images + trained.held_out.num_images == 12
     assert trained.weights is None
+    # as a device takes them, and as a slice
+    np.testing.assert_array_equal(np.asarray(trained.pixels), all_images(trained))
+    assert trained.pixels.nbytes == all_images(trained).nbytes
+    np.testing.assert_array_equal(trained.pixels[1:4], all_images(trained)[1:4])
     labels = np.array(np.divmod(values(trained), 4)).T
     if hold_out != "x=1":  # of which a class is gone: 2 and 3 are 1 and 2 then
         np.testing.assert_array_equal(trained.factors, labels)

@@ -7,6 +7,7 @@ import pytest
 from cvae_jax import datasets, evaluate, signals
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import scoring
+from cvae_jax.metrics.scores import known
 from cvae_jax.runs import loading
 from cvae_jax.runs.workdir import read_json
 from cvae_jax.training import loop
@@ -58,7 +59,7 @@ def test_a_run_that_resumes_draws_what_it_would_have_drawn(tmp_path, monkeypatch
 def test_scores_of_both_parts(tmp_path, monkeypatch):
     """The squared errors of the parts, weighted by their sizes, are that of all images."""
     dataset = noise(monkeypatch)
-    fields = HELD_OUT | {"eval.metrics": "reconstruction,mig,held_out", "num_steps": 5}
+    fields = HELD_OUT | {"eval.metrics": "reconstruction,mig,terms,held_out", "num_steps": 5}
     loop.train_and_evaluate(helpers.small_config(**fields), tmp_path)
     results = read_json(tmp_path / "results.json")
     scores = results["scores"]
@@ -67,6 +68,10 @@ def test_scores_of_both_parts(tmp_path, monkeypatch):
     assert held_out["definition"].endswith(", of the images that were held out of training")
     assert results["data"]["source"] == "noise, without a=3,b>1, drawn by a~b:0.5"
     assert "changed" not in results["data"]
+    whole = [s["definition"] for s in scores.values() if "training images" in s["definition"]]
+    assert whole
+    assert not any("held out" in words for words in whole)
+    assert known("mig_held_out") is known("mig") is not None
     assert "test_elbo" in scores
     assert "test_elbo_held_out" not in scores
     model = loading.load(tmp_path)
