@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cvae_jax import cli, datasets
 from cvae_jax.config import checks
+from cvae_jax.datasets import filters
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation.run import evaluate_run
 from cvae_jax.evaluation.subject import Options
@@ -55,6 +56,7 @@ def main(argv) -> None:
         config.data.dir = args.data_dir
     recorded, config.data.name = config.data.name, args.data or config.data.name
     dataset = datasets.load(config.data.name, config.data.size, config.data.dir)
+    dataset = filters.filtered(dataset, config.data.correlate, config.data.hold_out)
     if args.data:
         dataset = data_record.as_recorded(args.run, recorded, dataset)
     options = Options(args.num_samples, args.inception)

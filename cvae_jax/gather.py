@@ -23,7 +23,7 @@ from cvae_jax.config.checks import check, one_of
 from cvae_jax.config.fields import FREE, flat
 from cvae_jax.errors import UserError
 from cvae_jax.files import replacing
-from cvae_jax.metrics.scores import SCORES
+from cvae_jax.metrics.scores import known
 from cvae_jax.runs.workdir import CONFIG, is_exported, read_config, read_json, read_results
 
 log = logging.getLogger(__name__)
@@ -159,8 +159,8 @@ def write_csv(path, rows: list[Row]) -> None:
         for name, values in row.values.items():
             std = np.std(values, ddof=1) if len(values) > 1 else ""
             shown = " ".join(map(str, values))
-            known = SCORES.get(name)
-            words = (known.better, known.range) if known else ("", "")
+            of_score = known(name)
+            words = (of_score.better, of_score.range) if of_score else ("", "")
             said = _shown(row.definitions[name])
             what = (name, len(values), np.mean(values), std, shown, *words, said)
             lines.append([*of, *what])

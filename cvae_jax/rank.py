@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from cvae_jax import cli, datasets, metrics
+from cvae_jax.datasets import filters
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation.active_latents import encode_some, nats_of_latents, prior_of
 from cvae_jax.runs import data_record, loading
@@ -27,8 +28,13 @@ log = logging.getLogger(__name__)
 _IMAGES = 10_000
 
 
+def _said(data) -> str:
+    parts = data.correlate, data.hold_out and f"without {data.hold_out}"
+    return ", ".join([f"{data.name} of size {data.size}", *filter(None, parts)])
+
+
 def _identity(data):
-    return datasets.kind_of(data.name), data.size
+    return datasets.kind_of(data.name), data.size, data.correlate, data.hold_out
 
 
 def rank(workdirs, data_dir="", data="") -> dict:
@@ -53,10 +59,11 @@ def rank(workdirs, data_dir="", data="") -> dict:
         of = model.config.data
         if _identity(of) != _identity(first.data):
             raise UserError(
-                f"{workdir} has data {of.name} of size {of.size}, and {workdirs[0]} "
-                f"{first.data.name} of size {first.data.size}: rank runs on the same data"
+                f"{workdir} has data {_said(of)}, and {workdirs[0]} {_said(first.data)}: rank runs "
+                "on the same data"
             )
     dataset = datasets.load(data or first.data.name, first.data.size, data_dir or first.data.dir)
+    dataset = filters.filtered(dataset, first.data.correlate, first.data.hold_out)
     for workdir in models if datasets.kind_of(dataset.name) != dataset.name else ():
         if changed := data_record.differences(loading.folder(workdir), dataset):
             raise UserError(

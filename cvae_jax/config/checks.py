@@ -6,6 +6,7 @@ import numpy as np
 from cvae_jax.config import defaults, limits, methods
 from cvae_jax.config.build import structure
 from cvae_jax.config.fields import flat
+from cvae_jax.datasets import filters
 from cvae_jax.errors import UserError, did_you_mean
 from cvae_jax.metrics.groups import METRICS, named
 from cvae_jax.objectives import bayesian_joint
@@ -99,6 +100,8 @@ def _check_limits(config):
             raise UserError(f"config.{name} is {_shown(value)}; it must be {needed}")
     one_of("config.objective.name", config.objective.name, methods.METHODS)
     metrics(named(config.eval.metrics))
+    filters.parse_correlate(config.data.correlate)
+    filters.parse_hold_out(config.data.hold_out)
     for name in ("log_every", "checkpoint_every", "eval.every"):
         if config.steps_per_call and _field(config, name) % config.steps_per_call:
             raise UserError(

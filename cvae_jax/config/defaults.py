@@ -60,6 +60,10 @@ def _declared() -> ml_collections.ConfigDict:
     # pixels per side: 64; 32 and 16 are means of 2x2 and 4x4 pixels; of one's own pictures any
     # multiple of 16
     config.data.size = positive(64, most=datasets.LARGEST)
+    # Of labelled data, docs/data.md. Pairs of factors that training sees together, such as
+    # shape~scale:0.2; and combinations that it never sees, such as shape=heart,x>16
+    config.data.correlate = ""
+    config.data.hold_out = ""
     config.data.dir = ""  # where data are kept; "": $TFDS_DATA_DIR or ~/tensorflow_datasets
 
     config.objective = ml_collections.ConfigDict()

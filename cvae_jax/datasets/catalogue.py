@@ -14,6 +14,7 @@ class Entry(NamedTuple):
     factors: str
     licence: str
     source: str
+    variant: str = ""  # of `sprite_variants.KINDS`, made of the prepared images as they are read
 
 
 _RENDERED = "the package's own"
@@ -123,7 +124,58 @@ ENTRIES = {
         "research",
         "downloaded: six matrix files",
     ),
+    "cars3d": Entry(
+        "cars3d",
+        "Cars3d",
+        "",
+        "17,568 colour 64x64",
+        "elevation, azimuth, object",
+        "none stated",
+        "downloaded: nips2015-analogy-data.tar.gz",
+    ),
 }
+for _kind in ("toy", "realistic", "real"):
+    ENTRIES[f"mpi3d_{_kind}"] = Entry(
+        "mpi3d",
+        "Mpi3d",
+        _kind,
+        "1,036,800 colour 64x64",
+        "object colour, shape, size, camera, background, two axes",
+        "CC BY 4.0",
+        f"downloaded: mpi3d_{_kind}.npz, 12.7 GB",
+    )
+
+
+for _kind, _what in (
+    ("color", "in a colour each"),
+    ("noisy", "in noise"),
+    ("patches", "on patches of a texture made here"),
+):
+    for _base in ("dsprites", "dsprites_small"):
+        _entry = ENTRIES[_base]
+        _count = _entry.images.split()[0]
+        ENTRIES[f"{_base}_{_kind}"] = _entry._replace(
+            images=f"{_count} colour 64x64",
+            source=f"rendered here, {_what}",
+            variant=_kind,
+        )
+
+
+_WORDS = {  # by module: a factor's classes in words, where they are published
+    "dsprites": {"shape": ("square", "ellipse", "heart")},
+    "mpi3d": {
+        "object_color": ("white", "green", "red", "blue", "brown", "olive"),
+        "object_shape": ("cone", "cube", "cylinder", "hexagonal", "pyramid", "sphere"),
+        "object_size": ("small", "large"),
+        "camera_height": ("top", "center", "bottom"),
+        "background_color": ("purple", "sea green", "salmon"),
+    },
+}
+
+
+def words(name: str) -> dict[str, tuple[str, ...]]:
+    """Returns {factor: its classes in words} of a data set, as far as there are words."""
+    return _WORDS.get(ENTRIES[name].module, {}) if name in ENTRIES else {}
 
 
 def builder(entry: Entry):

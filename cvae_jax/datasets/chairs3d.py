@@ -54,10 +54,6 @@ def _read(path):
                 degrees.setdefault(azimuth, len(degrees)),  # each chair's files are in one order
             )
             yield square(picture, 64, 3, CROP), labels
-        # Of a damaged member tarfile says nothing: it ends there.
-        archive.fileobj.seek(archive.offset)
-        end = archive.fileobj.read(tarfile.BLOCKSIZE)
-        if len(end) < tarfile.BLOCKSIZE or any(end):
-            raise ValueError("it is cut off or damaged within")
+        sources.require_tar_end(archive)
     if not seen:
         raise ValueError("it holds no image_..._p..._t..._r....png")

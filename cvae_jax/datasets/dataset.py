@@ -36,6 +36,9 @@ class Dataset(NamedTuple):
     # rows of pixels -> uint8 [n, size, size, channels]; of numpy and of JAX arrays alike
     decode: Callable[[np.ndarray], np.ndarray]
     binary: bool = False  # images of black and white alone
+    # by which training draws images, float64 [N] of sum 1; None: each epoch has each once
+    weights: np.ndarray | None = None
+    held_out: "Dataset | None" = None  # what training must not see, see `filters`
 
     def images(self, indices: np.ndarray) -> np.ndarray:
         """Returns images uint8 [n, size, size, channels] of indices [n]."""
@@ -106,8 +109,13 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
     if name == "mnist_5k":
         _check_split(name, split, ("train",))
         return _digits(size)
-    builder_cls, config = catalogue.builder(catalogue.ENTRIES[name])
-    return load_builder(name, builder_cls, config, size, data_dir, split)
+    entry = catalogue.ENTRIES[name]
+    dataset = load_builder(name, *catalogue.builder(entry), size, data_dir, split)
+    if not entry.variant:
+        return dataset
+    from cvae_jax.datasets import sprite_variants
+
+    return sprite_variants.make(dataset, entry.variant)
 
 
 def kind_of(name: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
-from cvae_jax.datasets import sources, sprites
+from cvae_jax.datasets import npz_rows, sources, sprites
 from cvae_jax.datasets.image_builder import ImageBuilder
 from cvae_jax.errors import UserError, first_line, of_the_disk
 
@@ -29,7 +29,6 @@ LABELS = {  # factor: feature of the records
     "x": "label_x_position",
     "y": "label_y_position",
 }
-_CHUNK = 8192  # images read from the npz at a time: 32 MiB
 
 
 @dataclasses.dataclass(eq=False)
@@ -183,28 +182,12 @@ def _check_file(path: pathlib.Path, config: GridConfig) -> None:
 def _read_latents(archive, name, shape, kind):
     """The member `name`, an array of this shape and kind of numbers."""
     with archive.open(f"{name}.npy") as member:
-        found, fortran_order, dtype = _read_header(member, name)
+        found, fortran_order, dtype = npz_rows.header(member, name)
         if found != shape or fortran_order or not np.issubdtype(dtype, kind):
             raise ValueError(f"{name} is {dtype} {found}")
         return sources.read_array(member, dtype, shape)
 
 
-def _read_header(member, name):
-    """(shape, whether in Fortran's order, dtype) of an npy file."""
-    version = np.lib.format.read_magic(member)
-    if version != (1, 0):
-        raise ValueError(f"{name} is in npy format {version}")
-    return np.lib.format.read_array_header_1_0(member)
-
-
 def read_images(path: pathlib.Path) -> Iterator[np.ndarray]:
-    """Yields the member 'imgs' in order, uint8 [<= 8192, 64, 64]; whole it would take 3 GB."""
-    size = sprites.SIZE
-    with zipfile.ZipFile(path) as archive, archive.open("imgs.npy") as member:
-        shape, fortran_order, dtype = _read_header(member, "imgs")
-        if shape[1:] != (size, size) or fortran_order or dtype != np.uint8:
-            raise ValueError(f"imgs is {dtype} {shape}")
-        for start in range(0, shape[0], _CHUNK):
-            count = min(_CHUNK, shape[0] - start)
-            content = member.read(count * size * size)
-            yield np.frombuffer(content, np.uint8).reshape(count, size, size)
+    """Yields the member 'imgs' in order, uint8 [n, 64, 64]; whole it would take 3 GB."""
+    return npz_rows.chunks(path, "imgs", (sprites.SIZE, sprites.SIZE))

@@ -43,6 +43,37 @@ def batch_indices(
     return np.concatenate(parts)[process * own : (process + 1) * own]
 
 
+def weighted_indices(
+    seed: int,
+    step: int,
+    batch_size: int,
+    cumulative: np.ndarray,
+    process: int = 0,
+    num_processes: int = 1,
+) -> np.ndarray:
+    """Returns the examples of one step, drawn with replacement by their weights.
+
+    They are drawn from (seed, step) alone, so that the step is all a resumed run has to know.
+
+    Args:
+      seed: see `batch_indices`, as all that follow.
+      step: from 0.
+      batch_size: over all processes.
+      cumulative: sums of the examples' weights up to each, float64 [N]; none is negative.
+      process: which of the processes.
+      num_processes: how many share each batch.
+
+    Returns:
+      int64 [batch_size / num_processes], in [0, N).
+    """
+    # Three numbers, as the epochs of `batch_indices` have two.
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, int(step), 1])))
+    index = np.searchsorted(cumulative, rng.random(batch_size) * cumulative[-1], side="right")
+    index = np.minimum(index, len(cumulative) - 1)  # a product may round up to the last sum
+    own = batch_size // num_processes
+    return index[process * own : (process + 1) * own]
+
+
 def prefetch(fetch: Callable, items: Iterable) -> Iterator:
     """Yields fetch(item) of all items in order, each fetched on a thread while the last is used."""
     with concurrent.futures.ThreadPoolExecutor(1) as thread:

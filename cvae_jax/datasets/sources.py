@@ -7,6 +7,7 @@ import http.client
 import math
 import os
 import pathlib
+import tarfile
 import urllib.error
 import urllib.request
 import zlib
@@ -170,6 +171,23 @@ def read_array(stream, dtype, shape: tuple[int, ...]) -> np.ndarray:
     if len(content) != size:
         raise ValueError(f"not the {size:,} bytes of an array of {shape}")
     return np.frombuffer(content, dtype).reshape(shape)
+
+
+def require_tar_end(archive: tarfile.TarFile) -> None:
+    """Refuses an archive that ends before its end, once all its members have been visited.
+
+    Of a damaged header tarfile says nothing: it ends there. Of a gzipped one this compares the
+    checksum as well.
+
+    Raises:
+      ValueError: there is no end where it stopped.
+    """
+    archive.fileobj.seek(archive.offset)
+    end = archive.fileobj.read(tarfile.BLOCKSIZE)
+    if len(end) < tarfile.BLOCKSIZE or any(end):
+        raise ValueError("it is cut off or damaged within")
+    while archive.fileobj.read(_CHUNK):
+        pass
 
 
 def refusing(path: pathlib.Path, what: str, rows: Iterator) -> Iterator:

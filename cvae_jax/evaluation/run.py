@@ -8,7 +8,7 @@ from cvae_jax.cli import RESULTS
 from cvae_jax.devices import processes
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import pictures, results
-from cvae_jax.evaluation.scoring import score, subject_of
+from cvae_jax.evaluation.scoring import score, score_held_out, subject_of
 from cvae_jax.runs import data_record
 from cvae_jax.runs.workdir import is_exported
 
@@ -24,7 +24,7 @@ def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
     Args:
       model: see `runs.model.Model`.
       workdir: the folder of its run.
-      dataset: what it was trained on.
+      dataset: what it was trained on; what was held out of it is scored beside it.
       names: of `metrics.groups.METRICS`; these alone are computed. None: config.eval.metrics, the
         structure's scores and the plots. What else results.json holds of the same step and
         data stays.
@@ -45,10 +45,12 @@ def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
     results.kept(workdir, facts, names)  # or refused, before the work
     log.info("encoding %d images", dataset.num_images)
     subject = subject_of(model, dataset, options)
+    held_out = dataset.held_out and subject_of(model, dataset.held_out, options)
     if not processes.first():
         return {}
     scored = score(subject, names)
-    found = facts | {"scores": scored.entries}
+    entries = scored.entries | (score_held_out(held_out, names) if held_out else {})
+    found = facts | {"scores": entries}
     shown.info("%s", results.table(found))
     if names is not None:
         return results.write(workdir, found, names, time.perf_counter() - start)

@@ -9,6 +9,10 @@ from cvae_jax.evaluation import faults, registry
 from cvae_jax.evaluation.structure import structure_entries, structure_scores
 from cvae_jax.evaluation.subject import Options, Subject
 from cvae_jax.metrics import groups
+from cvae_jax.metrics.scores import HELD_OUT
+
+# Of the test split, and of the model's images against the data's.
+_OF_WHOLE_SETS = ("held_out", "classifier", "inception")
 
 
 class Scored(NamedTuple):
@@ -46,3 +50,24 @@ def score(subject: Subject, names=None) -> Scored:
     entries = registry.make(subject, groups.named(subject.config.eval.metrics))
     structure = structure_scores(subject)
     return Scored(entries | structure_entries(subject, structure), structure)
+
+
+def score_held_out(subject: Subject, names=None) -> dict:
+    """Returns scores of the images that training did not see, as entries NAME_held_out.
+
+    Args:
+      subject: the held-out part, see `datasets.filters`.
+      names: as for `score`; those that a part of a set can't have are left out.
+    """
+    names = groups.named(subject.config.eval.metrics) if names is None else names
+    entries = registry.make(subject, [name for name in names if name not in _OF_WHOLE_SETS])
+    return {
+        name + HELD_OUT: content | {"definition": _of_held_out(content["definition"])}
+        for name, content in entries.items()
+    }
+
+
+def _of_held_out(definition: str) -> str:
+    """The words of a score, some of which say that it is of the images of training."""
+    words = definition.replace("training images", "images")
+    return f"{words}, of the images that were held out of training"

@@ -229,7 +229,16 @@ SCORES = {
 }  # fmt: skip
 
 
+HELD_OUT = "_held_out"  # behind the name of a score: of images that training did not see
+
+
+def known(name: str) -> Score | None:
+    """Returns what is known of an entry of results.json; None: a term of one's own objective."""
+    return SCORES.get(name.removesuffix(HELD_OUT))
+
+
 def counted(name: str, entry: dict) -> str:
     """Returns what an entry of results.json rests on: "2,000 draws", "120 images"."""
-    unit = SCORES[name].counts if name in SCORES else "images"
+    score = known(name)
+    unit = score.counts if score else "images"
     return f"{entry['samples']:,} {unit}"

@@ -7,7 +7,7 @@ import numpy as np
 
 from cvae_jax import datasets
 from cvae_jax.config import build
-from cvae_jax.datasets import arrays
+from cvae_jax.datasets import arrays, filters
 from cvae_jax.devices import processes
 from cvae_jax.errors import UserError
 from cvae_jax.runs import data_record, loading, parts
@@ -39,11 +39,12 @@ def load_data(config, dataset=None):
     """Returns the data set of a run, the same in all its processes.
 
     Raises:
-      UserError: it can't be had, or has fewer images than a batch.
+      UserError: it can't be had, filtered as the config says, or has fewer images than a batch.
     """
     if dataset is None:
         with processes.together():
             dataset = datasets.load(config.data.name, config.data.size, config.data.dir)
+    dataset = filters.filtered(dataset, config.data.correlate, config.data.hold_out)
     # a digest, as messages between processes are short
     fingerprint = data_record.fingerprint(dataset).encode()
     processes.require_same("data set", data_record.digest(fingerprint))

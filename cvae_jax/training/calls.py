@@ -1,7 +1,7 @@
 """Calls to the devices: each does one training step or several, each on its own batch.
 
 The images come with the call, or they lie on the devices and the call brings their indices. The
-order of the batches is `datasets.order.batch_indices`'s in either case.
+order of the batches is `datasets.order`'s in either case.
 """
 
 import functools
@@ -93,12 +93,16 @@ def make(train_step, config, states: list, dataset, objective, optimizers) -> Pr
     devices = jax.local_devices()
     train_step = functools.partial(train_step, objective=objective, optimizers=optimizers)
     pixels = on_devices(dataset, devices)
+    cumulative = None if dataset.weights is None else np.cumsum(dataset.weights)
 
     def batches(seed, first, count):
         size, num_examples = config.batch_size, dataset.num_images
         steps = range(first, first + count)
         of = (jax.process_index(), processes.count())
-        index = [order.batch_indices(seed, step, size, num_examples, *of) for step in steps]
+        if cumulative is None:
+            index = [order.batch_indices(seed, step, size, num_examples, *of) for step in steps]
+        else:
+            index = [order.weighted_indices(seed, step, size, cumulative, *of) for step in steps]
         if pixels is not None:
             return np.stack(index).astype(np.int32)  # [K, B], of this process's rows
         images = dataset.images(np.concatenate(index))

@@ -68,11 +68,13 @@ def start_up(config, dataset, params, devices, workdir) -> str:
     critics = f", {_numbers(params.critic)} of critics" if params.critic else ""
     seeds = f", {config.num_seeds} seeds at once" if config.num_seeds > 1 else ""
     channels = "grey" if dataset.channels == 1 else f"{dataset.channels} channels"
+    part = [f"without {config.data.hold_out}"] if config.data.hold_out else []
+    part += [f"drawn by {config.data.correlate}"] if config.data.correlate else []
     return "\n".join(
         (
             f"method   {methods.title(config)}: {_numbers(params.model)} parameters{critics}",
             f"data     {dataset.name}, {dataset.num_images:,} images of "
-            f"{dataset.size}x{dataset.size}, {channels}",
+            f"{', '.join([f'{dataset.size}x{dataset.size}', channels, *part])}",
             f"devices  {len(devices)} x {devices[0].device_kind}: batch {config.batch_size}, "
             f"{config.num_steps:,} steps{seeds}",
             f"folder   {workdir}",

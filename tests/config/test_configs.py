@@ -12,6 +12,8 @@ import cvae_jax
 from cvae_jax import datasets, step
 from cvae_jax.config import build, checks
 
+COLOUR = ("celeba", "chairs3d", "shapes3d", "cars3d", "mpi3d", "dsprites_")
+
 
 def variants():
     for path in sorted(Path("configs").glob("*.py")):
@@ -19,7 +21,7 @@ def variants():
             yield path, "half,heads3d,factor_vae+tower"
             continue
         text = path.read_text()
-        for variant in ("", "quick", "official", "infogan"):
+        for variant in ("", "quick", "official", "infogan", "realistic", "real"):
             if not variant or f'variant == "{variant}"' in text:
                 yield path, variant
 
@@ -27,7 +29,7 @@ def variants():
 def made(path, variant):
     """A config, cut down; its objective and optimizers; three batches of noise that it takes."""
     config = helpers.read_config(path, variant)
-    colour = config.data.name in ("celeba", "chairs3d", "shapes3d")
+    colour = path.stem.startswith(COLOUR)
     # what a sample of p_B and InfoGAN's packs need at the least
     config.batch_size = batch = max(4, 2 * config.objective.latents)
     config.cascade.critic_layers, config.cascade.critic_width = 2, 32

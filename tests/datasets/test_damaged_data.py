@@ -21,7 +21,7 @@ from fixtures.damage import (
 )
 from PIL import Image
 
-from cvae_jax.datasets import catalogue, faces3d
+from cvae_jax.datasets import catalogue, faces3d, mpi3d
 
 pytestmark = pytest.mark.usefixtures("limits")
 
@@ -39,6 +39,8 @@ WRITERS = {
     "chairs3d": published_files.write_chairs,
     "shapes3d": lambda root: published_files.write_shapes(root)[0],
     "faces3d": lambda root: write_faces(root),
+    "cars3d": published_files.write_cars,
+    "mpi3d_real": lambda root: published_files.write_mpi3d(root, "real"),
 }
 
 
@@ -55,6 +57,7 @@ def sound(tmp_path_factory):
     found, root = {}, tmp_path_factory.mktemp("sound")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(faces3d, "GRID", (3, 2, 2, 2))
+        patch.setattr(mpi3d, "GRID", published_files.MPI3D_GRID)
         for name, write in WRITERS.items():
             found[name] = write(root), rows_of(name, root)
     return found
@@ -62,6 +65,7 @@ def sound(tmp_path_factory):
 
 def copied(sound, name, root, monkeypatch):
     monkeypatch.setattr(faces3d, "GRID", (3, 2, 2, 2))
+    monkeypatch.setattr(mpi3d, "GRID", published_files.MPI3D_GRID)
     path = published_files.manual(root, name, sound[name][0].name)
     shutil.copy(sound[name][0], path)
     return path
@@ -86,7 +90,8 @@ def test_a_damaged_file_of_a_data_set(sound, tmp_path, monkeypatch, name, damage
     ("name", "seed"),
     {
         f"{name}-bit_{seed}": (name, seed)
-        for name in ("celeba", "chairs3d", "faces3d")  # HDF5 files need have no checksum
+        for name in WRITERS
+        if name != "shapes3d"  # HDF5 files need have no checksum
         for seed in range(6)
     },
 )

@@ -6,20 +6,24 @@ import zipfile
 import numpy as np
 import pytest
 from fixtures.published_files import (
+    MPI3D_GRID,
     RNG,
     load,
     manual,
     torch_bytes,
+    write_cars,
     write_celeba,
     write_chairs,
     write_idx,
+    write_mpi3d,
     write_norb,
     write_shapes,
 )
 from helpers import all_images
+from PIL import Image
 
 from cvae_jax import datasets
-from cvae_jax.datasets import faces3d
+from cvae_jax.datasets import faces3d, mpi3d
 from cvae_jax.errors import UserError
 
 
@@ -85,6 +89,54 @@ def test_smallnorb(tmp_path):
         np.testing.assert_array_equal(images, np.full((6, 64, 64, 1), shades[:, None, None, None]))
         np.testing.assert_array_equal(dataset.factors[:, 0], categories)
         np.testing.assert_array_equal(dataset.factors[:, 1:], info[:, 1:] // [1, 2, 1])
+
+
+@pytest.mark.parametrize("listed", [("car_b_mesh", "car_a_mesh"), ()])
+def test_cars(tmp_path, listed):
+    """The grid of disentanglement_lib, elevation, azimuth, object; a car's number as listed."""
+    write_cars(tmp_path, listed)
+    dataset = load("cars3d", tmp_path)
+    assert dataset.factor_names == ("elevation", "azimuth", "object")
+    rows, shades = [], []
+    for elevation in range(4):
+        for azimuth in range(24):
+            for car in range(2):
+                rows.append((elevation, azimuth, car))
+                red = (100, 50)[car] if listed else (50, 100)[car]
+                shades.append((red, 10 * azimuth, 60 * elevation))
+    np.testing.assert_array_equal(dataset.factors, rows)
+    expected = np.broadcast_to(np.array(shades)[:, None, None], (192, 64, 64, 3))
+    np.testing.assert_array_equal(all_images(dataset), expected)
+
+
+def test_cars_are_resized_as_by_disentanglement_lib(tmp_path):
+    noise = RNG.integers(0, 256, (128, 128, 3, 24, 4), np.uint8)
+    write_cars(tmp_path, change=lambda images: noise)
+    picture = Image.fromarray(noise[..., 5, 2])
+    picture.thumbnail((64, 64), Image.Resampling.LANCZOS, reducing_gap=None)
+    dataset = load("cars3d", tmp_path)
+    (row,) = np.flatnonzero((dataset.factors == (2, 5, 0)).all(axis=1))
+    np.testing.assert_array_equal(dataset.images(np.array([row]))[0], np.asarray(picture))
+
+
+@pytest.mark.parametrize("kind", ["toy", "realistic", "real"])
+def test_mpi3d(tmp_path, monkeypatch, kind):
+    """By the formula of its authors' README: the number of an image from its factors."""
+    monkeypatch.setattr(mpi3d, "GRID", MPI3D_GRID)
+    write_mpi3d(tmp_path, kind)
+    dataset = load(f"mpi3d_{kind}", tmp_path)
+    assert dataset.factor_names == tuple(MPI3D_GRID)
+    color, shape, size, height, background, horizontal, vertical = dataset.factors.T
+    number = color * 24 + shape * 8 + size * 4 + height * 4 + background * 4
+    np.testing.assert_array_equal(number + horizontal * 2 + vertical, np.arange(48))
+    images = all_images(dataset)
+    np.testing.assert_array_equal(images.min(axis=(1, 2, 3)), np.arange(48))
+    np.testing.assert_array_equal(images.max(axis=(1, 2, 3)), np.arange(48))
+
+
+def test_sizes_of_mpi3d_as_published():
+    assert tuple(mpi3d.GRID.values()) == (6, 6, 2, 3, 3, 40, 40)
+    assert np.prod([*mpi3d.GRID.values()]) == 1_036_800
 
 
 @pytest.mark.parametrize("legacy", [True, False])

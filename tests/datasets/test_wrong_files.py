@@ -3,17 +3,20 @@
 import numpy as np
 import pytest
 from fixtures.published_files import (
+    MPI3D_GRID,
     load,
     manual,
     torch_bytes,
+    write_cars,
     write_celeba,
     write_chairs,
     write_idx,
+    write_mpi3d,
     write_norb,
     write_shapes,
 )
 
-from cvae_jax.datasets import faces3d, smallnorb, sources
+from cvae_jax.datasets import faces3d, mpi3d, smallnorb, sources
 from cvae_jax.errors import UserError
 
 
@@ -26,6 +29,10 @@ def broken(name, root):
         path, _ = write_celeba(root)
     elif name == "chairs3d":
         path = write_chairs(root)
+    elif name == "cars3d":
+        path = write_cars(root)
+    elif name == "mpi3d_toy":
+        path = write_mpi3d(root)
     elif name == "shapes3d":
         path, _ = write_shapes(root)
     elif name == "smallnorb":
@@ -39,7 +46,22 @@ def broken(name, root):
     return path
 
 
-FROM_FILES = ["mnist", "fashion_mnist", "celeba", "chairs3d", "shapes3d", "smallnorb", "faces3d"]
+FROM_FILES = [
+    "mnist",
+    "fashion_mnist",
+    "celeba",
+    "chairs3d",
+    "shapes3d",
+    "smallnorb",
+    "faces3d",
+    "cars3d",
+    "mpi3d_toy",
+]
+
+
+@pytest.fixture(autouse=True)
+def a_small_grid(monkeypatch):
+    monkeypatch.setattr(mpi3d, "GRID", MPI3D_GRID)
 
 
 @pytest.mark.parametrize("name", FROM_FILES)
@@ -85,6 +107,16 @@ def test_missing(tmp_path, monkeypatch, name):
             "shapes3d",
             lambda r: write_shapes(r, labels=np.tile(np.arange(8.0)[:, None], 6)),
             "'shape': 4",
+        ),
+        ("cars3d", lambda r: write_cars(r, listed=["car_c_mesh"]), "no car_c_mesh.mat"),
+        ("cars3d", lambda r: write_cars(r, change=lambda x: x[:64, :64]), "array im of bytes"),
+        ("cars3d", lambda r: write_cars(r, change=lambda x: x / 255), "array im of bytes"),
+        ("mpi3d_toy", lambda r: write_mpi3d(r, count=47), "47 images, not 48"),
+        ("mpi3d_toy", lambda r: write_mpi3d(r, count=49), "more than 48 images"),
+        (
+            "mpi3d_toy",
+            lambda r: write_mpi3d(r, images=np.zeros((48, 32, 32, 3), np.uint8)),
+            r"images is uint8 \(48, 32, 32, 3\)",
         ),
     ],
 )
