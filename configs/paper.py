@@ -5,7 +5,8 @@ SCALE   quick  a look at everything: sub-grids of the data at 32x32, 1,000 steps
         tuning as half, half as many steps, few scores: what the settings of half were chosen by
         paper  the paper's setting, for GPUs and TPUs: 64x64, 300,000 steps, critics of 6 x 1000
 DATA    dsprites, heads3d (stands in for faces3d), mnist, fashion_mnist, faces3d, chairs3d, celeba
-METHOD  vae, beta_vae, factor_vae, beta_tcvae or infogan, alone or, after a +, with the cascade and
+METHOD  vae, beta_vae, factor_vae, beta_tcvae, beta_tcvae_weighted (Chen et al.'s own estimator) or
+        infogan, alone or, after a +, with the cascade and
         a structure: vae+independent is the paper's method, vae+tower its Fig. 9; then, after
         another +, how the paper is read: without, z of the prior and the decoder's mean, Section
         3.4 to the letter; posterior, z of the data's posteriors; sampled, the same, x_hat a
@@ -20,7 +21,7 @@ Fields that are not here have the values of cvae_jax/config/defaults.py.
 from cvae_jax import defaults
 
 SCALES = ("quick", "tuning", "half", "paper")
-METHODS = ("vae", "beta_vae", "factor_vae", "beta_tcvae", "infogan")
+METHODS = ("vae", "beta_vae", "factor_vae", "beta_tcvae", "beta_tcvae_weighted", "infogan")
 DATA = ("dsprites", "heads3d", "mnist", "fashion_mnist", "faces3d", "chairs3d", "celeba")
 METRICS = (
     "mig,mig_chen,factor_score,sap,modularity_explicitness,unsupervised,reconstruction,terms,"
@@ -59,7 +60,9 @@ def get_config(variant: str = "half,dsprites,vae+independent"):
         )
     config = defaults.get_config()
     config.data.name = data
-    config.objective.name = base
+    config.objective.name = base.removesuffix("_weighted")
+    if base.endswith("_weighted"):
+        config.objective.beta_tcvae.estimator = "weighted"
     config.cascade.structure = structure or "independent"
     config.update_from_flattened_dict(READINGS[reading])
     config.eval.every = 0

@@ -151,7 +151,9 @@ def pair_name(pair) -> str:
 def shown(method: str) -> str:
     """Returns a method's name in a table: vae+tower is "cascade VAE, tower"."""
     base, structure, reading = [*method.split("+"), "", ""][:3]
-    name = methods.METHODS[base].name
+    name = methods.METHODS[base.removesuffix("_weighted")].name
+    if base.endswith("_weighted"):
+        name += ", weighted"
     if not structure:
         return name
     name = "cascade VAE" if OURS.startswith(f"{base}+") else f"{name} + cascade"
