@@ -108,7 +108,7 @@ def estimate(structure, x_hat, steps=1_200, batch=512):
     return jnp.mean(jax.lax.map(lambda key: losses(Players({}, critic), key)[0], keys))
 
 
-@pytest.mark.parametrize("x_hat", ["mean", "sample"])
+@pytest.mark.parametrize("x_hat", [pytest.param("mean", marks=pytest.mark.slow), "sample"])
 @pytest.mark.parametrize("edges", ["independent", "1>3 2>3"])
 def test_the_estimate_is_the_closed_forms(edges, x_hat):
     structure = structures.from_config(edges, D)
