@@ -181,6 +181,7 @@ def test_the_classifier_learns_is_kept_and_trained_again_if_damaged(striped, tra
         classifier_features.classifier(nothing, folder)
 
 
+@pytest.mark.slow
 def test_images_of_28_pixels_are_classified_with_a_black_rim():
     module = classifier_features.Classifier((2, 3))
     images = jnp.asarray(np.random.default_rng(0).random((4, 28, 28, 1)), jnp.float32)

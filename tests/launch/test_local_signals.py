@@ -132,6 +132,7 @@ def test_a_killed_launcher_leaves_no_orphans(tmp_path):
         await_true(lambda: not any(map(alive, children)), 5)
 
 
+@pytest.mark.slow
 def test_one_that_stops_answering_ends_all_and_is_named_last(tmp_path):
     """Process 1 is stopped; process 0 notices, and says a lot about it."""
     noticing = SAVING.replace(

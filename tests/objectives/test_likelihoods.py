@@ -182,7 +182,14 @@ def test_the_best_sigma_is_the_maximum_likelihood_variance():
     assert likelihoods.learned_sigma(-10.0) == pytest.approx(np.exp(-6), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["laplace", "continuous_bernoulli", "learned_gaussian"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("laplace", marks=pytest.mark.slow),
+        pytest.param("continuous_bernoulli", marks=pytest.mark.slow),
+        "learned_gaussian",
+    ],
+)
 def test_four_devices_have_the_loss_and_gradient_of_one(images, name):
     objective = cvae_jax.cascade(
         cvae_jax.vae(networks.burgess(8, 1, 4), likelihood=name),

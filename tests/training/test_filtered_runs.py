@@ -56,6 +56,7 @@ def test_a_run_that_resumes_draws_what_it_would_have_drawn(tmp_path, monkeypatch
         loop.train_and_evaluate(config, tmp_path / "cut")
 
 
+@pytest.mark.slow
 def test_scores_of_both_parts(tmp_path, monkeypatch):
     """The squared errors of the parts, weighted by their sizes, are that of all images."""
     dataset = noise(monkeypatch)

@@ -78,6 +78,7 @@ def test_resume_of_many_seeds_changes_nothing(tmp_path, monkeypatch):
         helpers.assert_trees_equal(a, b)
 
 
+@pytest.mark.slow
 def test_a_seed_that_diverges_is_frozen_named_and_left_out(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
     real = loop.train_step

@@ -15,6 +15,7 @@ def surroundings(monkeypatch, data_dir):
         monkeypatch.setenv(name, value)
 
 
+@pytest.mark.slow
 def test_one_end(surroundings, whole_run, data_dir, tmp_path):
     workdir = tmp_path / "soaked"
     found = soak.soak(
