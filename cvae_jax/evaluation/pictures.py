@@ -149,6 +149,7 @@ def _structure(folder, config):
     return plots.structure(
         folder / "structure.png",
         build.structure(config).parents,
+        source=config.cascade.source,
         title=f"Structure: {config.cascade.structure or 'independent'}",
         subtitle=note,
     )

@@ -21,7 +21,7 @@ class Layout(NamedTuple):
     height: float
 
 
-def structure(path, parents, *, names=None, title, subtitle):
+def structure(path, parents, *, names=None, source="prior", title, subtitle):
     """Draws the DAG over (z, z_hat) as in the paper's Fig. 3: z on top, z_hat below by depth.
 
     A node's depth is the longest chain of z_hat nodes above it. Every latent has a column, ordered
@@ -32,6 +32,7 @@ def structure(path, parents, *, names=None, title, subtitle):
       path: file to write.
       parents: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0.
       names: a short word for each latent, drawn above it; None draws none.
+      source: of z, "prior" or "posterior": said beside the z nodes.
       title: a few words.
       subtitle: where the structure comes from; small and grey.
 
@@ -47,7 +48,7 @@ def structure(path, parents, *, names=None, title, subtitle):
     page.head(figure, title, subtitle)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
     axes.axis("off")
-    paint(axes, placed, height - page.HEADER, names)
+    paint(axes, placed, height - page.HEADER, names, source)
     return page.save(figure, path)
 
 
@@ -90,13 +91,16 @@ def layout(parents, names=None) -> Layout:
     )
 
 
-def paint(axes, placed: Layout, top, names=None):
+_Z_FROM = {"prior": r"$z\sim p(z)$", "posterior": r"$z\sim q(z\,|\,x)$"}
+
+
+def paint(axes, placed: Layout, top, names=None, source="prior"):
     """Draws a layout into axes whose unit is an inch, downwards from y = top."""
     nodes = {node: (x, top - y, radius) for node, (x, y, radius) in placed.nodes.items()}
     largest = max(radius for _, _, radius in nodes.values())
     first, second = top - placed.first, top - placed.second
-    for source, target in placed.edges:
-        _arrow(axes, nodes, source, target)
+    for start, end in placed.edges:
+        _arrow(axes, nodes, start, end)
     for (kind, j), (x, y, radius) in nodes.items():
         _node(axes, x, y, radius, kind, j, strong=j in placed.large)
         if names and kind == "z":
@@ -107,7 +111,7 @@ def paint(axes, placed: Layout, top, names=None):
         for y in (first, second):
             axes.text(placed.dots, y, "⋯", size=14, color=page.GREY, ha="center", va="center")
     math_text = {"size": 12, "va": "center_baseline", "math_fontfamily": "cm", "color": page.GREY}
-    axes.text(page.MARGIN, first, r"$z\sim\mathcal{N}(0,\, I)$", **math_text)
+    axes.text(page.MARGIN, first, _Z_FROM[source], **math_text)
     axes.text(page.MARGIN, second, r"$\hat z=\mathrm{Enc}(\mathrm{Dec}(z))$", **math_text)
 
 

@@ -55,7 +55,7 @@ def effects(path, parents, matrix, ancestors, rows=None, *, title, subtitle):
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
     axes.axis("off")
 
-    graph.paint(axes, dag, height - page.HEADER)
+    graph.paint(axes, dag, height - page.HEADER, source="posterior")
     _cells(axes, matrix, ancestors, left, height - top, cell)
     label = {"size": min(12, max(9, 34 * cell)), "color": page.INK, "ha": "center", "va": "center"}
     every = int(np.ceil(0.24 / cell))  # no label touches the next
