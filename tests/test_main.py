@@ -101,7 +101,9 @@ cli.run(main.main, sys.argv)
     assert warning in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)]
+)
 def test_a_signal_saves_and_leaves(data_dir, tmp_path, number):
     workdir = tmp_path / "stopped"
     process = subprocess.Popen(

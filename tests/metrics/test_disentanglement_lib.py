@@ -87,6 +87,7 @@ def test_accuracy_by_labels(kind, predictor):
         agree([f[10] for f in found], TREES_10[kind])
 
 
+@pytest.mark.slow
 @kinds
 def test_strong_generalisation(kind):
     codes, factors = code_set(kind)

@@ -143,7 +143,7 @@ def test_training_is_that_of_the_plain_forms(size, optimizers, monkeypatch):
 @pytest.mark.parametrize(
     ("method", "size"),
     [
-        ("factor_vae", 16),
+        pytest.param("factor_vae", 16, marks=pytest.mark.slow),
         pytest.param("infogan", 32, marks=pytest.mark.slow),
         pytest.param("infogan", 28, marks=pytest.mark.slow),
     ],

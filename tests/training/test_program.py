@@ -56,6 +56,7 @@ def test_the_length_of_calls_fits_what_interrupts_them():
         checks.check(config, 1)
 
 
+@pytest.mark.slow
 def test_five_steps_a_call_on_images_that_lie_there(tmp_path, monkeypatch, resident):
     """The same states and curves as with a call a step, images that come, and no interruption."""
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:2])
