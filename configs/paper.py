@@ -21,7 +21,13 @@ Fields that are not here have the values of cvae_jax/config/defaults.py.
 from cvae_jax import defaults
 
 SCALES = ("quick", "tuning", "half", "paper")
-METHODS = ("vae", "beta_vae", "factor_vae", "beta_tcvae", "beta_tcvae_weighted", "infogan")
+METHODS = {
+    **{name: {} for name in ("vae", "beta_vae", "factor_vae", "beta_tcvae", "infogan")},
+    "beta_tcvae_weighted": {
+        "objective.name": "beta_tcvae",
+        "objective.beta_tcvae.estimator": "weighted",
+    },
+}
 DATA = ("dsprites", "heads3d", "mnist", "fashion_mnist", "faces3d", "chairs3d", "celeba")
 METRICS = (
     "mig,mig_chen,factor_score,sap,modularity_explicitness,unsupervised,reconstruction,terms,"
@@ -60,9 +66,7 @@ def get_config(variant: str = "half,dsprites,vae+independent"):
         )
     config = defaults.get_config()
     config.data.name = data
-    config.objective.name = base.removesuffix("_weighted")
-    if base.endswith("_weighted"):
-        config.objective.beta_tcvae.estimator = "weighted"
+    config.update_from_flattened_dict({"objective.name": base} | METHODS[base])
     config.cascade.structure = structure or "independent"
     config.update_from_flattened_dict(READINGS[reading])
     config.eval.every = 0

@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 
 NAMES = (*catalogue.ENTRIES, "mnist_5k")
 LARGEST = 1_024  # pixels per side
-# How programs take the data's folder; a function's argument is data_dir.
 OWN = ("folder", "npz", "array")  # kinds of names whose path says nothing: the contents count
 
 

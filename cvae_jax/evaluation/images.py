@@ -72,7 +72,8 @@ def _has_critics(init, shape) -> bool:
 def terms_entries(subject):
     """Returns the objective's own terms on training images."""
     config, model = subject.config, subject.model
-    shape = config.batch_size, *subject.dataset.images(np.zeros(1, int)).shape[1:]
+    size, channels = subject.dataset.size, subject.dataset.channels
+    shape = (config.batch_size, size, size, channels)
     if not model.params.critic and _has_critics(model.objective.init, shape):
         raise UserError("an exported model has no critics, which they need; evaluate its run")
     means, samples = mean_terms(subject.model, subject.dataset, subject.key("terms"))

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from tqdm import tqdm
 
-PREDICTORS = ("logistic", "trees")
+PREDICTORS = {"logistic": "logistic regression", "trees": "boosted trees"}
 _FOLDS = 5
 
 

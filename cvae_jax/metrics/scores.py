@@ -5,6 +5,9 @@ The registry, the report, the tables and docs/metrics.md read it here.
 
 from typing import NamedTuple
 
+from cvae_jax.metrics.downstream import SIZES
+from cvae_jax.metrics.predictors import PREDICTORS
+
 
 class Score(NamedTuple):
     """What readers must know of a score."""
@@ -15,9 +18,6 @@ class Score(NamedTuple):
     sentence: str  # what it says
     definition: str  # how it is computed; results.json adds the settings of the run
     counts: str = "images"  # what its `samples` are
-
-
-CLASSIFIERS = {"logistic": "logistic regression", "trees": "boosted trees"}
 
 
 def _downstream(words, labels):
@@ -93,10 +93,10 @@ SCORES = {
         "I(second latent; factor given first latent) / H(factor), means, 20 bins, less its bias"),
     **{
         f"downstream_{kind}_{labels}": _downstream(words, labels)
-        for kind, words in CLASSIFIERS.items()
-        for labels in (10, 100, 1_000, 10_000)
+        for kind, words in PREDICTORS.items()
+        for labels in SIZES
     },
-    **{f"efficiency_{kind}": _efficiency(words) for kind, words in CLASSIFIERS.items()},
+    **{f"efficiency_{kind}": _efficiency(words) for kind, words in PREDICTORS.items()},
     "strong_accuracy": Score("Strong generalisation", "0 to 1", "higher",
         "How often boosted trees predict a factor where another factor has values that they were "
         "not fitted on.",

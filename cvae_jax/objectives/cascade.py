@@ -82,8 +82,9 @@ def cascade(
     joint = critic_input == "joint"
     structure = structure if joint else structure.marginal()
 
-    sampled = x_hat == "sample" and objective.sample is not None
-    to_image = objective.sample if sampled else objective.decode
+    to_image = objective.decode
+    if x_hat == "sample":
+        to_image = objective.sample or objective.decode
 
     def run(params, z, rng, axis_name):
         """Runs the cascade's second half: z [n, d] -> z_hat [n, d]."""
@@ -115,13 +116,15 @@ def cascade(
     def critic_rows(z, z_hat):
         return jnp.concatenate([z, z_hat], axis=1) if joint else z_hat  # [n, 2 d or d]
 
+    def seen(samples):
+        """Returns z, z_hat and the donors' as the critic sees them."""
+        return jax.tree.map(without_tails, samples["cascade"])
+
     def q_rows(samples):
-        seen = {key: without_tails(x) for key, x in samples["cascade"].items()}
-        return critic_rows(seen["z"], seen["z_hat"])
+        return critic_rows(seen(samples)["z"], seen(samples)["z_hat"])
 
     def p_rows(samples, rng, axis_name):
-        seen = {key: without_tails(x) for key, x in samples["cascade"].items()}
-        pool = {key: rows.all_rows(x, axis_name) for key, x in seen.items()}
+        pool = {key: rows.all_rows(x, axis_name) for key, x in seen(samples).items()}
         index = rows.local_rows(jnp.arange(pool["z"].shape[0]), axis_name)
         if "donor_z" in pool:
             pool["z"] = jnp.concatenate([pool["z"], pool["donor_z"]])

@@ -11,6 +11,7 @@ OURS = "vae+independent"
 # Other readings of the paper: posterior latents in the second pass, and images that are sampled
 OURS_POSTERIOR = f"{OURS}+posterior"
 OURS_SAMPLED = f"{OURS}+sampled"
+_NAMES = {"beta_tcvae_weighted": "beta-TCVAE, weighted"}  # beside those of the table of methods
 _READINGS = {"posterior": "posterior latents", "sampled": "posterior latents, sampled images"}
 FOUR = ("beta_vae", "factor_vae", "beta_tcvae", OURS)
 
@@ -151,9 +152,7 @@ def pair_name(pair) -> str:
 def shown(method: str) -> str:
     """Returns a method's name in a table: vae+tower is "cascade VAE, tower"."""
     base, structure, reading = [*method.split("+"), "", ""][:3]
-    name = methods.METHODS[base.removesuffix("_weighted")].name
-    if base.endswith("_weighted"):
-        name += ", weighted"
+    name = _NAMES.get(base) or methods.METHODS[base].name
     if not structure:
         return name
     name = "cascade VAE" if OURS.startswith(f"{base}+") else f"{name} + cascade"

@@ -13,13 +13,13 @@ SEED = 100
 DATA = "dsprites"
 SCORES = ("mig", "mig_chen", "factor_score", "recon")
 
+_BETAS = [{"objective.beta_tcvae.beta": b} for b in (2.0, 3.0, 4.0, 6.0, 8.0, 10.0)]
+
 # method -> settings, each the fields that it changes
 SETTINGS = {
     "beta_vae": [{"objective.beta_vae.beta": b} for b in (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)],
-    "beta_tcvae": [{"objective.beta_tcvae.beta": b} for b in (2.0, 3.0, 4.0, 6.0, 8.0, 10.0)],
-    "beta_tcvae_weighted": [
-        {"objective.beta_tcvae.beta": b} for b in (2.0, 3.0, 4.0, 6.0, 8.0, 10.0)
-    ],
+    "beta_tcvae": _BETAS,
+    "beta_tcvae_weighted": _BETAS,
     "factor_vae": [{"objective.factor_vae.weight": w} for w in (3.0, 5.0, 10.0, 20.0, 35.0, 60.0)],
     "infogan": [
         {"objective.infogan.continuous_weight": w} for w in (0.03, 0.1, 0.2, 0.3, 0.5, 1.0)

@@ -189,7 +189,7 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
     bar = tqdm(total=config.num_steps, initial=start, disable=hidden, **monitor.BAR)
     window, window_start, counted = [], time.perf_counter(), start
     clock = monitor.Clock(bar)
-    shown, diverged = 0.0, set()
+    last_shown, diverged = 0.0, set()
     batches = order.prefetch(lambda call: (*call, fetch(*call)), planned)
     with contextlib.ExitStack() as stack, bar, stop_requests() as requests:
         for closed in (batches, *writers.values()):
@@ -217,9 +217,9 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
                 rate = (done - counted) / (now - window_start)
                 means = _report(runs, writers, by_run, done, rate)
                 bar.set_postfix_str(monitor.terms(means), refresh=False)
-                if bar.disable and (last or now - shown > _SHOW_EVERY):
+                if bar.disable and (last or now - last_shown > _SHOW_EVERY):
                     log.info("%s", monitor.progress(done, config.num_steps, clock.speed(), means))
-                    shown = now
+                    last_shown = now
                 diverged = _warn_of_diverged_critics(runs, by_run, done, diverged)
                 window, window_start, counted = [], now, done
             if save:
