@@ -67,15 +67,14 @@ def structure_scores(subject) -> dict:
         z_hat = _draw(key(f"z_hat of {name}"), mean, logvar)
         return metrics.forbidden_dependence(z, z_hat, seen.parents, joint=joint).tolist()
 
-    re_encode = functools.partial(_re_encode, model, key("pixels"))
     effects = _effects(subject, key)
     ancestors = np.array(structure.ancestor_matrix())
     share = metrics.ancestor_share(effects, ancestors)
 
     z = np.asarray(model.objective.prior(key("prior"), JOINT_ROWS))
-    of_prior = forbidden(z, *re_encode(z), "prior")
+    of_prior = forbidden(z, *_re_encode(model, key("pixels of prior"), z), "prior")
     z = _draw(key("posterior"), mean, logvar)
-    mean_hat, logvar_hat = re_encode(z)
+    mean_hat, logvar_hat = _re_encode(model, key("pixels of posterior"), z)
     of_data = None
     if len(z) > 2 * d + 1:
         of_data = forbidden(z, mean_hat, logvar_hat, "posterior")
