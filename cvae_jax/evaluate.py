@@ -12,7 +12,7 @@ if __name__ == "__main__":  # as `cvae evaluate`, before the imports below
 
 from pathlib import Path
 
-from cvae_jax import cli, datasets
+from cvae_jax import cli
 from cvae_jax.config import checks
 from cvae_jax.datasets import filters
 from cvae_jax.errors import UserError
@@ -55,8 +55,7 @@ def main(argv) -> None:
     if args.data_dir:
         config.data.dir = args.data_dir
     recorded, config.data.name = config.data.name, args.data or config.data.name
-    dataset = datasets.load(config.data.name, config.data.size, config.data.dir)
-    dataset = filters.filtered(dataset, config.data.correlate, config.data.hold_out)
+    dataset = filters.load(config.data)
     if args.data:
         dataset = data_record.as_recorded(args.run, recorded, dataset)
     options = Options(args.num_samples, args.inception)

@@ -29,8 +29,7 @@ _IMAGES = 10_000
 
 
 def _said(data) -> str:
-    parts = data.correlate, data.hold_out and f"without {data.hold_out}"
-    return ", ".join([f"{data.name} of size {data.size}", *filter(None, parts)])
+    return ", ".join([f"{data.name} of size {data.size}", *filters.words(data)])
 
 
 def _identity(data):
@@ -62,8 +61,7 @@ def rank(workdirs, data_dir="", data="") -> dict:
                 f"{workdir} has data {_said(of)}, and {workdirs[0]} {_said(first.data)}: rank runs "
                 "on the same data"
             )
-    dataset = datasets.load(data or first.data.name, first.data.size, data_dir or first.data.dir)
-    dataset = filters.filtered(dataset, first.data.correlate, first.data.hold_out)
+    dataset = filters.load(first.data, data, data_dir)
     for workdir in models if datasets.kind_of(dataset.name) != dataset.name else ():
         if changed := data_record.differences(loading.folder(workdir), dataset):
             raise UserError(

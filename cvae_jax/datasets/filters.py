@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cvae_jax import datasets
 from cvae_jax.datasets import catalogue
 from cvae_jax.datasets.dataset import Dataset
 from cvae_jax.errors import UserError, did_you_mean
@@ -105,6 +106,24 @@ def parse_correlate(text: str) -> list[Pair]:
             )
         pairs.append(Pair(first, second, sigma))
     return pairs
+
+
+def load(data, name: str = "", data_dir: str = "") -> Dataset:
+    """Returns the data that a run was trained on, `filtered` as its config says.
+
+    Args:
+      data: config.data of the run.
+      name: of the data where they are now; "": as the config names them.
+      data_dir: where data are kept; "": the config's.
+    """
+    dataset = datasets.load(name or data.name, data.size, data_dir or data.dir)
+    return filtered(dataset, data.correlate, data.hold_out)
+
+
+def words(data) -> list[str]:
+    """Returns what config.data leaves of a data set, in words; []: all of it, each as often."""
+    part = [f"without {data.hold_out}"] if data.hold_out else []
+    return part + ([f"drawn by {data.correlate}"] if data.correlate else [])
 
 
 def filtered(dataset: Dataset, correlate: str = "", hold_out: str = "") -> Dataset:

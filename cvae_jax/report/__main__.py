@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cvae_jax import cli, datasets
+from cvae_jax import cli
 from cvae_jax.config import defaults, methods
 from cvae_jax.config.fields import to_pass_on, without_paths
-from cvae_jax.datasets import arrays
+from cvae_jax.datasets import arrays, filters
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation.active_latents import encode_some, prior_of, what_latents_hold
 from cvae_jax.evaluation.pictures import LABELLED
@@ -129,7 +129,7 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
     results, model = read_results(path / "results.json"), loading.load(path, **(own or {}))
     config = model.config
     if dataset is None:
-        dataset = datasets.load(config.data.name, config.data.size, data_dir or config.data.dir)
+        dataset = filters.load(config.data, data_dir=data_dir)
     data_record.require_channels(path, model, dataset)
     notes = []
     if reason := why_diverged(path):
@@ -166,9 +166,10 @@ def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
         )
     config = read_config(path)
     if dataset is not None:
-        dataset = arrays.own(dataset)
+        own_data = arrays.own(dataset)
+        dataset = filters.filtered(own_data, config.data.correlate, config.data.hold_out)
     elif data:
-        dataset = datasets.load(data, config.data.size, data_dir or config.data.dir)
+        dataset = filters.load(config.data, data, data_dir)
     if config.num_seeds == 1:
         return _of_one(path, dataset, data_dir, own)
     results = read_results(path / "results.json")
@@ -178,7 +179,7 @@ def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
             "end"
         )
     if dataset is None:
-        dataset = datasets.load(config.data.name, config.data.size, data_dir or config.data.dir)
+        dataset = filters.load(config.data, data_dir=data_dir)
     seeds, notes = {}, []
     for seed in range(config.seed, config.seed + config.num_seeds):
         folder = f"seed_{seed}"

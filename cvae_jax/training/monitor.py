@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from cvae_jax.config import methods
+from cvae_jax.datasets import filters
 from cvae_jax.errors import UserError
 
 # A classifier that knows nothing has a loss of log 2; one worse than that by a tenth of a nat has
@@ -68,13 +69,11 @@ def start_up(config, dataset, params, devices, workdir) -> str:
     critics = f", {_numbers(params.critic)} of critics" if params.critic else ""
     seeds = f", {config.num_seeds} seeds at once" if config.num_seeds > 1 else ""
     channels = "grey" if dataset.channels == 1 else f"{dataset.channels} channels"
-    part = [f"without {config.data.hold_out}"] if config.data.hold_out else []
-    part += [f"drawn by {config.data.correlate}"] if config.data.correlate else []
+    said = [f"{dataset.size}x{dataset.size}", channels, *filters.words(config.data)]
     return "\n".join(
         (
             f"method   {methods.title(config)}: {_numbers(params.model)} parameters{critics}",
-            f"data     {dataset.name}, {dataset.num_images:,} images of "
-            f"{', '.join([f'{dataset.size}x{dataset.size}', channels, *part])}",
+            f"data     {dataset.name}, {dataset.num_images:,} images of {', '.join(said)}",
             f"devices  {len(devices)} x {devices[0].device_kind}: batch {config.batch_size}, "
             f"{config.num_steps:,} steps{seeds}",
             f"folder   {workdir}",

@@ -6,6 +6,7 @@ import pytest
 from fixtures.tiny_dsprites import COUNT
 from helpers import all_images
 
+from cvae_jax import datasets
 from cvae_jax.datasets import filters, order
 from cvae_jax.errors import UserError
 
@@ -129,3 +130,14 @@ def test_a_set_without_labels_and_a_word_near_another(prepared):
     one = helpers.in_memory(images, np.array([[0, 0], [0, 1]] * 2, np.int32), ("a", "b"))
     with pytest.raises(UserError, match="correlate names a: all images have one class"):
         filters.filtered(one, "a~b:1")
+
+
+def test_a_runs_data_are_those_of_its_config_wherever_they_are_now(monkeypatch):
+    asked = []
+    monkeypatch.setattr(datasets, "load", lambda *args: asked.append(args) or dataset())
+    config = helpers.small_config(**{
+        "data.name": "npz:a", "data.size": 8, "data.dir": "/d", "data.hold_out": "x=1"
+    })  # fmt: skip
+    for part in (filters.load(config.data), filters.load(config.data, "npz:b", "/e")):
+        assert values(part.held_out) == [1, 5, 9]
+    assert asked == [("npz:a", 8, "/d"), ("npz:b", 8, "/e")]
