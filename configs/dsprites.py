@@ -3,18 +3,21 @@
 Variants:
   (none)    the paper's setting: 64x64, batch 64, 300,000 steps. On two CPU cores 8 to 10 steps
             per second (docs/performance.md), so 8 to 10 hours, after some minutes that render
-            the 737,280 images once. Not yet run to its end; after 4,000 steps
+            the 737,280 images once. Not yet run to its end; in 0.1 after 4,000 steps
             (--config.num_steps=4000) IoU 0.82, MIG 0.10, FactorVAE score 0.55
-  quick     a look at everything: a sub-grid of the data at 32x32, few steps. On two CPU cores 3.5
-            minutes; on two machines, which round differently, IoU 0.85 and 0.84, MIG 0.05 and 0.06,
-            FactorVAE score 0.52 and 0.66
+  quick     a look at everything: a sub-grid of the data at 32x32, few steps. On two CPU cores two
+            to four minutes; IoU 0.85, MIG 0.05, FactorVAE score 0.71. Machines round differently:
+            in 0.1 two of them had scores of 0.52 and 0.66
   official  as (none), on DeepMind's own file in place of the rendered images
+  color, noisy, patches  as (none), each sprite in a colour of its own, in noise, or on a patch of a
+            texture. Not yet run to its end
   infogan   InfoGAN by the authors' least-squares networks, without the cascade, which
             --config.cascade.weight=1.0 adds. Not yet run to its end
 
   cvae train --config=dsprites
   cvae train --config=dsprites:quick
   cvae train --config=dsprites:official
+  cvae train --config=dsprites:color
   cvae train --config=dsprites:infogan
 
 Fields that are not here have the values of cvae_jax/config/defaults.py, which says what each is.
@@ -34,8 +37,8 @@ def get_config(variant: str = ""):
         config.optim.cascade.learning_rate = 5e-4
         config.checkpoint_every = 1_000
         config.eval.every = 0
-    elif variant == "official":
-        config.data.name = "dsprites_official"
+    elif variant in ("official", "color", "noisy", "patches"):
+        config.data.name = f"dsprites_{variant}"
     elif variant == "infogan":
         config.objective.name = "infogan"
         config.objective.latents = 5
@@ -43,5 +46,8 @@ def get_config(variant: str = ""):
         config.optim.model.learning_rate = 4e-4
         config.optim.model.b1 = 0.5
     elif variant:
-        raise ValueError(f"unknown variant {variant!r}; there are quick, official and infogan")
+        raise ValueError(
+            f"unknown variant {variant!r}; there are quick, official, color, noisy, patches and "
+            "infogan"
+        )
     return config

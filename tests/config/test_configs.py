@@ -12,7 +12,9 @@ import cvae_jax
 from cvae_jax import datasets, step
 from cvae_jax.config import build, checks
 
-COLOUR = ("celeba", "chairs3d", "shapes3d", "cars3d", "mpi3d", "dsprites_")
+COLOUR = ("celeba", "chairs3d", "shapes3d", "cars3d", "mpi3d")  # and of dSprites:
+COLOUR_VARIANTS = ("color", "noisy", "patches")
+VARIANTS = ("", "quick", "official", *COLOUR_VARIANTS, "infogan", "realistic", "real")
 
 
 def variants():
@@ -21,15 +23,15 @@ def variants():
             yield path, "half,heads3d,factor_vae+tower"
             continue
         text = path.read_text()
-        for variant in ("", "quick", "official", "infogan", "realistic", "real"):
-            if not variant or f'variant == "{variant}"' in text:
+        for variant in VARIANTS:
+            if not variant or f'"{variant}"' in text:
                 yield path, variant
 
 
 def made(path, variant):
     """A config, cut down; its objective and optimizers; three batches of noise that it takes."""
     config = helpers.read_config(path, variant)
-    colour = path.stem.startswith(COLOUR)
+    colour = path.stem.startswith(COLOUR) or variant in COLOUR_VARIANTS
     # what a sample of p_B and InfoGAN's packs need at the least
     config.batch_size = batch = max(4, 2 * config.objective.latents)
     config.cascade.critic_layers, config.cascade.critic_width = 2, 32
