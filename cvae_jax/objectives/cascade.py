@@ -25,8 +25,8 @@ _MOST_LOGVAR = 10.0
 def without_tails(latents):
     """Maps each latent to itself up to 3 and to 3 + log(1 + |latent| - 3) beyond, sign kept.
 
-    z_hat has tails that z has not: on an odd x_hat nothing holds the encoder's variance. One row far
-    out moves the critic, and the model by it, as far as hundreds of nats.
+    z_hat has tails that z has not: on an odd x_hat nothing holds the encoder's variance. One row
+    far out moves the critic, and the model by it, as far as hundreds of nats.
     The map is one to one, and a KL between laws of (z, z_hat) does not change when each latent is
     mapped so, nor does what a structure says of them: the critic estimates the same number.
     """
