@@ -10,7 +10,7 @@ from cvae_jax.config import build
 from cvae_jax.evaluation.subject import FEW, entry
 from cvae_jax.metrics.mig import information_of_varying
 from cvae_jax.objectives.density_ratio import named_key
-from cvae_jax.objectives.distributions import sample_gaussian
+from cvae_jax.objectives.distributions import sample_gaussian, sample_z_hat
 
 DRAWS = 1_000  # of z for interventions: d + 1 decodes and encodes of each
 JOINT_ROWS = 10_000  # rows of (z, z_hat) for the forbidden dependence
@@ -64,7 +64,8 @@ def structure_scores(subject) -> dict:
         return named_key(subject.key("structure"), name)
 
     def forbidden(z, mean, logvar, name):
-        z_hat = _draw(key(f"z_hat of {name}"), mean, logvar)
+        noise = jax.random.normal(key(f"z_hat of {name}"), mean.shape)
+        z_hat = np.asarray(sample_z_hat(noise, mean, logvar))
         return metrics.forbidden_dependence(z, z_hat, seen.parents, joint=joint).tolist()
 
     effects = _effects(subject, key)

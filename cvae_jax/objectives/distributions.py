@@ -8,6 +8,19 @@ def sample_gaussian(noise, mean, logvar):
     return mean + jnp.exp(0.5 * logvar) * noise
 
 
+# exp(5) standard deviations of the prior, 148: beyond, nothing is told apart
+_MOST_LOGVAR = 10.0
+
+
+def sample_z_hat(noise, mean, logvar):
+    """Samples z_hat of an encoder's mean and logvar of x_hat, logvar at most 10; all [B, d].
+
+    The posterior's KL is of the data alone: on an odd x_hat nothing holds the variance, and
+    far out exp(logvar / 2) would overflow.
+    """
+    return sample_gaussian(noise, mean, jnp.minimum(logvar, _MOST_LOGVAR))
+
+
 def kl_to_standard_normal(mean, logvar):
     """Computes KL(N(mean, exp(logvar)) || N(0, 1)) of each dimension, in nats: [B, d] -> [B, d]."""
     return 0.5 * (jnp.exp(logvar) + mean**2 - 1.0 - logvar)

@@ -90,3 +90,17 @@ def test_what_the_image_shows_is_scored():
     shown = scores(renderer(0.9))
     assert np.array(shown["effects"])[0, 3] == pytest.approx(1, abs=0.15)
     assert shown["composition"][3] > 0.6
+
+
+def test_a_variance_beyond_float32_is_drawn_as_the_cascade_draws_it():
+    """After 800 steps of dSprites an encoder was as unsure of an odd x_hat: the scoring ended."""
+    shown = renderer(0.9)
+
+    def of(logvar):
+        def encode(params, images):
+            mean, _ = shown.encode(params, images)
+            return mean, jnp.full_like(mean, logvar)
+
+        return scores(shown._replace(encode=encode))["forbidden_of_data"]
+
+    assert of(300.0) == of(10.0)
