@@ -38,6 +38,7 @@ METRICS = (
 TUNED = {
     "beta_vae": {"objective.beta_vae.beta": 8.0},
     "beta_tcvae": {"objective.beta_tcvae.beta": 6.0},
+    "beta_tcvae_weighted": {"objective.beta_tcvae.beta": 10.0},
     "factor_vae": {"objective.factor_vae.weight": 60.0},
     "infogan": {"objective.infogan.continuous_weight": 0.1},
 }
