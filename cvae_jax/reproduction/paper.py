@@ -48,7 +48,10 @@ EXPERIMENTS = {
     ),
     "figure6": Experiment(
         "Fig. 6: disentanglement",
-        tuple((data, m) for data in ("dsprites", "heads3d", "faces3d") for m in _WITH_VAE),
+        (
+            *(("dsprites", m) for m in (*_WITH_VAE[:-1], "beta_tcvae_weighted", OURS)),
+            *((data, m) for data in ("heads3d", "faces3d") for m in _WITH_VAE),
+        ),
         "scores",
         _DISENTANGLEMENT,
     ),
