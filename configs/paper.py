@@ -42,7 +42,7 @@ TUNED = {
     "factor_vae": {"objective.factor_vae.weight": 60.0},
     "infogan": {"objective.infogan.continuous_weight": 0.1},
 }
-TUNED_WEIGHT = {"": 3.0, "posterior": 6.0, "sampled": 40.0}  # of the cascade, by its reading
+TUNED_WEIGHT = {"": 3.0, "posterior": 6.0, "sampled": 60.0}  # of the cascade, by its reading
 READINGS = {
     "": {"cascade.source": "prior", "cascade.x_hat": "mean"},
     "posterior": {"cascade.source": "posterior", "cascade.x_hat": "mean"},
