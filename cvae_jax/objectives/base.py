@@ -37,8 +37,9 @@ class Objective(NamedTuple):
     # Optional from here on, None where a method has no p(x | z)
     # (params, images [B, H, W, C] in [0, 1], z [B, d]) -> log p(x | z) of each image, nats [B]
     log_likelihood: Callable | None = None
-    # (params, z [B, d], keys [B]) -> x ~ p(x | z), [B, H, W, C], differentiable (straight-through
-    # where pixels are discrete); None: `decode` with those keys is a sample, or all there is
+    # (params, z [B, d], keys [B], logits=None) -> x ~ p(x | z), [B, H, W, C], differentiable
+    # (straight-through where pixels are discrete); logits of z that model_loss's samples hold are
+    # not computed again. None: `decode` with those keys is a sample, or all there is
     sample: Callable | None = None
 
 

@@ -80,15 +80,17 @@ def cascade(
     joint = critic_input == "joint"
     structure = structure if joint else structure.marginal()
 
-    to_image = objective.decode
-    if x_hat == "sample":
-        to_image = objective.sample or objective.decode
+    def to_image(params, z, keys, logits):
+        if x_hat == "mean" or objective.sample is None:
+            return objective.decode(params, z, keys)
+        at_hand = () if logits is None else (logits,)
+        return objective.sample(params, z, keys, *at_hand)
 
-    def run(params, z, rng, axis_name):
+    def run(params, z, rng, axis_name, logits=None):
         """Runs the cascade's second half: z [n, d] -> z_hat [n, d]."""
         decode_rng, noise_rng = jax.random.split(rng)
         keys = rows.row_keys(decode_rng, len(z), axis_name)
-        mean, logvar = objective.encode(params, to_image(params, z, keys))
+        mean, logvar = objective.encode(params, to_image(params, z, keys, logits))
         noise = rows.normal_rows(noise_rng, z.shape, axis_name)
         return distributions.sample_z_hat(noise, mean, logvar)
 
@@ -98,12 +100,14 @@ def cascade(
         if pool < batch:
             raise ValueError(f"cascade.prior_batch_size {pool} is under the batch size {batch}")
         prior_rng, rows_rng, donors_rng = jax.random.split(rng, 3)
+        logits = None
         if source == "posterior":
             new = {"z": samples["z"]}
+            logits = samples.get("logits")  # decoded once, for the reconstruction and for x_hat
         else:
             z = objective.prior(prior_rng, pool)  # [pool, d]
             new = {"z": rows.local_rows(z[:batch], axis_name)}
-        new["z_hat"] = run(params, new["z"], rows_rng, axis_name)
+        new["z_hat"] = run(params, new["z"], rows_rng, axis_name, logits)
         if pool > batch:
             new["donor_z"] = rows.local_rows(z[batch:], axis_name)
             stopped = jax.lax.stop_gradient(params)

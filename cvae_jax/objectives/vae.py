@@ -40,7 +40,8 @@ def vae(
       dataset_size: the number of images; with it mi, tc and dwkl are logged, see `decomposition`.
 
     Returns:
-      An `Objective` without critics. Its samples hold z [B, d].
+      An `Objective` without critics. Its samples hold z [B, d] and what the decoder makes of it,
+      logits [B, H, W, C].
     """
     return penalised_vae(networks, kl_of, likelihood, pixel_weight, dataset_size)
 
@@ -128,8 +129,9 @@ def penalised_vae(
     def log_likelihood(params, images, z):
         return -p_x.negative_log(logits_of(params, z), images, **parameters_of(params))
 
-    def sample(params, z, keys):
-        return p_x.sample(keys, logits_of(params, z), **parameters_of(params))
+    def sample(params, z, keys, logits=None):
+        logits = logits_of(params, z) if logits is None else logits
+        return p_x.sample(keys, logits, **parameters_of(params))
 
     def model_loss(params, images, rng, step, axis_name=None):
         mean, logvar = encode(params, images)  # [B, d]
@@ -137,7 +139,8 @@ def penalised_vae(
             rows.normal_rows(rng, mean.shape, axis_name), mean, logvar
         )
         posterior = (z, mean, logvar)
-        recon = -jnp.mean(log_likelihood(params, images, z))
+        logits = logits_of(params, z)
+        recon = jnp.mean(p_x.negative_log(logits, images, **parameters_of(params)))
         kl_per_dim = jnp.mean(distributions.kl_to_standard_normal(mean, logvar), axis=0)  # [d]
         kl = jnp.sum(kl_per_dim)
         loss = pixel_weight * recon + penalty(posterior, step, axis_name)
@@ -145,7 +148,7 @@ def penalised_vae(
         if dataset_size is not None:
             still = lax.stop_gradient(posterior)
             metrics |= decompose(*still, dataset_size, axis_name)._asdict()
-        return loss, (metrics, {"z": z})
+        return loss, (metrics, {"z": z, "logits": logits})
 
     def critic_loss(params, samples, rng, step, axis_name=None):
         del params, samples, rng, step, axis_name

@@ -127,6 +127,35 @@ def test_devices_share_the_latents_of_their_images(images, x_hat):
     helpers.assert_devices_share(loss, params.model, floats(images), 2)
 
 
+def test_logits_at_hand_spare_a_decoding_and_change_nothing(images):
+    base = cvae_jax.vae(networks.burgess(8, 1, 4))
+
+    def without_logits(*args):
+        loss, (metrics, samples) = base.model_loss(*args)
+        return loss, (metrics, {"z": samples["z"]})
+
+    def gradient(base):
+        objective = cvae_jax.cascade(
+            base,
+            structures.parse("1>2", 4),
+            30.0,
+            critic_input="joint",
+            source="posterior",
+            x_hat="sample",
+            critic=networks.Critic(2, 8),
+        )
+        params = jax.jit(objective.init)(jax.random.key(0), floats(images))
+
+        def loss(model):
+            p = params._replace(model=model)
+            return objective.model_loss(p, floats(images), jax.random.key(1), 0)[0]
+
+        return jax.jit(jax.value_and_grad(loss))(params.model)
+
+    again = gradient(base._replace(model_loss=without_logits))
+    chex.assert_trees_all_close(gradient(base), again, rtol=1e-4, atol=1e-5)
+
+
 def test_donors_come_from_the_larger_prior_batch(images):
     objective = helpers.small_cascade(prior_batch_size=48)
     params = jax.jit(objective.init)(jax.random.key(0), floats(images))
