@@ -159,6 +159,11 @@ def _check_cascade(config):
             "z_hat nodes: give config.cascade.structure some and config.cascade.weight above 0, "
             "or set it to 0"
         )
+    if cascade.edge_reward and cascade.x_hat != "sample":
+        raise UserError(
+            f"config.cascade.edge_reward is {cascade.edge_reward} and config.cascade.x_hat "
+            f"{cascade.x_hat}: marks too faint to be seen would earn it; set x_hat to sample"
+        )
     rows = cascade.prior_batch_size or config.batch_size
     if rows < config.batch_size:
         raise UserError(

@@ -139,8 +139,8 @@ def _declared() -> ml_collections.ConfigDict:
     config.cascade.x_hat = one_of("mean", "sample")
     # more donors for samples of p_B; 0: batch_size
     config.cascade.prior_batch_size = not_negative(0, most=1_000_000)
-    # An extension, not in the paper: weight of a reward for edges that are used, a lower bound of
-    # I(z_hat_j; its z_hat parents); 0: none
+    # An extension, not in the paper: weight of a reward that every edge must earn, its information
+    # given the child's other parents, up to half a nat each; needs x_hat=sample; 0: none
     config.cascade.edge_reward = not_negative(0.0)
     config.cascade.critic_layers = positive(6, most=100)
     config.cascade.critic_width = positive(1000, most=20_000)

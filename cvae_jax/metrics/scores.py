@@ -175,9 +175,6 @@ SCORES = {
         "How far the re-encoded latents are from what the structure allows, as the critic sees it; "
         "0 is no difference.",
         "nats, the critic's estimate"),
-    "edge_information": Score("Edge information", "any, nats", "higher",
-        "A lower bound on what the structure's edges carry.",
-        "nats, lower bound of the information along the structure's edges"),
     "test_elbo": Score("ELBO, test split", "any, nats", "higher",
         "The lower bound on images that the model was not trained on. Of images that are not "
         "binary the Bernoulli likelihood is a cross entropy, no normalised density.",

@@ -47,6 +47,11 @@ def test_a_good_config_passes():
             "batch_size 12 on 4 devices does not divide into packs of 2 images",
         ),
         ({"cascade.edge_reward": 1.0}, 1, "edge_reward is 1.0; it rewards edges between"),
+        (
+            {"cascade.edge_reward": 1.0, "cascade.structure": "1>2"},
+            1,
+            "edge_reward is 1.0 and config.cascade.x_hat mean: .* set x_hat to sample",
+        ),
         ({"optim.model.b1": 1.0}, 1, r"optim.model.b1 is 1.0; it must be in \[0, 1\)"),
         ({"optim.model.learning_rate": float("nan")}, 1, "learning_rate is nan"),
     ],
@@ -72,12 +77,14 @@ def test_sizes_that_the_networks_cannot_take():
 def test_edge_reward_is_off_until_asked_for():
     info = build.DataInfo(16, 1, 100)
     images = jax.numpy.zeros((4, 16, 16, 1))
-    for weight, scorers in ((0.0, False), (2.0, True)):
-        overrides = {"cascade.edge_reward": weight, "cascade.structure": "1>2"}
-        config = helpers.small_config(**overrides)
+    sampled = {"cascade.structure": "1>2", "cascade.x_hat": "sample"}
+    for weight, rewarded in ((0.0, False), (2.0, True)):
+        config = helpers.small_config(**sampled, **{"cascade.edge_reward": weight})
         checks.check(config, 1)
-        init = build.objective(config, info).init
-        assert ("edges" in jax.eval_shape(init, jax.random.key(0), images).model) == scorers
+        objective = build.objective(config, info)
+        params = jax.eval_shape(objective.init, jax.random.key(0), images)
+        _, (metrics, _) = jax.eval_shape(objective.model_loss, params, images, jax.random.key(0), 0)
+        assert ("edge_information" in metrics) == rewarded
 
 
 def test_each_player_has_its_own_adam():

@@ -1,106 +1,171 @@
-"""The extension that rewards edges: its bound against closed forms, and how it enters the loss."""
-
-import functools
+"""The extension that rewards edges: its information in closed form, and how it enters the loss."""
 
 import helpers
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
+from closed_forms import edge_rewards, linear_gaussian
 
 import cvae_jax
-from cvae_jax import networks, structures
-from cvae_jax.objectives import edge_reward
+from cvae_jax import structures
 from cvae_jax.objectives.base import Objective, Players
-from cvae_jax.objectives.edge_reward import information_bound
+from cvae_jax.objectives.edge_reward import edge_information, edges
+
+NOISE = 0.01  # variance of the noise that both ends of an edge are taken with
 
 
-def test_bound_by_hand():
-    scores = np.log([[4.0, 1.0], [2.0, 6.0]])
-    expected = np.log(2) + (np.log(4 / 5) + np.log(6 / 8)) / 2
-    assert information_bound(scores, np.arange(2)) == pytest.approx(expected, rel=1e-6)
-    crossed = np.log(2) + (np.log(1 / 5) + np.log(2 / 8)) / 2
-    assert information_bound(scores, np.array([1, 0])) == pytest.approx(crossed, rel=1e-6)
+def rows_of(covariance, count=64):
+    """Rows whose own covariance is this one exactly: [count, d]."""
+    d = len(covariance)
+    x = np.random.default_rng(0).normal(size=(count, d))
+    x -= x.mean(axis=0)
+    white = x @ np.linalg.inv(np.linalg.cholesky(x.T @ x / count)).T
+    return (white @ np.linalg.cholesky(covariance + 1e-12 * np.eye(d)).T).astype(np.float32)
 
 
-@pytest.mark.parametrize("correlation", [0.5, 0.9])
-def test_bound_with_the_true_density_ratio_is_the_information(correlation):
-    """f = log p(y | x) / p(y) is the best there is; the bound's gap closes with the batch.
-
-    Compared on the same sample: mean of log p(y | x) / p(y).
-    """
-    rng = np.random.default_rng(0)
-    x, noise = rng.normal(size=(2, 2000))
-    y = correlation * x + np.sqrt(1 - correlation**2) * noise
-    scores = y**2 / 2 - (y - correlation * x[:, None]) ** 2 / (2 * (1 - correlation**2))
-    ratio = np.diag(scores) - 0.5 * np.log(1 - correlation**2)
-    assert np.mean(ratio) == pytest.approx(-0.5 * np.log(1 - correlation**2), abs=0.1)
-    found = information_bound(jnp.asarray(scores), jnp.arange(2000))
-    assert found == pytest.approx(np.mean(ratio), abs=0.03)
+def of_linear(weights, noises):
+    """The covariance of (z_1, ..., z_d), each a weighted sum of those before it plus noise."""
+    inverse = np.linalg.inv(np.eye(len(noises)) - np.array(weights))
+    return inverse @ np.diag(np.square(noises)) @ inverse.T
 
 
-def linear_cascade():
-    """z_hat_2 = .6 z_hat_1 + noise under the cascade of 1>2, parameters of no effect."""
-    mix = jnp.array([[1.0, 0.6], [0.0, 0.8]])
-    base = Objective(
-        init=lambda rng, images: Players(model={}, critic={}),
-        model_loss=lambda params, images, rng, step, axis_name=None: (0.0, ({}, {})),
-        critic_loss=lambda params, samples, rng, step, axis_name=None: (0.0, {}),
-        prior=lambda rng, n: jax.random.normal(rng, (n, 2)),
-        encode=lambda params, images: (images @ mix, jnp.full_like(images, -20.0)),
-        decode=lambda params, z, rng=None: z,
-    )
-    structure = structures.parse("1>2", 2)
-    critic = networks.Critic(1, 8)
-    return edge_reward.edge_reward(
-        cvae_jax.cascade(base, structure, 1e-6, critic=critic), structure, 1.0
-    )
+def gained(child, left):
+    """Half the log of the child's variance over what is left of it, both with noise."""
+    return 0.5 * np.log((child + NOISE) / (left + NOISE))
 
 
-def test_trained_scorers_find_the_information_of_an_edge():
-    objective = linear_cascade()
-    optimizers = Players(model=optax.adam(3e-3), critic=optax.adam(1e-3))
-    images = np.zeros((64, 2), np.float32)
-    state = helpers.create(objective, optimizers, images)
-    step = functools.partial(cvae_jax.train_step, objective=objective, optimizers=optimizers)
-    run = jax.jit(
-        lambda state: jax.lax.scan(lambda s, _: step(s, images), state, None, 600),
-        compiler_options=helpers.FULL,
-    )
-    _, metrics = run(state)
-    found = np.mean(metrics["edge_information"][-200:])
-    information = -0.5 * np.log(1 - 0.36)
-    assert 0.75 * information < found < 1.05 * information
+# Of z_3 under 1>3 2>3: what each parent tells of it given the other. A parent of variance v that is
+# seen with noise leaves a share 0.01 / (v + 0.01) of its part in the child.
+ONE = 1 * NOISE / (1 + NOISE)
+CASES = {
+    "unused latents": (of_linear(np.zeros((3, 3)), [1, 1, 1]), [0, 0]),
+    "one edge used": (
+        of_linear([[0, 0, 0], [0, 0, 0], [0.8, 0, 0]], [1, 1, 0.6]),
+        [gained(1, 0.36 + 0.64 * ONE), 0],
+    ),
+    "both edges used": (
+        of_linear([[0, 0, 0], [0, 0, 0], [0.6, 0.6, 0]], [1, 1, 0.4]),
+        2 * [gained(0.36 + 0.16, 0.16 + 0.36 * ONE)],
+    ),
+    # alone it would show 0.25^2 of 0.985
+    "hidden by the other parent": (
+        of_linear([[0, 0, 0], [0, 0, 0], [0.25, 0.95, 0]], [1, 1, 0.15]),
+        [
+            gained(0.0625 + 0.0225, 0.0225 + 0.0625 * ONE),
+            gained(0.9025 + 0.0225, 0.0225 + 0.9025 * ONE),
+        ],
+    ),
+    "copied parents": (of_linear([[0, 0, 0], [1, 0, 0], [0, 0, 0]], [1, 0, 1]), [0, 0]),
+    "three copies": (of_linear([[0, 0, 0], [1, 0, 0], [1, 0, 0]], [1, 0, 0]), [0, 0]),
+    # z_2 has 0.36 of its own, z_1 given z_2 0.36 too; the child reads z_1 alone
+    "dependent parents, one used": (
+        of_linear([[0, 0, 0], [0.8, 0, 0], [0.8, 0, 0]], [1, 0.6, 0.6]),
+        [gained(0.64 * 0.36 + 0.36, 0.36 + 0.64 * 0.36 * NOISE / (0.36 + NOISE)), 0],
+    ),
+}
 
 
-def test_the_loss_falls_by_the_weighted_bound_and_gains_a_scorer_for_each_composed_node(images):
-    base = helpers.small_cascade("1>3 2>3 3>4")
-    structure = structures.parse("1>3 2>3 3>4", 4)
-    objective = cvae_jax.edge_reward(base, structure, 3.0)
-    floats = images.astype(np.float32) / 255
+@pytest.mark.parametrize(("covariance", "expected"), CASES.values(), ids=CASES)
+def test_cases_worked_by_hand(covariance, expected):
+    found = edge_information(rows_of(covariance), structures.parse("1>3 2>3", 3))
+    np.testing.assert_allclose(found, expected, atol=4e-3)
+
+
+@pytest.mark.parametrize("text", ["1>2 1>3 1>4", "1>4 2>4 3>4", "1>3 2>3 3>5 4>5", "1>2 1>3 2>3"])
+def test_it_is_the_information_given_the_other_parents(text):
+    """Against log determinants, with the noise at both ends of an edge and at no other latent."""
+    structure = structures.parse(text, 5)
+    factor = np.random.default_rng(1).normal(size=(5, 5))
+    covariance = factor @ factor.T / 5 + 0.2 * np.eye(5)
+    found = edge_information(rows_of(covariance), structure)
+    families = list(edge_rewards.families(structure))
+    assert [(k, j) for k, j, _ in families] == edges(structure)
+    for value, (k, j, others) in zip(found, families, strict=True):
+        noisy = covariance + np.diag([NOISE * (i in (j, k)) for i in range(5)])
+        both = edge_rewards.information(noisy, [k], [j, *others])
+        expected = both - edge_rewards.information(noisy, [k], others)
+        assert value == pytest.approx(float(expected), abs=1e-3)
+
+
+def test_what_the_comparison_of_rewards_calls_forbidden_is_the_kl():
+    structure = structures.parse("1>3 2>3 3>5 4>5", 5).marginal()
+    factor = np.random.default_rng(2).normal(size=(5, 5))
+    covariance = factor @ factor.T / 5 + 0.2 * np.eye(5)
+    found = edge_rewards.forbidden(covariance, structure)
+    assert found == pytest.approx(linear_gaussian.kl(covariance, structure), rel=1e-4)
+
+
+def test_a_child_that_is_not_gaussian_has_more_than_it_earns():
+    """z_2 = sign of z_1: log 2; of Gaussians with their correlation 1/2 log 1 / (1 - 2/pi)."""
+    z = np.random.default_rng(0).normal(size=20_000)
+    found = edge_information(np.stack([z, np.sign(z)], axis=1), structures.parse("1>2", 2))
+    assert found[0] == pytest.approx(-0.5 * np.log(1 - 2 / np.pi), abs=0.02)
+    assert found[0] < np.log(2)
+
+
+def given_latents(text, d):
+    """The reward, weight 2, of a cascade whose z_hat is the batch itself and whose loss is 0."""
+
+    def model_loss(params, images, rng, step, axis_name=None):
+        return 0.0, ({}, {"cascade": {"z_hat": images}})
+
+    base = Objective(lambda rng, images: Players({}, {}), model_loss, None, None, None, None)
+    reward = cvae_jax.edge_reward(base, structures.parse(text, d), 2.0)
+    return lambda z_hat: reward.model_loss(Players({}, {}), z_hat, None, 0)
+
+
+def test_an_edge_earns_half_a_nat_at_most_and_not_for_another():
+    """Of 1>2 and 1>3 the first is far over the cap, the second unused: it alone is pushed."""
+    covariance = of_linear([[0, 0, 0], [0.95, 0, 0], [0.1, 0, 0]], [1, 0.3, 1])
+    loss_of = given_latents("1>2 1>3", 3)
+    z_hat = rows_of(covariance)
+    (loss, (metrics, _)), gradient = jax.value_and_grad(loss_of, has_aux=True)(z_hat)
+    first, second = metrics["edge_information"]
+    assert first > 0.9
+    assert 0 < second < 0.01
+    assert loss == pytest.approx(-2 * (0.5 + float(second)), rel=1e-5)
+    assert not np.any(gradient[:, 1])
+    assert np.all(np.any(gradient[:, [0, 2]], axis=0))
+
+
+def test_a_far_row_earns_nothing():
+    z_hat = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
+    loss_of = given_latents("1>2", 2)
+    z_hat[0] = 0.0
+    without = loss_of(z_hat)[0]
+    z_hat[0] = 1e4
+    assert loss_of(z_hat)[0] > without - 2 * 0.03
+
+
+def test_the_loss_falls_by_the_reward_and_encoder_and_decoder_can_raise_it(images):
+    base = helpers.small_cascade("1>3 2>3 3>4", x_hat="sample")
+    objective = cvae_jax.edge_reward(base, structures.parse("1>3 2>3 3>4", 4), 3.0)
+    floats = helpers.floats(images)
     params = jax.jit(objective.init)(jax.random.key(0), floats)
-    assert set(params.model) == {"encoder", "decoder", "edges"}
-    shapes = {k: p["Dense_0"]["kernel"].shape for k, p in params.model["edges"].items()}
-    assert shapes == {"z_hat_3": (3, 64), "z_hat_4": (2, 64)}
     loss, (metrics, _) = jax.jit(objective.model_loss)(params, floats, jax.random.key(1), 0)
     base_loss, _ = jax.jit(base.model_loss)(params, floats, jax.random.key(1), 0)
-    assert loss == pytest.approx(float(base_loss - 3 * metrics["edge_information"]), rel=1e-5)
+    assert metrics["edge_information"].shape == (3,)
+    reward = np.sum(np.minimum(metrics["edge_information"], 0.5))
+    assert reward > 0
+    assert loss == pytest.approx(float(base_loss - 3 * reward), rel=1e-5)
 
-    def bound(model):
+    def information(model):
         p = params._replace(model=model)
-        return objective.model_loss(p, floats, jax.random.key(1), 0)[1][0]["edge_information"]
+        found = objective.model_loss(p, floats, jax.random.key(1), 0)[1][0]["edge_information"]
+        return jnp.sum(found)
 
-    gradient = jax.jit(jax.grad(bound))(params.model)
-    for part in ("encoder", "decoder", "edges"):  # all of them can raise it
+    gradient = jax.jit(jax.grad(information))(params.model)
+    for part in ("encoder", "decoder"):
         assert any(np.any(g) for g in jax.tree.leaves(gradient[part]))
 
 
 @pytest.mark.slow
-def test_devices_share_their_negatives(images):
+def test_devices_share_their_rows(images):
     """Two devices, by vmap: the mean of loss and gradient is that of one."""
-    objective = cvae_jax.edge_reward(helpers.small_cascade(), structures.parse("1>3 2>3", 4), 3.0)
-    floats = images.astype(np.float32) / 255
+    base = helpers.small_cascade(x_hat="sample")
+    objective = cvae_jax.edge_reward(base, structures.parse("1>3 2>3", 4), 3.0)
+    floats = helpers.floats(images)
     params = jax.jit(objective.init)(jax.random.key(0), floats)
 
     def loss(model, images, axis_name=None):

@@ -45,12 +45,18 @@ CASES = {
         for likelihood in LIKELIHOODS
     },
     "donors": {"cascade.weight": 2.0, "cascade.prior_batch_size": 32},
-    "edge reward": {"cascade.weight": 2.0, "cascade.structure": "1>2", "cascade.edge_reward": 1.0},
+    "edge reward": {
+        "cascade.weight": 2.0,
+        "cascade.structure": "1>2",
+        "cascade.x_hat": "sample",
+        "cascade.edge_reward": 1.0,
+    },
     "edge reward of a posterior FactorVAE": {
         "objective.name": "factor_vae",
         "cascade.weight": 2.0,
         "cascade.structure": "1>2",
         "cascade.source": "posterior",
+        "cascade.x_hat": "sample",
         "cascade.edge_reward": 1.0,
     },
 }
