@@ -69,7 +69,7 @@ def explorer(model, some, known: latents.Latents) -> sliders.Explorer | str:
             f"This run has no sliders: its generator has {count / 1e6:.1f} million weights, more "
             f"than the {_MOST_WEIGHTS / 1e6:.1f} million that fit into a page."
         )
-    starts = known.mean[:_STARTS].round(3).astype(float)
+    starts = known.mean[:_STARTS].astype(float).round(3)
     images = map(pictures.png, some.images(np.arange(len(starts))))
     nats = known.labels.nats
     farthest = max(
@@ -190,7 +190,8 @@ def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
             seeds[name] = f"{folder}/report.html"
         elif not reason:
             notes.append(f"Seed {seed} has no scores and plots: no whole evaluation was made.")
-    report = _report(path, config, results, tuple(notes), "")
+    every = {"Seeds": f"{config.seed} to {config.seed + config.num_seeds - 1}"}
+    report = _report(path, config, results, tuple(notes), "", found=every)
     return write_text(path / "report.html", page.page(report, seeds))
 
 

@@ -32,7 +32,7 @@
     next();
   }
 
-  const ends = [0, Math.min(1, starts.length - 1)];
+  const ends = [0, Math.min(1, starts.length - 1)]; // of the way between two images
   function between() {
     const [a, b] = ends.map((i) => model.starts[i]);
     strip(find("between"), parts.map((part) => a.map((z, j) => (1 - part) * z + part * b[j])));
@@ -61,10 +61,9 @@
   if (find("between")) {
     choices(find("from"), 0);
     choices(find("to"), 1);
-    setTimeout(between);
   }
   document.addEventListener("latents", (event) => {
     traverse(event.detail);
-    if (find("between")) setTimeout(between); // the category may be another
+    if (find("between")) setTimeout(between); // at the start, and as the category may be another
   });
 }

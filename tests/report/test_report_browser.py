@@ -71,7 +71,7 @@ ACTIONS = """async () => {
   const original = document.getElementById("original");
   const thumbs = [...document.querySelectorAll("#explorer .starts img")].map((x) => x.src);
   const originals = [original.src];
-  found.pressed = [...document.querySelectorAll("[aria-pressed=true]")].length;
+  found.pressed = [...document.querySelectorAll("#explorer [aria-pressed=true]")].length;
   found.address = location.hash;
   document.getElementById("zero").click();
   await wait(50);
