@@ -136,6 +136,11 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
     some, mean, logvar = encode_some(model, dataset, config.seed, LABELLED)
     metrics = read_metrics(path / "metrics.jsonl")
     known = _latents(model, some, mean, logvar, metrics)
+    if known.labels.factors and not (path / "plots" / "factors.png").exists():
+        notes.append(
+            "The plots are of an earlier version, which named a latent after a factor however "
+            "little it knows of it: cvae evaluate draws them again."
+        )
     shown = _NO_SLIDERS if parts.recorded(path) else explorer(model, some, known)
     found = facts.of_run(model, metrics, read_json(path / "data.json"))
     report = _report(path, config, results, tuple(notes), shown, known, found)
