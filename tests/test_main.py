@@ -33,7 +33,8 @@ def test_the_whole_job(whole_run):
     assert results["scores"]["elbo"]["value"] == pytest.approx(
         -results["scores"]["recon"]["value"] - results["scores"]["kl"]["value"], rel=1e-5
     )
-    names = {"reconstructions", "samples", "traversals", "structure", "effects", "curves"}
+    names = {"reconstructions", "samples", "traversals", "factors", "structure", "effects"}
+    names |= {"curves"}
     assert {Path(p).stem for p in results["pictures"]} == names
     for picture in results["pictures"]:
         assert str(workdir / picture) in output

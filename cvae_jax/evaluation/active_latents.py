@@ -1,14 +1,13 @@
-"""Which latents are in use, by nats per image, and what each knows about."""
+"""Which latents are in use, by nats per image."""
 
 import jax
 import numpy as np
 
 from cvae_jax.config import methods
 from cvae_jax.devices import batches
-from cvae_jax.metrics.mig import entropy, information_of_varying
 from cvae_jax.objectives.distributions import kl_to_standard_normal
 
-_USED = 0.05  # nats; a latent with less holds nothing
+USED = 0.05  # nats; a latent with less holds nothing
 
 
 def prior_of(config) -> str:
@@ -27,30 +26,6 @@ def nats_of_latents(mean, logvar, prior) -> np.ndarray:
         return np.asarray(kl_to_standard_normal(mean, logvar)).mean(axis=0)
     entropies = 0.5 * (np.log(2 * np.pi * np.e) + logvar)  # [n, d]
     return np.maximum(np.log(2) - entropies.mean(axis=0), 0)
-
-
-def what_latents_hold(
-    mean, logvar, factors, factor_names, prior="normal"
-) -> tuple[np.ndarray, list[str]]:
-    """Returns each latent's nats, [d], see `nats_of_latents`, and the factor that it holds.
-
-    That is the factor that it knows most about, as a share of the factor's entropy; "unused" where
-    there are next to no nats, "" where the data have no labels that vary or too few images.
-
-    Args:
-      mean: posterior means [n, d].
-      logvar: their log variances [n, d].
-      factors: class labels [n, k].
-      factor_names: k of them; none: the data have no labels.
-      prior: see `prior_of`.
-    """
-    nats = nats_of_latents(mean, logvar, prior)
-    information, varying = information_of_varying(mean, factors)
-    best = [""] * len(nats)
-    if varying.size:
-        shares = information / [entropy(factor) for factor in factors.T[varying]]  # [d, m]
-        best = [factor_names[i] for i in varying[shares.argmax(axis=1)]]
-    return nats, [name if x > _USED else "unused" for name, x in zip(best, nats, strict=True)]
 
 
 def encode_some(model, dataset, seed: int, count: int):

@@ -5,7 +5,8 @@ import numpy as np
 
 from cvae_jax import plots
 from cvae_jax.config import build
-from cvae_jax.evaluation.active_latents import prior_of, what_latents_hold
+from cvae_jax.evaluation.active_latents import prior_of
+from cvae_jax.evaluation.latent_labels import latent_labels
 from cvae_jax.files import replacing
 from cvae_jax.plots.page import plain
 from cvae_jax.runs.metrics_log import read_metrics
@@ -17,11 +18,13 @@ LABELLED = 10_000  # images that the labels of the traversals are computed from
 _TERMS = ("recon", "kl", "elbo", "mi", "tc", "generator_loss")
 
 
-def _labels(nats, names, prior):
-    """A label for each latent: its nats and, of labelled data, the factor it knows most about."""
+def _labels(known, prior):
+    """A label for each latent: its nats and, two spaces between them, its factors' shares."""
     what = "KL" if prior == "normal" else "info"
-    labels = [f"$z_{{{j + 1}}}$  {what} {x:.2f}" for j, x in enumerate(nats)]
-    return [f"{a}  {plain(b)}" if b else a for a, b in zip(labels, names, strict=True)]
+    return [
+        "  ".join([f"$z_{{{j + 1}}}$", f"{what} {nats:.2f}", *map(plain, words)])
+        for j, (nats, words) in enumerate(zip(known.nats, known.words, strict=True))
+    ]
 
 
 def _rows(scores):
@@ -52,7 +55,7 @@ def moved(decode, start, order, values):
 
 
 def draw_all(subject, workdir, structure):
-    """Draws reconstructions, samples, traversals, the structure, its effects and the loss curves.
+    """Draws reconstructions, samples, traversals, factors, the structure, its effects and curves.
 
     Args:
       subject: see `subject.Subject`.
@@ -78,7 +81,7 @@ def draw_all(subject, workdir, structure):
         subtitle=where,
     )
     paths = [reconstructions, _samples(folder, subject, where)]
-    paths += _traversals(folder, subject, where)
+    paths += _latents(folder, subject, where)
     if model.config.cascade.weight:
         paths.append(_structure(folder, model.config))
     effects = plots.effects(
@@ -101,15 +104,37 @@ def _samples(folder, subject, where):
     return plots.samples(folder / "samples.png", images, title=title, subtitle=where)
 
 
-def _traversals(folder, subject, where):
+def _latents(folder, subject, where):
+    """The traversals, and what the latents know of the data's factors."""
+    dataset, some = subject.dataset, subject.rows[:LABELLED]
+    mean, logvar, prior = subject.mean[some], subject.logvar[some], prior_of(subject.config)
+    known = latent_labels(mean, logvar, dataset.factors[some], dataset.factor_names, prior)
+    labels = _labels(known, prior)
+    paths = _traversals(folder, subject, where, mean, known.order, labels)
+    return [*paths, *_factors(folder, known, labels, where)]
+
+
+def _factors(folder, known, labels, where):
+    """A heat map if a factor varies."""
+    if not known.factors:
+        return []
+    return [
+        plots.factors(
+            folder / "factors.png",
+            known.shares[known.order],
+            known.named[known.order],
+            ["  ".join(labels[j].split("  ")[:2]) for j in known.order],
+            [plain(name) for name in known.factors],
+            title="What each latent knows of each factor",
+            subtitle=where,
+        )
+    ]
+
+
+def _traversals(folder, subject, where, mean, order, labels):
     """The plot and the film; the images that they show are kept beside them, for other plots."""
-    config, dataset, some = subject.config, subject.dataset, subject.rows[:LABELLED]
-    mean, logvar, factors = subject.mean[some], subject.logvar[some], dataset.factors[some]
-    prior = prior_of(config)
-    nats, names = what_latents_hold(mean, logvar, factors, dataset.factor_names, prior)
-    order = np.argsort(-nats, kind="stable")  # the most active first
-    labels = _labels(nats, names, prior)
-    labels = [labels[j] for j in order]
+    config = subject.config
+    labels = [labels[j] for j in order]  # the most active first
     # From the middle of the latents: at their rim every move leads to where no image is.
     typical = mean[np.argmin(np.sum(mean**2, axis=1))]
     values = np.linspace(-1, 1, _STEPS)

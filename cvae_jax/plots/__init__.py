@@ -1,6 +1,7 @@
 """Plots as functions of arrays: each draws one file and returns its path."""
 
 from cvae_jax.plots.animation import animated_traversals
+from cvae_jax.plots.factors import factors
 from cvae_jax.plots.graph import structure
 from cvae_jax.plots.heat import effects
 from cvae_jax.plots.images import reconstructions, samples, traversals
@@ -12,6 +13,7 @@ __all__ = [
     "animated_traversals",
     "curves",
     "effects",
+    "factors",
     "methods",
     "pairs",
     "points",

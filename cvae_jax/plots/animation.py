@@ -24,7 +24,7 @@ def animated_traversals(path, images, labels):
     Args:
       path: GIF file to write.
       images: floats in [0, 1] (others are clipped), [d, frames, H, W, 1 or 3].
-      labels: one string per cell, as in `traversals`; its third field gets a line of its own.
+      labels: one string per cell, as in `traversals`; fields from the third on get a line each.
 
     Returns:
       The path.
@@ -103,6 +103,7 @@ def _written(size, corners, height, texts):
     draw = ImageDraw.Draw(image)
     font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 13)
     for (y, x), lines in zip(corners, texts, strict=True):
-        for i, (text, color) in enumerate(zip(lines, (page.INK, page.GREY), strict=False)):
+        for i, text in enumerate(lines):
+            color = page.GREY if i else page.INK
             draw.text((x, y + height + 3 + i * _LINE), text, color, font)
     return np.array(image)

@@ -1,6 +1,7 @@
 """Traversals of several methods side by side, as in the paper's Fig. 5."""
 
 import math
+import re
 
 import numpy as np
 
@@ -16,7 +17,8 @@ def methods(path, columns, *, most, title, subtitle):
     Args:
       path: file to write.
       columns: method -> {"images": floats in [0, 1] [d, steps, H, W, 1 or 3], "labels": d strings
-        as "z_1  KL 2.31  scale", two spaces between their fields}, the most active latent first.
+        as "z_1  KL 2.31  scale 62 %", two spaces between their fields; the third is drawn and those
+        after it are not}, the most active latent first.
       most: latents of each method, the first so many.
       title: a few words.
       subtitle: small and grey.
@@ -51,7 +53,8 @@ def methods(path, columns, *, most, title, subtitle):
             axes.imshow(strip, aspect="auto", interpolation="nearest")
             latent, _, word = [*found["labels"][i].split("  "), ""][:3]
             middle = (bottom + row * 0.47) / inches
-            text = {"size": 9, "va": "center_baseline"}
-            figure.text(x, middle, latent, color=page.INK, **text)
-            figure.text(x + 0.3 / page.WIDTH, middle, word, color=page.GREY, **text)
+            figure.text(x, middle, latent, size=9, color=page.INK, va="center_baseline")
+            beside = {"size": 8, "color": page.GREY, "va": "center", "linespacing": 1.0}
+            word = re.sub(r" (\d+ %)$", r"\n\1", word)  # in one line it would reach the images
+            figure.text(x + 0.3 / page.WIDTH, middle, word, **beside)
     return page.save(figure, path)

@@ -11,33 +11,31 @@ if __name__ == "__main__":  # as `cvae report`, before the imports below
 
     sys.exit(program.main(["report", *sys.argv[1:]]))
 
-import io
 import shlex
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from cvae_jax import cli
 from cvae_jax.config import defaults, methods
 from cvae_jax.config.fields import to_pass_on, without_paths
 from cvae_jax.datasets import arrays, filters
 from cvae_jax.errors import UserError
-from cvae_jax.evaluation.active_latents import encode_some, prior_of, what_latents_hold
+from cvae_jax.evaluation.active_latents import encode_some, prior_of
+from cvae_jax.evaluation.latent_labels import latent_labels
 from cvae_jax.evaluation.pictures import LABELLED
 from cvae_jax.files import expanded
-from cvae_jax.report import layers, page, sliders
+from cvae_jax.report import facts, latents, layers, page, pictures, sliders
 from cvae_jax.report.words import PICTURES
 from cvae_jax.runs import data_record, loading, parts
-from cvae_jax.runs.workdir import read_config, read_results, why_diverged, write_text
+from cvae_jax.runs.metrics_log import read_metrics
+from cvae_jax.runs.workdir import read_config, read_json, read_results, why_diverged, write_text
 
 _STARTS = 8
-_PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_WEIGHTS = 1_200_000  # 3.2 MB of the page, half of what a page may have
 _NO_SLIDERS = (
     "This run has no sliders: its decoder is not one of the package's, whose layers the page knows."
 )
-_MOST_PICTURE = 16 << 20  # bytes of a picture; an evaluation draws ten times less
 _NORMAL = 3.0  # sliders of normal latents reach at least this far
 
 
@@ -46,33 +44,22 @@ def _scored(path: Path) -> bool:
     return "pictures" in (read_results(path / "results.json") or {})
 
 
-def _png(pixels) -> bytes:
-    """Returns uint8 [H, W, 1 or 3] as a PNG."""
-    file = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "PNG")
-    return file.getvalue()
+def _latents(model, some, mean, logvar, metrics) -> latents.Latents:
+    """What is known of the latents by some images' posteriors [n, d] and the run's curves."""
+    prior = prior_of(model.config)
+    labels = latent_labels(mean, logvar, some.factors, some.factor_names, prior)
+    return latents.Latents(labels, mean, prior, *latents.logged(metrics, mean.shape[1]))
 
 
-def _drawn(file: Path) -> bytes:
-    """The content of a picture that an evaluation drew; b"": there is none.
-
-    In a run from elsewhere its name may be a link to a file of one's own, which is not passed on.
-    """
-    if file.is_symlink() or file.parent.is_symlink() or not file.is_file():
-        return b""
-    with file.open("rb") as stream:
-        content = stream.read(_MOST_PICTURE + 1)
-    return content if len(content) <= _MOST_PICTURE and content.startswith(_PNG) else b""
-
-
-def explorer(model, dataset) -> sliders.Explorer | str:
+def explorer(model, some, known: latents.Latents) -> sliders.Explorer | str:
     """Returns what the sliders of a model need, or why it has none.
 
     Args:
       model: a `runs.model.Model`.
-      dataset: see `datasets.Dataset`.
+      some: images of its data; it starts from the first. See `datasets.Dataset`.
+      known: of the latents of these images.
     """
-    config, size = model.config, dataset.size
+    config, size = model.config, some.size
     categories = methods.fields_of(config).get("categories", 0)
     inputs, likelihood = config.objective.latents + categories, config.objective.likelihood
     stack = layers.decoder_layers(model.params.model, inputs, size, likelihood)
@@ -82,40 +69,46 @@ def explorer(model, dataset) -> sliders.Explorer | str:
             f"This run has no sliders: its generator has {count / 1e6:.1f} million weights, more "
             f"than the {_MOST_WEIGHTS / 1e6:.1f} million that fit into a page."
         )
-    # The images, and their order, that the run's plots have.
-    some, mean, logvar = encode_some(model, dataset, config.seed, LABELLED)
-    prior = prior_of(config)
-    nats, holds = what_latents_hold(mean, logvar, some.factors, some.factor_names, prior)
-    latents = mean[:_STARTS].round(3)
-    images = some.images(np.arange(len(latents)))
-    least = _NORMAL if prior == "normal" else 0.0
-    farthest = max(config.eval.traversal_range, least, np.abs(latents).max())
+    starts = known.mean[:_STARTS].astype(float).round(3)
+    images = map(pictures.png, some.images(np.arange(len(starts))))
+    nats = known.labels.nats
+    farthest = max(
+        config.eval.traversal_range,
+        _NORMAL if known.prior == "normal" else 0.0,
+        np.abs(starts).max(),
+    )
     return sliders.Explorer(
         plan=layers.plan(stack),
         weights=layers.weights(stack),
         size=size,
-        latents=[sliders.Latent(float(x), name) for x, name in zip(nats, holds, strict=True)],
+        latents=[
+            sliders.Latent(float(nats[j]), latents.words(known.labels, j)) for j in range(len(nats))
+        ],
         limit=float(np.ceil(farthest)),
-        prior=prior,
+        reach=config.eval.traversal_range,
+        prior=known.prior,
         categories=categories,
-        starts=[(_png(x), z.tolist()) for x, z in zip(images, latents.astype(float), strict=True)],
+        starts=list(zip(images, starts.tolist(), strict=True)),
     )
 
 
-def _report(path, config, results, notes, explorer) -> page.Report:
+def _report(path, config, results, notes, explorer, known=None, found=None) -> page.Report:
     data, size = results["data"], config.data.size
     of = f"{data['source']}, {size}x{size}"
     parts = path.resolve().parts
-    drawn = {name: path / "plots" / f"{name}.png" for name in PICTURES}
+    drawn = {name: pictures.drawn(path / "plots" / f"{name}.png") for name in PICTURES}
     return page.Report(
         name="/".join(parts[-2:]) if parts[-1] == f"seed_{config.seed}" else parts[-1],
         subtitle=f"{methods.title(config)} · {of} · step {results['step']:,}",
         results=results | {"data": data | {"name": without_paths(data["name"])}},
-        pictures={name: content for name, file in drawn.items() if (content := _drawn(file))},
+        pictures={name: content for name, content in drawn.items() if content},
         explorer=explorer,
         config=to_pass_on(config),
         defaults=to_pass_on(defaults.get_config()),
         notes=notes,
+        facts=found,
+        latents=known,
+        film=pictures.drawn(path / "plots" / "traversals.gif", pictures.GIF),
     )
 
 
@@ -139,8 +132,18 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
             f"The scores and plots are of step {results['step']:,}, the sliders of step "
             f"{model.step:,}: cvae evaluate scores the latter."
         )
-    shown = _NO_SLIDERS if parts.recorded(path) else explorer(model, dataset)
-    report = _report(path, config, results, tuple(notes), shown)
+    # The images, and their order, that the run's plots have.
+    some, mean, logvar = encode_some(model, dataset, config.seed, LABELLED)
+    metrics = read_metrics(path / "metrics.jsonl")
+    known = _latents(model, some, mean, logvar, metrics)
+    if known.labels.factors and not (path / "plots" / "factors.png").exists():
+        notes.append(
+            "The plots are of an earlier version, which named a latent after a factor however "
+            "little it knows of it: cvae evaluate draws them again."
+        )
+    shown = _NO_SLIDERS if parts.recorded(path) else explorer(model, some, known)
+    found = facts.of_run(model, metrics, read_json(path / "data.json"))
+    report = _report(path, config, results, tuple(notes), shown, known, found)
     return write_text(path / "report.html", page.page(report))
 
 
@@ -192,7 +195,8 @@ def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
             seeds[name] = f"{folder}/report.html"
         elif not reason:
             notes.append(f"Seed {seed} has no scores and plots: no whole evaluation was made.")
-    report = _report(path, config, results, tuple(notes), "")
+    every = {"Seeds": f"{config.seed} to {config.seed + config.num_seeds - 1}"}
+    report = _report(path, config, results, tuple(notes), "", found=every)
     return write_text(path / "report.html", page.page(report, seeds))
 
 

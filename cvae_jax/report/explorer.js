@@ -1,32 +1,14 @@
-// Sliders, buttons and the address set the latents, latents the picture; after forward.js.
+// Sliders, buttons and the address set the latents, latents the picture; after picture.js.
 "use strict";
 
 {
-  const find = (id) => document.getElementById(id);
-  const model = JSON.parse(find("model").textContent);
-  const bytes = Uint8Array.from(atob(find("weights").textContent), (c) => c.charCodeAt(0));
-  const layers = withWeights(model.plan, fromHalf(bytes));
   const sliders = [...document.querySelectorAll("#explorer input[type=range]")];
   const starts = [...document.querySelectorAll("#explorer .starts button")];
   const category = find("category"); // of InfoGAN alone
   const context = find("picture").getContext("2d");
-  const pixels = context.createImageData(model.size, model.size);
+  const original = find("original");
   // Beside the sliders, which round to their steps: the latents of an image are kept as they are.
   let latents = new Array(sliders.length).fill(0);
-
-  function draw() {
-    const chosen = (i) => (i === category.selectedIndex ? 1 : 0);
-    const oneHot = category ? [...category.options].map((_, i) => chosen(i)) : [];
-    const image = forward(layers, [...latents, ...oneHot]);
-    const channels = image.length / model.size ** 2;
-    for (let i = 0; i < model.size ** 2; i++) {
-      for (let c = 0; c < 3; c++) {
-        pixels.data[4 * i + c] = Math.round(255 * image[channels * i + (channels > 1 ? c : 0)]);
-      }
-      pixels.data[4 * i + 3] = 255;
-    }
-    context.putImageData(pixels, 0, 0);
-  }
 
   // However many events a drag makes, one picture a frame.
   let waiting = false;
@@ -35,16 +17,18 @@
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
-      draw();
+      context.putImageData(decoded(latents), 0, 0);
     });
   }
 
-  // The address follows when the hand rests: browsers count how often it changes.
+  // Strips and address follow when the hand rests: browsers count how often an address changes.
   let timer = 0;
-  function linkSoon() {
-    if (location.protocol === "about:") return; // within a notebook: no address of its own
+  function restSoon(link) {
     clearTimeout(timer);
     timer = setTimeout(() => {
+      document.dispatchEvent(new CustomEvent("latents", { detail: [...latents] }));
+      // within a notebook there is no address of its own
+      if (!link || location.protocol === "about:") return;
       history.replaceState(null, "", "#z=" + latents.map((z) => +z.toFixed(3)).join(","));
     }, 400);
   }
@@ -53,16 +37,24 @@
     for (const slider of sliders) {
       const z = latents[slider.dataset.latent];
       slider.value = z;
+      slider.style.setProperty("--at", (slider.value - slider.min) / (slider.max - slider.min));
       slider.nextElementSibling.value = z.toFixed(2).replace("-", "\u2212");
     }
     starts.forEach((button, i) => button.setAttribute("aria-pressed", i === start));
     drawSoon();
   }
 
+  // Beside the picture: the image that the latents come from, also when a slider has moved since.
+  function compare(start) {
+    original.style.visibility = start === null ? "hidden" : "visible";
+    if (start !== null) original.src = starts[start].firstElementChild.src;
+  }
+
   function set(values, start = null) {
     latents = [...values];
+    compare(start);
     show(start);
-    linkSoon();
+    restSoon(true);
   }
 
   // One draw of the prior of the run's method.
@@ -83,19 +75,25 @@
     slider.addEventListener("input", () => {
       latents[slider.dataset.latent] = +slider.value;
       show();
-      linkSoon();
+      restSoon(true);
     });
   }
   starts.forEach((button, i) => button.addEventListener("click", () => set(model.starts[i], i)));
   find("zero").addEventListener("click", () => set(latents.map(() => 0)));
   find("draw").addEventListener("click", () => set(latents.map(prior)));
-  if (category) category.addEventListener("change", drawSoon);
+  if (category) category.addEventListener("change", () => (drawSoon(), restSoon(true)));
   addEventListener("hashchange", () => {
-    latents = linked() ?? latents;
+    const link = linked();
+    if (!link) return;
+    latents = link;
+    compare(null);
     show();
+    restSoon(false);
   });
 
   const link = linked();
   latents = link ?? [...model.starts[0]];
+  compare(link ? null : 0);
   show(link ? null : 0);
+  restSoon(false);
 }

@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import re
 from importlib import resources
 
 
@@ -16,9 +17,14 @@ def data(content) -> str:
     return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def png(content: bytes) -> str:
+def address(content: bytes, kind: str = "png") -> str:
     """Returns an image as a data address."""
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def escaped(text: str) -> str:
+    """Returns text as HTML."""
+    return html.escape(text)
 
 
 def code(text: str) -> str:
@@ -31,6 +37,22 @@ def section(name: str, heading: str, text: str, body: str) -> str:
     """Returns a section with a sentence under its heading, whose id is the name with -text."""
     text = f'\n<p id="{name}-text">{html.escape(text)}</p>' if text else ""
     return f'<section id="{name}">\n<h2>{html.escape(heading)}</h2>{text}\n{body}\n</section>'
+
+
+def contents(sections) -> str:
+    """Returns links to what `section` made, in order."""
+    found = [re.match(r'<section id="([\w-]+)">\n<h2>(.*?)</h2>', part) for part in sections]
+    links = "".join(f'<li><a href="#{at[1]}">{at[2]}</a></li>' for at in found)
+    return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
+
+
+def facts(found: dict[str, str]) -> str:
+    """Returns names with their values, one beside the other; "": there are none."""
+    pairs = "".join(
+        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
+        for name, value in found.items()
+    )
+    return f'<dl class="facts">{pairs}</dl>' if pairs else ""
 
 
 def table(heads, rows) -> str:

@@ -6,8 +6,9 @@ import math
 import string
 from typing import NamedTuple
 
-from cvae_jax.metrics.scores import SCORES, counted
-from cvae_jax.report import markup, sliders
+from cvae_jax.metrics.scores import SCORES, counted, known
+from cvae_jax.report import markup, sliders, strips
+from cvae_jax.report.latents import Latents, cards, factor_map
 from cvae_jax.report.words import GROUPS, PICTURES
 
 
@@ -22,6 +23,9 @@ class Report(NamedTuple):
     config: dict  # the fields by their dotted names
     defaults: dict
     notes: tuple[str, ...] = ()
+    facts: dict[str, str] | None = None  # of the head, by name
+    latents: Latents | None = None  # of several seeds there are none
+    film: bytes = b""  # the GIF in place of the still of the traversals
 
 
 def _number(value: float) -> str:
@@ -48,11 +52,20 @@ def _row(name, content) -> str:
     score = SCORES[name]
     bar = _bar(content["value"]) if score.range.endswith(" to 1") else ""
     better = f" {score.better.capitalize()} is better." if score.better else ""
-    label = f"{html.escape(score.label)} <small>{markup.code(name)}</small>"
     return (
-        f'<tr><th scope="row">{label}</th><td class="value">{_value(content)}{bar}</td>'
+        f'<tr><th scope="row">{html.escape(score.label)}</th>'
+        f'<td class="value">{_value(content)}{bar}</td>'
         f"<td>{html.escape(score.sentence + better)} Range: {html.escape(score.range)}.</td></tr>"
     )
+
+
+def _name(name) -> str:
+    """A score's name with its key; a term of one's own objective has the key alone."""
+    score = known(name)
+    if score is None:
+        return markup.code(name)
+    held_out = "" if name in SCORES else ", held out"
+    return f"{html.escape(score.label + held_out)} <small>{markup.code(name)}</small>"
 
 
 def _scores(results) -> str:
@@ -63,7 +76,7 @@ def _scores(results) -> str:
             parts.append(f"<h3>{html.escape(heading)}</h3>")
             parts.append(f'<table class="scores"><tbody>{rows}</tbody></table>')
     every = [
-        (markup.code(name), _value(s), html.escape(s["definition"]), counted(name, s))
+        (_name(name), _value(s), html.escape(s["definition"]), counted(name, s))
         for name, s in scores.items()
     ]
     definitions = markup.table(("score", "value", "definition", "from"), every)
@@ -71,13 +84,23 @@ def _scores(results) -> str:
     return markup.section("scores", "Scores", "", "\n".join(parts))
 
 
-def _pictures(pictures) -> list[str]:
+def _image(name, content, film, alt) -> str:
+    """A plot; of traversals the film, but for those who want no motion, and on paper."""
+    if name != "traversals" or not film:
+        return f'<img src="{markup.address(content)}" {alt}>'
+    return (
+        f'<picture><source srcset="{markup.address(content)}" '
+        'media="print, (prefers-reduced-motion: reduce)">'
+        f'<img class="film" src="{markup.address(film, "gif")}" {alt}></picture>'
+    )
+
+
+def _pictures(pictures, film) -> list[str]:
     sections = []
     for name, (heading, caption) in PICTURES.items():
         if name in pictures:
-            image = markup.png(pictures[name])
             alt = f'alt="{html.escape(heading)}" aria-describedby="{name}-text"'
-            body = f'<figure><img src="{image}" {alt}></figure>'
+            body = f"<figure>{_image(name, pictures[name], film, alt)}</figure>"
             sections.append(markup.section(name, heading, caption, body))
     return sections
 
@@ -116,24 +139,28 @@ def page(report: Report, seeds: dict[str, str] | None = None) -> str:
       seeds: of a run of several seeds, which has no sliders of its own: a seed's name -> the
         address of that seed's report.
     """
-    first = sliders.section(report.explorer)
+    first = [sliders.section(report.explorer), *strips.sections(report.explorer)]
+    if report.latents is not None:
+        first += [factor_map(report.latents), cards(report.latents)]
     if seeds is not None:
         links = [
             f'<li><a href="{html.escape(where)}">{html.escape(name)}</a></li>'
             for name, where in seeds.items()
         ]
         text = "Each has a report, and in it sliders, of its own."
-        first = markup.section("seeds", "Seeds", text, f"<ul>{''.join(links)}</ul>")
+        first = [markup.section("seeds", "Seeds", text, f"<ul>{''.join(links)}</ul>")]
     sections = [
-        first,
+        *filter(None, first),
         _scores(report.results),
-        *_pictures(report.pictures),
+        *_pictures(report.pictures, report.film),
         _config(report.config, report.defaults),
         _environment(report.results),
     ]
     return string.Template(markup.read("page.html")).substitute(
         title=html.escape(report.name),
         subtitle=html.escape(report.subtitle),
+        facts=markup.facts(report.facts or {}),
+        contents=markup.contents(sections),
         notes="\n".join(f'<p class="note">{html.escape(note)}</p>' for note in report.notes),
         css=markup.read("page.css"),
         sections="\n".join(sections),

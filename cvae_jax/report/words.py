@@ -50,7 +50,8 @@ PICTURES = {
     "samples": ("Samples", "Images decoded from prior latents, z ~ p(z)."),
     "traversals": (
         "Traversals",
-        "One latent per row: it alone is moved from left to right. A good row changes one thing.",
+        "One latent at a time is moved, the others stay those of a typical image. A good latent "
+        "changes one thing.",
     ),
     "effects": (
         "The structure and its effects",

@@ -9,6 +9,7 @@ import numpy as np
 from cvae_jax import __version__
 from cvae_jax.datasets import OWN
 from cvae_jax.errors import UserError
+from cvae_jax.runs.origin import origin
 from cvae_jax.runs.workdir import damaged, read_json, write_json
 
 _MOST = 2**28  # bytes of images whose content is looked at
@@ -156,7 +157,7 @@ def as_recorded(workdir, name: str, dataset):
 
 
 def keep(workdir, dataset, begins: bool = False) -> None:
-    """Writes to data.json what a run's data are and which version began it, if it is not there.
+    """Writes to data.json what a run's data are and what began it when, if it is not there.
 
     Args:
       workdir: the run's folder.
@@ -165,7 +166,7 @@ def keep(workdir, dataset, begins: bool = False) -> None:
     """
     path = Path(workdir) / "data.json"
     if begins or not path.exists():
-        write_json(path, _described(dataset) | {"version": __version__})
+        write_json(path, _described(dataset) | {"version": __version__, "origin": origin()})
 
 
 def require_same_version(workdir) -> None:

@@ -22,9 +22,8 @@ MODELS = Path(__file__).parents[1] / "models"  # those that ship, NAME/ as `expo
 def _data_info(path, size):
     """What data.json says about images with a side of `size` pixels."""
     try:  # the others are for a run that resumes, see data_record
-        found = {
-            k: v for k, v in read_json(path, finite=True).items() if k not in ("data", "version")
-        }
+        content = read_json(path, finite=True)
+        found = {k: v for k, v in content.items() if k not in ("data", "version", "origin")}
         info = build.DataInfo(**found)
     except (TypeError, AttributeError) as error:
         raise damaged(path, str(error).removeprefix("DataInfo.__new__() ")) from None

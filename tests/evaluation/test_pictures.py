@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cvae_jax import plots
-from cvae_jax.evaluation import active_latents, pictures
+from cvae_jax.evaluation import pictures
+from cvae_jax.evaluation.latent_labels import LatentLabels
 from cvae_jax.evaluation.structure import structure_scores
 from cvae_jax.evaluation.subject import Subject
 from cvae_jax.objectives.base import Objective
@@ -27,41 +28,6 @@ def posterior(factors):
 def constant(column):
     """The labels with one column of a single value."""
     return np.where(np.arange(3) == column, 7, FACTORS).astype(np.int32)
-
-
-@pytest.mark.parametrize(
-    ("factors", "names"),
-    [
-        (FACTORS, ["b", "c", "unused"]),
-        (constant(0), ["b", "c", "unused"]),
-        (FACTORS[:19], ["", "", "unused"]),  # too few for the bins
-        (np.full((200, 3), 2), ["", "", "unused"]),
-    ],
-    ids=["all", "one_constant", "few", "all_constant"],
-)
-def test_latents_are_named_by_labels_that_vary(factors, names):
-    mean, logvar = posterior(factors)
-    nats, found = active_latents.what_latents_hold(mean, logvar, factors, NAMES)
-    assert found == names
-    assert nats.shape == (3,)
-    assert active_latents.what_latents_hold(mean, logvar, factors[:, :0], ())[1] == [
-        "",
-        "",
-        "unused",
-    ]
-
-
-def test_infogans_latents_are_measured_against_their_own_prior():
-    """A recogniser that knows nothing says N(0, 1/3), whose KL to N(0, 1) is 0.22 nats."""
-    deviations = np.array([1 / np.sqrt(3), 0.1, 1.0])
-    logvar = np.tile(2 * np.log(deviations), (50, 1))
-    mean = np.zeros((50, 3))
-    nats, found = active_latents.what_latents_hold(mean, logvar, FACTORS[:50, :0], (), "uniform")
-    entropy = 0.5 * np.log(2 * np.pi * np.e * 0.01)
-    np.testing.assert_allclose(nats, [0, np.log(2) - entropy, 0], rtol=1e-6)
-    assert found == ["unused", "", "unused"]
-    assert active_latents.what_latents_hold(mean, logvar, FACTORS[:50, :0], ())[1][0] == ""
-    assert "info 0.00" in pictures._labels(nats, found, "uniform")[0]
 
 
 IDENTITY = Objective(
@@ -141,18 +107,23 @@ def test_a_joint_critic_sees_dependence_among_posterior_latents():
     np.testing.assert_allclose(scores["forbidden"], 0, atol=0.01)
 
 
+def known(name):
+    """One latent that knows half of a factor of this name."""
+    return LatentLabels(np.ones(1), (name,), np.full((1, 1), 0.5), np.ones((1, 1), bool))
+
+
 def test_dollars_of_names_are_no_formula(tmp_path):
-    label = pictures._labels([1.0], ["price_$_to_$^{"], "normal")[0]
+    label = pictures._labels(known("price_$_to_$^{"), "normal")[0]
     head = {"title": "t", "subtitle": page.plain("pictures of $x_$^{")}
     plots.traversals(tmp_path / "a.png", np.zeros((1, 2, 4, 4, 1)), [0.0, 1.0], [label], **head)
     plots.animated_traversals(tmp_path / "a.gif", np.zeros((1, 2, 4, 4, 1)), [label])
-    assert animation._lines(label) == ["z\u2081  KL 1.00", "price_$_to_$^{"]
+    assert animation._lines(label) == ["z\u2081  KL 1.00", "price_$_to_$^{ 50 %"]
 
 
 def test_names_of_any_bytes_are_drawn(tmp_path):
     """What is no character, or none that a font has, would end a drawing or be warned of."""
     name = "a\udcff\x1b[31m\n\u202eb"
-    label = pictures._labels([1.0], [name], "normal")[0]
+    label = pictures._labels(known(name), "normal")[0]
     head = {"title": "t", "subtitle": page.plain(name)}
     assert head["subtitle"] == "a\\udcff\\x1b[31m \\u202eb"
     plots.traversals(tmp_path / "a.png", np.zeros((1, 2, 4, 4, 1)), [0.0, 1.0], [label], **head)

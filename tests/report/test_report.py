@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fixtures.damage import JSON, cases, refused
 from fixtures.report_pages import RESULTS, SCORE, parsed
+from sklearn.metrics import mutual_info_score
 
 from cvae_jax import datasets
 from cvae_jax.errors import UserError
@@ -67,6 +68,7 @@ def test_several_seeds_have_a_report_each(run, data_dir, tmp_path):
     path = report.write(both, str(data_dir))
     parser = parsed(path.read_text())
     links = [attrs["href"] for tag, attrs in parser.tags if tag == "a"]
+    links = [link for link in links if not link.startswith("#")]
     assert links == ["seed_0/report.html", "seed_1/report.html"]
     assert all('id="weights"' in (both / link).read_text() for link in links)
     assert "Seed 2 has no scores and plots" in parser.text
@@ -156,6 +158,47 @@ def test_scores_of_another_step_are_noted(run, data_dir):
     write_json(run / "results.json", results | {"step": 7})
     text = parsed(report.write(run, str(data_dir)).read_text()).text
     assert "of step 7, the sliders of step 60" in text
+
+
+def test_a_run_of_an_earlier_version_has_a_page_with_what_it_recorded(run, data_dir):
+    """Without the heat map's plot, the film, the curves, the date; its old labels are noted."""
+    now = report.write(run, str(data_dir)).read_text()
+    assert "Began" in parsed(now).text
+    assert "data:image/gif" in now
+    assert "KL curve" in now
+    assert "earlier version" not in parsed(now).text
+    for name in ("plots/factors.png", "plots/traversals.gif", "metrics.jsonl"):
+        (run / name).unlink()
+    described = read_json(run / "data.json")
+    del described["origin"]
+    write_json(run / "data.json", described)
+    text = report.write(run, str(data_dir)).read_text()
+    assert "Began" not in parsed(text).text
+    assert "Training time" not in parsed(text).text
+    assert "data:image/gif" not in text
+    assert "KL curve" not in text
+    assert "The plots are of an earlier version" in parsed(text).text
+    assert 'id="factors"' in text
+
+
+def test_the_heat_map_is_of_the_runs_latents_and_labels(run, data_dir):
+    """Each share again by scikit-learn, from the images themselves."""
+    text = report.write(run, str(data_dir)).read_text()
+    found = np.array([float(x) for x in re.findall(r"--share:([\d.]+)", text)])
+    loaded = loading.load(run)
+    config = loaded.config
+    dataset = datasets.load(config.data.name, config.data.size, str(data_dir))
+    mean, logvar = map(np.asarray, loaded.encode(dataset.images(np.arange(256))))
+    nats = 0.5 * np.mean(mean**2 + np.exp(logvar) - logvar - 1, axis=0)
+    shares = []
+    for j in sorted(range(4), key=lambda j: (nats[j] <= 0.05, -nats[j])):  # the unused last
+        latent = mean[:, j]
+        bins = np.linspace(latent.min(), latent.max(), 21)[1:-1]
+        cut = np.searchsorted(bins, latent, side="right")
+        for factor in dataset.factors.T:
+            known = mutual_info_score(factor, cut)
+            shares.append(known / mutual_info_score(factor, factor))
+    np.testing.assert_allclose(found, shares, atol=2e-3)
 
 
 @pytest.mark.parametrize("name", ["dsprites_cascade", "cvae_jax/models/dsprites_cascade"])

@@ -68,14 +68,19 @@ ACTIONS = """async () => {
   document.querySelectorAll(".starts button")[2].click();
   await wait(1000);
   found.start = read();
-  found.pressed = [...document.querySelectorAll("[aria-pressed=true]")].length;
+  const original = document.getElementById("original");
+  const thumbs = [...document.querySelectorAll("#explorer .starts img")].map((x) => x.src);
+  const originals = [original.src];
+  found.pressed = [...document.querySelectorAll("#explorer [aria-pressed=true]")].length;
   found.address = location.hash;
   document.getElementById("zero").click();
   await wait(50);
   found.zero = read();
+  originals.push(original.style.visibility);
   document.getElementById("draw").click();
   await wait(50);
   found.drawn = [...document.querySelectorAll("#explorer input")].map((x) => +x.value);
+  found.compared = [originals[0] === thumbs[2], originals[1] === "hidden"];
   tell(found);
 }"""
 
@@ -109,6 +114,59 @@ def test_moving_sliders_in_a_browser(random_report, tmp_path):
     assert found["pressed"] == 1
     assert found["address"] == "#z=" + ",".join(f"{x:g}" for x in start)
     assert len(set(found["drawn"])) > 5
+    assert found["compared"] == [True, True]  # the original beside its own latents alone
+
+
+STRIPS = """async () => {
+  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+  const pixels = (canvas) => ({
+    latent: canvas.dataset.latent, width: canvas.width,
+    data: [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data],
+  });
+  document.querySelectorAll("#explorer .starts button")[3].click();
+  document.querySelectorAll("#to button")[5].click();
+  await wait(3000);
+  const thumbs = [...document.querySelectorAll("#explorer .starts img")].map((x) => x.src);
+  const slider = document.getElementById("z5");
+  slider.value = 1.5;
+  slider.dispatchEvent(new Event("input"));
+  tell({
+    rows: [...document.querySelectorAll("#rows canvas")].map(pixels),
+    between: pixels(document.getElementById("between")),
+    ends: ["first", "last"].map((id) => thumbs.indexOf(document.getElementById(id).src)),
+    filled: slider.style.getPropertyValue("--at"),
+    pressed: [...document.querySelectorAll("#to [aria-pressed=true]")].length,
+  });
+}"""
+
+
+def images_of(strip, size=64):
+    """The images [9, size, size, 3] of a strip."""
+    pixels = np.array(strip["data"]).reshape(size, strip["width"], 4)[..., :3] / 255
+    return np.stack([pixels[:, k * (size + 2) :][:, :size] for k in range(9)])
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_strips_in_a_browser(random_report, tmp_path):
+    """Each row moves its latent around the chosen image; the way is a straight line: as JAX's."""
+    objective, params, facts = random_report
+    found, console = in_browser(
+        tmp_path, page.page(facts), STRIPS, "", "--virtual-time-budget=20000"
+    )
+    assert console == []
+    starts = np.array([z for _, z in facts.explorer.starts], np.float32)
+    assert [row["latent"] for row in found["rows"]] == ["4", "7", "1"]  # those in use
+    decode = jax.jit(objective.decode)
+    for row in found["rows"]:
+        z = np.tile(starts[3], (9, 1))
+        z[:, int(row["latent"])] = np.linspace(-2, 2, 9)
+        np.testing.assert_allclose(images_of(row), decode(params, z), atol=1e-2)
+    way = np.linspace(starts[0], starts[5], 9)
+    np.testing.assert_allclose(images_of(found["between"]), decode(params, way), atol=1e-2)
+    assert found["ends"] == [0, 5]
+    assert found["pressed"] == 1
+    assert float(found["filled"]) == pytest.approx(0.75)  # 1.5 of -3 to 3
 
 
 @needs_chromium

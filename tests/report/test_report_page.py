@@ -20,7 +20,7 @@ def test_page_is_well_formed_and_escapes(random_report):
     parser = parsed(text)
     scripts = [attrs for tag, attrs in parser.tags if tag == "script"]
     assert len(scripts) == 3  # the model, the weights, the code: none of the data set's name
-    assert not any(tag in ("b", "run", "note", "cpu", "of") for tag, _ in parser.tags)
+    assert not any(tag in ("b", "c", "run", "note", "cpu", "of") for tag, _ in parser.tags)
     for shown in ("<run>", "alert(1)", "folder:<b>", "1 x <cpu>", "A <note>.", "a<b", "not finite"):
         assert shown in parser.text
     assert SCORE["definition"] in parser.text
@@ -41,11 +41,14 @@ def test_page_is_well_formed_and_escapes(random_report):
     ]
     assert described == ["samples-text"]
     assert set(described) < set(ids)
+    linked = [attrs["href"] for tag, attrs in parser.tags if tag == "a"]
+    sections = [attrs["id"] for tag, attrs in parser.tags if tag == "section"]
+    assert linked == [f"#{name}" for name in sections]  # the contents
 
 
 def test_sliders_come_by_information_and_the_unused_last(random_report):
     parser = parsed(page.page(random_report[2]))
-    order = [int(attrs["data-latent"]) for _, attrs in parser.tags if "data-latent" in attrs]
+    order = [int(attrs["data-latent"]) for tag, attrs in parser.tags if tag == "input"]
     assert order[:3] == [4, 7, 1]
     assert order[3:] == [0, 2, 3, 5, 6, 8, 9]
     unused = [attrs for tag, attrs in parser.tags if tag == "li" and attrs.get("class") == "unused"]
@@ -62,7 +65,7 @@ def test_a_large_generator_has_a_reason_in_place_of_sliders():
     shapes = jax.eval_shape(infogan(nets, latents=5).init, jax.random.key(0), images)
     zeros = jax.tree.map(lambda x: np.broadcast_to(np.float32(0), x.shape), shapes)
     model = Model(config, None, zeros, 3, 1)
-    found = report.explorer(model, helpers.noise_dataset(16, 28))
+    found = report.explorer(model, helpers.noise_dataset(16, 28), None)
     assert "6.6 million weights" in found
     assert found in parsed(sliders.section(found)).text
     assert sliders.scripts(found) == ""

@@ -1,0 +1,84 @@
+"""The cells of a heat map: shaded, outlined, their values printed where there is room."""
+
+import numpy as np
+
+from cvae_jax.plots import page
+
+MAX_CELL = 0.5  # inches; few latents are not blown up to fill the width
+_MOST_PRINTED = 12  # columns; beyond, values would be too small to read
+
+
+def cells(axes, matrix, outlined, left, top, cell):
+    """Draws the cells, the first row on top, and prints their values if they are not too many.
+
+    Args:
+      axes: in inches, as are all lengths here.
+      matrix: values, NaN where there is none, [rows, columns].
+      outlined: [rows, columns].
+      left: x of the first column.
+      top: y of the first row's upper edge.
+      cell: side of a cell.
+    """
+    from matplotlib.patches import Rectangle
+
+    for i, j in np.ndindex(matrix.shape):
+        x, y = left + j * cell, top - (i + 1) * cell
+        style = {"facecolor": shade(matrix[i, j]), "edgecolor": page.FAINT, "lw": 0.5, "zorder": 1}
+        axes.add_patch(Rectangle((x, y), cell, cell, **style))
+        if outlined[i, j]:
+            outline(axes, x, y, cell)
+        if matrix.shape[1] <= _MOST_PRINTED:
+            value = matrix[i, j]
+            ink = "white" if value > 0.5 else page.INK if value >= 0.005 else page.PALE
+            middle = {"ha": "center", "va": "center", "zorder": 3}
+            place = x + cell / 2, y + cell / 2
+            axes.text(*place, _printed(value), size=18 * cell, color=ink, **middle)
+
+
+def _printed(value):
+    """Returns the text of a cell: "0.25", a dot for next to nothing, nothing for NaN."""
+    if np.isnan(value):
+        return ""
+    if abs(value) < 0.005:
+        return "·"
+    return f"{value:.2f}"
+
+
+def outline(axes, x, y, cell):
+    """Marks a cell whose lower left corner is (x, y)."""
+    from matplotlib.patches import Rectangle
+
+    inset = 0.01  # the line lies within its cell
+    style = {"fill": False, "edgecolor": page.INK, "lw": 1.3, "joinstyle": "miter", "zorder": 2}
+    axes.add_patch(Rectangle((x + inset, y + inset), cell - 2 * inset, cell - 2 * inset, **style))
+
+
+def key(axes, x, top, what, outlined):
+    """Draws the scale of shades and what an outline means, two lines each, downwards from top."""
+    from matplotlib.patches import Rectangle
+
+    text = {"size": 9, "color": page.GREY, "va": "center_baseline", "math_fontfamily": "cm"}
+    axes.text(x, top - 0.08, what[0], **text)
+    axes.text(x, top - 0.25, what[1], **text)
+    length, steps = 1.4, 100
+    for step in range(steps):
+        place = (x + length * step / steps, top - 0.53)
+        color = shade((step + 0.5) / steps)
+        axes.add_patch(Rectangle(place, length / steps, 0.14, facecolor=color, lw=0))
+    axes.add_patch(Rectangle((x, top - 0.53), length, 0.14, fill=False, ec=page.FAINT, lw=0.5))
+    for value, align in ((0, "left"), (0.5, "center"), (1, "right")):
+        place = x + length * value, top - 0.66
+        axes.text(*place, f"{value:g}", ha=align, **text)
+    outline(axes, x, top - 1.13, 0.2)
+    axes.text(x + 0.3, top - 1.03, outlined[0], **text)
+    axes.text(x + 0.3, top - 1.2, outlined[1], **text)
+
+
+def shade(value):
+    """Returns a value's colour: white at 0, the light accent at 0.3, the accent at 1."""
+    from matplotlib.colors import to_rgb
+
+    if np.isnan(value):
+        return "white"
+    stops = np.array([to_rgb(color) for color in ("white", page.ACCENT_LIGHT, page.ACCENT)])
+    return tuple(np.interp(value, (0, 0.3, 1), channel) for channel in stops.T)

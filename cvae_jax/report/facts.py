@@ -1,0 +1,70 @@
+"""The facts at the head of a page: seed, when, how long, how large, which commit."""
+
+import datetime
+import math
+
+import jax
+
+
+def training_seconds(metrics: list[dict]) -> float | None:
+    """Returns the seconds of the steps that a run's curves cover; None: they have no speed.
+
+        sum_i (step_i - step_{i-1}) / steps_per_second_i
+
+    without evaluations, and without steps that were lost and taken again.
+
+    Args:
+      metrics: see `metrics_log.read_metrics`.
+    """
+    seconds, before = 0.0, 0
+    for line in metrics:
+        rate = line.get("steps_per_second", 0.0)
+        if not isinstance(rate, int | float) or rate <= 0:
+            return None
+        seconds += (line["step"] - before) / rate
+        before = line["step"]
+    return seconds if metrics else None
+
+
+def duration(seconds: float) -> str:
+    """Returns seconds as "45 s", "12 min" or "3 h 20 min"."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(math.floor(seconds / 60 + 0.5), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _number(tree) -> str:
+    count = sum(x.size for x in jax.tree.leaves(tree))
+    return f"{count / 1e6:.2f} million" if count >= 10_000 else f"{count:,}"
+
+
+def _date(text) -> str:
+    """The day and minute of a time of `runs.origin`; "": it is none."""
+    try:
+        return f"{datetime.datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
+    except (TypeError, ValueError):
+        return ""
+
+
+def of_run(model, metrics, described) -> dict[str, str]:
+    """Returns what is known of a run, by name.
+
+    Args:
+      model: see `runs.model.Model`.
+      metrics: see `metrics_log.read_metrics`.
+      described: the content of data.json; runs of before have no "origin".
+    """
+    origin = described.get("origin") if isinstance(described, dict) else None
+    origin = origin if isinstance(origin, dict) else {}
+    seconds, params = training_seconds(metrics), model.params
+    critics = f", critics {_number(params.critic)}" if params.critic else ""
+    commit = origin.get("commit", "")
+    found = {
+        "Seed": str(model.config.seed),
+        "Began": _date(origin.get("began")),
+        "Training time": "" if seconds is None else duration(seconds),
+        "Parameters": _number(params.model) + critics,
+        "Commit": commit if isinstance(commit, str) else "",
+    }
+    return {name: value for name, value in found.items() if value}
