@@ -26,7 +26,7 @@ def dip_vae_i(
       networks: as for `vae`.
       lambda_od: weight of the covariances, a number or a function of the step; disentanglement_lib
         tries 1, 2, 5, 10, 20 and 50.
-      lambda_d_factor: lambda_d / lambda_od; 10 in the paper's Fig. 1 and in disentanglement_lib.
+      lambda_d_factor: lambda_d / lambda_od; 10 in disentanglement_lib's study.
       **kwargs: as for `vae`.
     """
     return _dip_vae(networks, covariance_of_means, lambda_od, lambda_d_factor, **kwargs)
@@ -40,7 +40,7 @@ def dip_vae_ii(
     Args:
       networks: as for `vae`.
       lambda_od: as for `dip_vae_i`.
-      lambda_d_factor: lambda_d / lambda_od; 1 in disentanglement_lib.
+      lambda_d_factor: lambda_d / lambda_od; 1 in disentanglement_lib's study.
       **kwargs: as for `vae`.
     """
     return _dip_vae(networks, covariance_of_latents, lambda_od, lambda_d_factor, **kwargs)
