@@ -1,7 +1,7 @@
 """Plots as functions of arrays: each draws one file and returns its path."""
 
 from cvae_jax.plots.animation import animated_traversals
-from cvae_jax.plots.correlation import correlation
+from cvae_jax.plots.correlations import correlation
 from cvae_jax.plots.graph import structure
 from cvae_jax.plots.heat import effects
 from cvae_jax.plots.images import reconstructions, samples, traversals

@@ -1,5 +1,7 @@
 """Scores by method: a violin of each method's runs, every run a dot, a line at the mean."""
 
+import textwrap
+
 import numpy as np
 
 from cvae_jax.plots import page
@@ -34,8 +36,9 @@ def violins(path, panels, *, title, subtitle):
     height = page.HEADER + rows * (above + tall + below)
     figure = Figure(figsize=(page.WIDTH, height), dpi=page.DPI)
     page.head(figure, title, subtitle)
-    words = [page.plain(method) for method in methods]
-    left = 0.3 + max(page.text_width(word, 9.5) for word in words)
+    words = [_two_lines(page.plain(method)) for method in methods]
+    lines = [line for word in words for line in word.split("\n")]
+    left = 0.3 + max(page.text_width(line, 9.5) for line in lines)
     number, gap = 0.55, 0.12  # of a mean behind its row; between columns
     wide = (page.WIDTH - left) / columns - number - gap
     for at, (score, by_method) in enumerate(panels.items()):
@@ -50,6 +53,12 @@ def violins(path, panels, *, title, subtitle):
             if len(values):
                 _row(axes, np.asarray(values, np.float64), place, digits)
     return page.save(figure, path)
+
+
+def _two_lines(name):
+    """Returns a name of any length in two lines that have room beside their row."""
+    lines = textwrap.wrap(name, 26, max_lines=2, placeholder=" …")
+    return "\n".join(lines)
 
 
 def _style(axes, score, words):

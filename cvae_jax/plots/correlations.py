@@ -5,7 +5,7 @@ import numpy as np
 from cvae_jax.plots import page
 
 NEGATIVE = "#b4692f"
-_CELL = 0.52  # inches
+CELL = 0.52  # inches
 _SMALLEST = 0.2  # below, a page is wider than a reader's
 _MOST_PRINTED = 14  # scores; beyond, values would be too small to read
 
@@ -35,7 +35,7 @@ def correlation(path, matrix, names, *, title, subtitle):
         raise ValueError(f"matrix must be [{count}, {count}], not {matrix.shape}")
     longest = max(page.text_width(name, 9.5) for name in names)
     left, right, bottom = longest + 0.35, 0.2, 0.2
-    cell = max(_SMALLEST, min(_CELL, (page.WIDTH - left - right) / count))
+    cell = max(_SMALLEST, min(CELL, (page.WIDTH - left - right) / count))
     top = page.HEADER + 0.75 * longest + 0.2  # of the slanted names
     height = top + cell * count + bottom
     slanted = left + cell * (count - 0.5) + 0.75 * longest + right
