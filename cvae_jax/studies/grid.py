@@ -92,8 +92,10 @@ def _grid(content) -> Grid:
         one_of("key", key, _KEYS)
     seeds, scores = _seeds(content.get("seeds", 1)), _scores(content.get("scores", []))
     shared, methods = content.get("fields", {}), content.get("methods", {})
-    if not isinstance(methods, dict) or not methods or not isinstance(shared, dict):
+    if not isinstance(methods, dict) or not methods:
         raise UserError("it has no methods: add [methods.NAME] with the fields of each")
+    if not isinstance(shared, dict):
+        raise UserError("fields is no table: begin it with [fields]")
     configs, bases, folders, contents = {}, {}, {}, {}
     for method, own in methods.items():
         _check_name(method, own)
@@ -107,8 +109,8 @@ def _grid(content) -> Grid:
             for seed in seeds:
                 cell = Cell(method, setting, seed, given, chosen)
                 config = _config(cell, bases[given], listed)
-                fields_of_run = [(k, v) for k, v in flat(config.to_dict()) if k not in FREE]
-                for known_as, what in ((folders, cell.key), (contents, (*fields_of_run,))):
+                content_of_run = str([x for x in flat(config.to_dict()) if x[0] not in FREE])
+                for known_as, what in ((folders, cell.key), (contents, content_of_run)):
                     if what in known_as:
                         raise UserError(f"{cell.key} and {known_as[what]} are the same run")
                     known_as[what] = cell.key
@@ -181,6 +183,8 @@ def _config(cell, base, listed):
         check(config, 1)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
+    if config.num_seeds > 1:
+        raise UserError(f"{where}: num_seeds of {cell.given} is {config.num_seeds}: set seeds here")
     idle = without_effect(config, listed)
     if idle:
         raise UserError(f"{where}: {idle[0]} has no effect: its values would be the same run")

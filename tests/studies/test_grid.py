@@ -105,6 +105,7 @@ def test_the_study_that_ships_has_24_runs():
         ('"dsprites"', '"sprites"', "there is no config file sprites; did you mean 'dsprites'"),
         ('config = "dsprites:quick"', "", "which config"),
         ("seeds = ", "seeds ", "is no TOML file"),
+        ("[fields]", "[fields.x]", r"has no field x\.cascade\.weight"),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(read, before, after, said):
