@@ -27,8 +27,9 @@ FLOORS = (
     ("config",),
     ("runs",),
     ("evaluation",),
+    ("studies",),
     ("training", "report", "reproduction"),
-    ("main", "evaluate", "encode", "rank", "gather", "export", "reproduce"),
+    ("main", "evaluate", "encode", "rank", "gather", "study", "export", "reproduce"),
 )
 # Packages that a room never imports, and those that none does.
 NEVER = {

@@ -4,7 +4,9 @@ import numpy as np
 from scipy import stats
 
 from cvae_jax.reproduction import paper
-from cvae_jax.reproduction.tables import Found, mean_std, not_run, seeds_of, table
+from cvae_jax.reproduction.tables import Found, not_run, seeds_of
+from cvae_jax.runs.markdown import table
+from cvae_jax.studies.table import mean_std
 
 
 def pairs(experiment, found: Found) -> list[str]:

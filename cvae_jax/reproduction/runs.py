@@ -6,7 +6,6 @@ it is there the run counts as done, wherever the run's own folder is. The record
 run, which has fewer steps than its config asks for, is shown and does not count as done.
 """
 
-import importlib.util
 import json
 import logging
 import shlex
@@ -20,7 +19,7 @@ from cvae_jax.config import shipped
 from cvae_jax.config.fields import differences
 from cvae_jax.errors import UserError, first_line
 from cvae_jax.files import replacing
-from cvae_jax.runs.metrics_log import read_metrics
+from cvae_jax.runs.metrics_log import read_metrics, training_seconds
 from cvae_jax.runs.workdir import damaged, read_json, read_results, write_json
 
 log = logging.getLogger(__name__)
@@ -49,10 +48,7 @@ class Run(NamedTuple):
 
 def config(run: Run) -> ml_collections.ConfigDict:
     """Returns its config."""
-    spec = importlib.util.spec_from_file_location("paper_config", shipped.find(str(CONFIG)))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found = module.get_config(f"{run.scale},{run.data},{run.method}")
+    found = shipped.load(f"{CONFIG}:{run.scale},{run.data},{run.method}")
     found.update_from_flattened_dict({"seed": run.seed, **dict(run.changes)})
     return found
 
@@ -132,19 +128,16 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
     lines = read_metrics(workdir / "metrics.jsonl")
     # an interrupted run may have trained on since
     lines = [line for line in lines if line["step"] <= evaluated["step"]]
-    steps = [line["step"] for line in lines]
-    lasted = [b - a for a, b in zip([0, *steps], steps, strict=False)]
-    seconds = sum(n / line["steps_per_second"] for n, line in zip(lasted, lines, strict=True))
     kept = lines[:: max(1, -(-len(lines) // _CURVE_POINTS))]
     if kept[-1:] != lines[-1:]:
         kept.append(lines[-1])
     names = [name for name in lines[0] if name != "steps_per_second"] if lines else []
-    begun = [line for line in lines if line["step"] > steps[-1] / 10]
+    begun = [line for line in lines if line["step"] > lines[-1]["step"] / 10]
     peaks = [name for name in names if name.endswith(("_kl", "_critic_loss"))]
     record = evaluated | {
         "config": read_json(workdir / "config.json"),
         "command": command([run]),
-        "training_seconds": round(seconds),
+        "training_seconds": round(training_seconds(lines)),
         "curves": {name: [_short(line.get(name)) for line in kept] for name in names},
         # after the first tenth of the steps; training may diverge and recover between two points
         "largest": {name: _short(max(line[name] for line in begun)) for name in peaks},

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cvae_jax.reproduction import paper, runs
+from cvae_jax.runs.markdown import table
+from cvae_jax.studies.table import mean_std
 
 # The scores of each kind of experiment that always shows the same ones.
 SCORES = {
@@ -28,22 +30,6 @@ class Found(NamedTuple):
             if score in record["scores"]:
                 values[seed] = record["scores"][score]["value"]
         return values
-
-
-def mean_std(values) -> str:
-    """Returns a cell: mean ± standard deviation over seeds, or the value of a single seed."""
-    values = [*values]
-    if not values:
-        return "-"
-    if len(values) == 1:
-        return f"{values[0]:.3f}"
-    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
-
-
-def table(head, rows) -> list[str]:
-    """Returns a table as lines of Markdown."""
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    return lines + [f"| {' | '.join(row)} |" for row in rows]
 
 
 def not_run(found, what) -> str:

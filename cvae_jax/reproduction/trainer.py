@@ -1,19 +1,13 @@
 """Trains the runs without a record, each in a process of its own, one or several at once."""
 
-import itertools
 import logging
-import os
-import subprocess
-import time
-from collections import deque
 from pathlib import Path
 
 from cvae_jax import datasets
 from cvae_jax.errors import UserError
 from cvae_jax.reproduction import runs
-from cvae_jax.runs.holding import in_use
 from cvae_jax.runs.workdir import read_results
-from cvae_jax.signals import Stopped, held, parent_variable, stop_requests
+from cvae_jax.studies import work
 
 log = logging.getLogger(__name__)
 
@@ -47,83 +41,52 @@ def train(planned, records: dict, folders: Path, results: Path, at_once: bool, j
             reasons[run] = no_data[run.data]
             log.warning("%s: %s", run.key, reasons[run])
     todo = [run for run in todo if run not in reasons]
-    programs = deque(_seeds_together(todo) if at_once else [[run] for run in todo])
-    for together in programs:
-        if in_use(workdir := runs.workdir(together, folders)):
-            raise UserError(f"a run is running in {workdir}: stop it, or wait for its end")
-    at_work = {}  # process -> the runs that it trains, where its output goes
+    groups = work.successive(todo) if at_once else [[run] for run in todo]
 
-    def begin(together):
+    def began(job, unfinished):
+        took = [(_kind(run), _seconds(record)) for run, record in records.items()]
+        kinds = [_kind(run) for of in unfinished for run in of.runs]
+        left = work.time_left(took, kinds, min(jobs, len(unfinished)))
         done = f"{len(records)} of {len(planned)} runs done"
-        others = [together for together, _ in at_work.values()]
-        beside = min(jobs, len(at_work) + 1 + len(programs))
-        left = _left(itertools.chain(*others, together, *programs), records, beside)
-        names = ", ".join(str(run.key) for run in together)
-        child, says = _start(together, folders, beside=jobs > 1)
-        log.info("%s%s; now %s%s", done, left, names, f", see {says}" if jobs > 1 else "")
-        at_work[child] = together, says
+        names = ", ".join(str(run.key) for run in job.runs)
+        log.info("%s%s; now %s%s", done, left, names, f", see {job.log}" if job.log else "")
 
-    def end(child):
-        together, says = at_work.pop(child)
-        reason = f"it ended with code {child.returncode}; for the cause see: {says}"
-        for run in together:
+    def ended(job, code):
+        cause = job.log or runs.command(job.runs, folders)
+        reason = f"{work.how_it_ended(code)}; for the cause see: {cause}"
+        for run in job.runs:
             # A seed may have diverged, and the others of its program ended well.
-            if not child.returncode and _scored(run, folders / run.key / "results.json"):
+            if not code and _scored(run, folders / run.key / "results.json"):
                 records[run] = runs.write_record(results, run, folders / run.key)
                 continue
-            diverged = f"it diverged, see {folders / run.key}"
-            reasons[run] = reason if child.returncode else diverged
+            reasons[run] = reason if code else f"it diverged, see {folders / run.key}"
             failed.append(run)
             log.warning("%s: %s", run.key, reasons[run])
 
-    with stop_requests() as requests:
-        try:
-            while programs or at_work:
-                if requests:
-                    _stop(at_work)
-                    raise Stopped(requests[0])
-                if programs and len(at_work) < jobs:
-                    begin(programs.popleft())
-                    continue
-                for child in [child for child in at_work if child.poll() is not None]:
-                    end(child)
-                time.sleep(0.2)
-        finally:
-            # After an error, or a second Ctrl-C where that raises. In `cvae reproduce` it doesn't:
-            # the handler ends the program at once, and the kernel its children (`follow_parent`).
-            _stop(at_work)
+    work.run([_job(group, folders, jobs > 1) for group in groups], jobs, began, ended)
     return reasons, failed
 
 
-def _stop(children):
-    """Asks child processes to save and end, by SIGTERM, and waits for their end.
+def _job(together, folders, logged) -> work.Job:
+    """Returns the process that trains these runs."""
+    workdir = runs.workdir(together, folders)
+    log_file = workdir.with_name(f"{workdir.name}.log") if logged else None
+    command = runs.program(runs.arguments(together, folders))
+    return work.Job(together, workdir, command, log_file)
 
-    A Ctrl-C at a terminal has sent them a SIGINT too. They save once: only a second signal of the
-    same kind ends them at once (`stop_requests`).
-    """
-    for child in children:
-        child.terminate()
-    for child in children:
-        child.wait()
+
+def _kind(run):
+    return run.data, run.method
+
+
+def _seconds(record):
+    return record["training_seconds"] + record["evaluation_seconds"]
 
 
 def _scored(run, path):
     """Returns whether results.json at path is of the run's last step."""
     results = read_results(path)
     return results is not None and results["step"] == runs.config(run).num_steps
-
-
-def _seeds_together(todo):
-    """Groups runs that differ in successive seeds only; returns a list of lists."""
-    groups = {}
-    for run in todo:
-        groups.setdefault(run._replace(seed=0), []).append(run)
-    together = []
-    for group in groups.values():
-        seeds = [run.seed for run in group]
-        whole = seeds == list(range(seeds[0], seeds[0] + len(seeds)))
-        together += [group] if whole else [[run] for run in group]
-    return together
 
 
 def _missing_data(run) -> str:
@@ -134,38 +97,3 @@ def _missing_data(run) -> str:
     except UserError as error:
         return f"needs its data: {error}"
     return ""
-
-
-def _start(together, folders, beside):
-    """Starts the process that trains these runs; returns it and where its output goes."""
-    arguments = runs.arguments(together, folders)
-    command = runs.program(arguments)
-    # In our process group: Ctrl-Z and a closed terminal reach it as they reach us.
-    variables = os.environ | parent_variable()
-    if not beside:
-        with held():
-            child = subprocess.Popen(command, env=variables)
-        return child, runs.command(together, folders)
-    workdir = runs.workdir(together, folders)
-    says = workdir.with_name(f"{workdir.name}.log")
-    says.parent.mkdir(parents=True, exist_ok=True)
-    # By default the first JAX program on a GPU takes three quarters of its memory.
-    shared = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | variables
-    says.unlink(missing_ok=True)
-    with open(says, "x") as file, held():
-        out = {"stdout": file, "stderr": subprocess.STDOUT}
-        child = subprocess.Popen(command, env=shared, **out)
-    return child, str(says)
-
-
-def _left(todo, records, beside) -> str:
-    """Estimates the remaining time from finished runs of the same kind; "" if there are none."""
-    took = {run: r["training_seconds"] + r["evaluation_seconds"] for run, r in records.items()}
-    if not took:
-        return ""
-    mean, total = sum(took.values()) / len(took), 0.0
-    for run in todo:
-        like = [s for r, s in took.items() if (r.data, r.method) == (run.data, run.method)]
-        total += sum(like) / len(like) if like else mean
-    total /= beside
-    return f", about {int(total // 3600)}:{int(total % 3600 // 60):02} hours left"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cvae_jax import datasets, files
 from cvae_jax.config.fields import differences
-from cvae_jax.errors import UserError
+from cvae_jax.errors import UserError, option
 from cvae_jax.runs.workdir import (
     CONFIG,
     damaged,
@@ -27,18 +27,19 @@ def _saved(path) -> list[Path]:
     return sorted({file.parents[2] for files in lists for file in files})
 
 
-def _begun(path, config) -> bool:
+def holds_run(path, config) -> bool:
     """Returns whether a folder holds a run of this config; refuses anything else in it."""
     if is_exported(path):
         raise UserError(
-            f"--workdir {path} is an exported model: choose another one, with "
+            f"{path} is an exported model: choose another {option('workdir')}, with "
             f"{shlex.quote(f'--config.init_from={path}')} to start from its weights"
         )
     saved = _saved(path)
     for name in (CONFIG, "data.json") if path in saved else ():
         if not (path / name).exists():
             raise UserError(
-                f"{path} holds checkpoints and no {name}: put it back, or choose another --workdir"
+                f"{path} holds checkpoints and no {name}: put it back, or choose another "
+                f"{option('workdir')}"
             )
     # A start that came no further than its data, misspelt for instance, has nothing to keep.
     begun = any(any(path.glob(name)) for name in ("data.json", "seed_*/data.json"))
@@ -52,7 +53,8 @@ def _begun(path, config) -> bool:
             flag = shlex.quote(f"--config.init_from={saved[0]}")
             start = f", with {flag} to start from its weights"
         raise UserError(
-            f"{path} holds a run of another config ({changes}); choose another --workdir{start}"
+            f"{path} holds a run of another config ({changes}); choose another "
+            f"{option('workdir')}{start}"
         )
     return True
 
@@ -132,7 +134,7 @@ def open_workdir(workdir, config):
             raise UserError(f"a start in {path} has just been refused; run the same command again")
         for name in (CONFIG, "data.json", "metrics.jsonl"):
             files.remove_leftovers(path / name)
-        if not _begun(path, config) or read_json(path / CONFIG) != config:
+        if not holds_run(path, config) or read_json(path / CONFIG) != config:
             write_json(path / CONFIG, config)
         try:
             yield path

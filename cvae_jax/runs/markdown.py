@@ -15,6 +15,12 @@ def cell(value) -> str:
     return text(value).replace("|", r"\|")
 
 
+def table(head, rows) -> list[str]:
+    """Returns a table as lines of Markdown; cells are Markdown already."""
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    return lines + [f"| {' | '.join(row)} |" for row in rows]
+
+
 def fenced(language: str, *lines: str) -> list[str]:
     """Returns a block of code, between fences that nothing in it can close."""
     longest = max(map(len, re.findall("`+", "\n".join(lines))), default=0)

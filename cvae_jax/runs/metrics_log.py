@@ -35,6 +35,13 @@ def read_metrics(path: Path) -> list[dict]:
     return kept if not kept or kept[-1] is last else [*kept, last]
 
 
+def training_seconds(lines: list[dict]) -> float:
+    """Returns how long the training that wrote these lines took, by its steps per second."""
+    steps = [line["step"] for line in lines]
+    lasted = [b - a for a, b in zip([0, *steps], steps, strict=False)]
+    return sum(n / line["steps_per_second"] for n, line in zip(lasted, lines, strict=True))
+
+
 def _lines(path):
     """Each whole line of a metrics.jsonl, checked; see `read_metrics`."""
     if not path.exists():
