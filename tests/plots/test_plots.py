@@ -7,7 +7,7 @@ from PIL import Image
 
 from cvae_jax import plots
 from cvae_jax.evaluation import pictures
-from cvae_jax.plots import animation, graph, heat, page, training
+from cvae_jax.plots import animation, cells, graph, page, training
 
 HEAD = {"title": "A title", "subtitle": "a source"}
 CHAIN = [(("z", 0),), (("z", 1), ("z_hat", 0)), (("z", 2), ("z_hat", 1), ("z_hat", 0))]
@@ -206,5 +206,5 @@ def test_figures_leave_no_global_state():
 def test_effects_print_every_value_as_it_is():
     axes = Figure().add_subplot()
     values = np.array([[0.25, 1.0, 10.25, 0.001, np.nan, -0.5]])
-    heat._cells(axes, values, np.zeros_like(values, bool), 0, 1, 0.5)
+    cells.cells(axes, values, np.zeros_like(values, bool), 0, 1, 0.5)
     assert [text.get_text() for text in axes.texts] == ["0.25", "1.00", "10.25", "·", "", "-0.50"]
