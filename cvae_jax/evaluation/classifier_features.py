@@ -36,18 +36,20 @@ _DIGEST = 32  # bytes of the SHA-256 that a kept classifier's file begins with
 
 
 class Classifier(nn.Module):
-    """Images [B, H, W, C] in [0, 1] -> (features [B, 256], logits of each factor [B, sizes[i]])."""
+    """Images [B, H, W, C] in [0, 1] -> (features [B, F], logits of each factor [B, sizes[i]])."""
 
     sizes: tuple
+    channels: tuple = (32, 64, 64)  # of its three convolutions
+    features: int = FEATURES  # F
 
     @nn.compact
     def __call__(self, images):
         # the three convolutions halve the sides: 28 becomes 32
         rest = [(0, -side % 8) for side in images.shape[1:3]]
         x = jnp.pad(images, [(0, 0), *rest, (0, 0)])
-        for features in (32, 64, 64):
+        for features in self.channels:
             x = nn.relu(StridedConv(features)(x))
-        x = nn.relu(nn.Dense(FEATURES)(x.reshape(len(x), -1)))
+        x = nn.relu(nn.Dense(self.features)(x.reshape(len(x), -1)))
         return x, [nn.Dense(size)(x) for size in self.sizes]
 
 

@@ -1,36 +1,50 @@
-"""What the structure did to a model: interventions on z, forbidden dependence, composition."""
+"""What the structure did to a model: interventions on z, edges, hierarchy, what is forbidden."""
 
 import functools
+import logging
 
 import jax
 import numpy as np
 
 from cvae_jax import metrics
 from cvae_jax.config import build
+from cvae_jax.evaluation.active_latents import nats_of_latents, prior_of
+from cvae_jax.evaluation.factor_reader import factor_reader, read
 from cvae_jax.evaluation.subject import FEW, entry
 from cvae_jax.metrics.mig import information_of_varying
 from cvae_jax.objectives.density_ratio import named_key
 from cvae_jax.objectives.distributions import sample_gaussian, sample_z_hat
 
+log = logging.getLogger(__name__)
+
 DRAWS = 1_000  # of z for interventions: d + 1 decodes and encodes of each
 JOINT_ROWS = 10_000  # rows of (z, z_hat) for the forbidden dependence
+EDGE_ROWS = 5_000  # rows of z_hat for the information of an edge
+IN_USE = 0.1  # nats per image that a latent of a hierarchy says
 _BATCH = 1_000
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _second_pass(encode, sample, params, z, rng, i):
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _second_pass(encode, sample, network, params, reader_params, z, rng, i):
     # Of row and place alone: an intervention sees the same noise of the pixels before and after.
     keys = jax.random.split(jax.random.fold_in(rng, i), len(z))
-    return encode(params, sample(params, z, keys))
+    x_hat = sample(params, z, keys)
+    found = encode(params, x_hat)
+    return found if network is None else (*found, read(network, reader_params, x_hat))
 
 
-def _re_encode(model, rng, z):
-    """Returns the posterior mean and logvar of x_hat ~ p(x | z) for z [n, d], in batches."""
+def _re_encode(model, rng, z, reader=None):
+    """Returns the posterior mean and logvar of x_hat ~ p(x | z) for z [n, d], in batches.
+
+    With a `factor_reader.Reader` the readings of x_hat are a third.
+    """
     objective = model.objective
     functions = objective.encode, objective.sample or objective.decode
+    network, reader_params = (reader.network, reader.params) if reader else (None, {})
     parts = []
     for i in range(0, len(z), _BATCH):
-        found = _second_pass(*functions, model.params, z[i : i + _BATCH], rng, i)
+        some = z[i : i + _BATCH]
+        found = _second_pass(*functions, network, model.params, reader_params, some, rng, i)
         parts.append(jax.device_get(found))
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
@@ -52,7 +66,11 @@ def structure_scores(subject) -> dict:
       effects [d, d], ancestors [d, d], ancestor_share and its chance level, forbidden [d] in nats
       per latent with z of the prior, forbidden_of_data [d] with z of the data's posteriors (which
       the regulariser sees with the source "posterior"; None: too few data), composition [d] (None
-      without z_hat parents, labels that vary or 20 images); see `metrics`.
+      without z_hat parents, labels that vary or 20 images); see `metrics`. nats [d], what each
+      latent says about an image; edges, {"1>4": nats, low and high} of each edge ({}: too few
+      images). factors (names of the k that can be read), factor_r2 {factor: R^2} of them and of
+      those that can't, factor_effects [d, k]; hierarchy, its families with nodes from 1 as in the
+      text (None: undefined, as a logged line says).
     """
     model, structure = subject.model, build.structure(subject.config)
     d, few = structure.latents, subject.rows[:FEW]
@@ -68,7 +86,8 @@ def structure_scores(subject) -> dict:
         z_hat = np.asarray(sample_z_hat(noise, mean, logvar))
         return metrics.forbidden_dependence(z, z_hat, seen.parents, joint=joint).tolist()
 
-    effects = _effects(subject, key)
+    reader = _reader(subject)
+    effects, factor_effects = _effects(subject, key, reader)
     ancestors = np.array(structure.ancestor_matrix())
     share = metrics.ancestor_share(effects, ancestors)
 
@@ -76,6 +95,9 @@ def structure_scores(subject) -> dict:
     of_prior = forbidden(z, *_re_encode(model, key("pixels of prior"), z), "prior")
     z = _draw(key("posterior"), mean, logvar)
     mean_hat, logvar_hat = _re_encode(model, key("pixels of posterior"), z)
+    nats = nats_of_latents(mean, logvar, prior_of(subject.config))
+    noise = jax.random.normal(key("z_hat of edges"), mean_hat.shape)
+    edges = _edges(structure, np.asarray(sample_z_hat(noise, mean_hat, logvar_hat)), subject.seed)
     of_data = None
     if len(z) > 2 * d + 1:
         of_data = forbidden(z, mean_hat, logvar_hat, "posterior")
@@ -93,11 +115,64 @@ def structure_scores(subject) -> dict:
         "forbidden": of_prior,
         "forbidden_of_data": of_data,
         "composition": [None if np.isnan(x) else float(x) for x in composition],
+        "nats": nats.tolist(),
+        "edges": edges,
+        "factors": list(reader.names) if reader else [],
+        "factor_r2": reader.r2 if reader else {},
+        "factor_effects": factor_effects.tolist(),
+        "hierarchy": _hierarchy(factor_effects, structure, nats > IN_USE, subject.seed),
     }
 
 
-def _effects(subject, key):
-    """Effects [d, d] on posterior latents of random images; the redrawn z_i is another image's."""
+def _reader(subject):
+    """The reader of factors; None, and a line that says why: there is none."""
+    try:
+        reader = factor_reader(subject.dataset, subject.model)
+    except ValueError as error:
+        log.info("factor effects left out: %s", error)
+        return None
+    unread = [f"{name} (R^2 {x:.2f})" for name, x in reader.r2.items() if name not in reader.names]
+    if unread:
+        log.info("factors that can't be read from images: %s", ", ".join(unread))
+    return reader
+
+
+def _edges(structure, z_hat, seed) -> dict:
+    """{"1>4": {"nats", "low", "high"}} of each edge between z_hat nodes."""
+    found, rows = {}, slice(EDGE_ROWS)
+    for j in range(structure.latents):
+        for i in structure.z_hat_parents(j):
+            try:
+                edge = metrics.edge_information(z_hat[rows, i], z_hat[rows, j], seed=seed)
+            except ValueError as error:
+                log.info("information of edges left out: %s", error)
+                return {}
+            found[f"{i + 1}>{j + 1}"] = edge._asdict()
+    return found
+
+
+def _hierarchy(effects, structure, used, seed) -> dict | None:
+    """`metrics.hierarchy` for results.json; None, and a line that says why: it is undefined."""
+    if not effects.shape[1]:
+        log.info("hierarchy left out: no factor can be read from images")
+        return None
+    try:
+        found = metrics.hierarchy(effects, structure.parents, used, seed=seed)
+    except ValueError as error:
+        log.info("hierarchy left out: %s", error)
+        return None
+    families = [
+        {"whole": whole + 1, "parts": [part + 1 for part in parts], "score": score}
+        for whole, parts, score in found.families
+    ]
+    return found._asdict() | {"families": families}
+
+
+def _effects(subject, key, reader):
+    """Effects of z on z_hat [d, d], and on the factors that a reader reads [d, k].
+
+    Of posterior latents of random images; the redrawn z_i is another image's.
+    """
     rows = np.random.default_rng(subject.seed).integers(len(subject.mean), size=(2, DRAWS))
     z, other = (
         _draw(key(name), subject.mean[row], subject.logvar[row])
@@ -106,13 +181,22 @@ def _effects(subject, key):
     one = np.eye(z.shape[1], dtype=bool)
 
     def passes(name):
-        means = [
-            _re_encode(subject.model, key(name), np.where(redrawn, other, z))[0]
+        found = [
+            _re_encode(subject.model, key(name), np.where(redrawn, other, z), reader)
             for redrawn in (np.zeros_like(one[0]), *one)
         ]
-        return means[0], np.stack(means[1:])  # before [n, d], after [d, n, d]
+        return [np.stack(part) for part in zip(*found, strict=True)]  # each [d + 1, n, ...]
 
-    return metrics.intervention_effects(*passes("pixels"), again=passes("other pixels"))
+    def moved(of, columns=slice(None)):
+        first, again = (found[of][..., columns] for found in twice)
+        return first[0], first[1:], (again[0], again[1:])
+
+    twice = passes("pixels"), passes("other pixels")
+    effects = metrics.intervention_effects(*moved(0))
+    if not (reader and reader.names):
+        return effects, np.zeros((len(effects), 0))
+    readings = moved(2, reader.columns)
+    return effects, metrics.factor_effects(*readings, reader.factor_of, reader.spread)
 
 
 def structure_entries(subject, structure) -> dict:
@@ -128,4 +212,12 @@ def structure_entries(subject, structure) -> dict:
     composition = [x for x in structure["composition"] if x is not None]
     if composition:
         scores |= entry("composition", np.mean(composition), images, seed)
+    if (found := structure["hierarchy"]) is not None:
+        r2 = structure["factor_r2"]
+        known = ", ".join(f"{name} {r2[name]:.2f}" for name in structure["factors"])
+        words = (
+            f" (R^2: {known}); by chance {found['chance']:.2f}, 95 % of {found['placements']:,} "
+            f"placements at most {found['quantile']:.2f}"
+        )
+        scores |= entry("hierarchy", found["score"], DRAWS, seed, detail=words)
     return scores

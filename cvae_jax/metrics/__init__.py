@@ -6,6 +6,7 @@ from cvae_jax.metrics.composition import composition, noise_floor
 from cvae_jax.metrics.conditional import conditional_information, runner_up_information
 from cvae_jax.metrics.dci import Dci, dci
 from cvae_jax.metrics.downstream import Downstream, downstream
+from cvae_jax.metrics.edge_information import EdgeInformation, edge_information
 from cvae_jax.metrics.effects import AncestorShare, ancestor_share, intervention_effects
 from cvae_jax.metrics.factor_score import factor_score
 from cvae_jax.metrics.fairness import Unfairness, unfairness
@@ -18,6 +19,7 @@ from cvae_jax.metrics.fid import (
     kernel_distance,
 )
 from cvae_jax.metrics.forbidden import forbidden_dependence
+from cvae_jax.metrics.hierarchy import Hierarchy, factor_effects, families, hierarchy
 from cvae_jax.metrics.infomec import InfoMec, infomec, predictive_information
 from cvae_jax.metrics.irs import irs
 from cvae_jax.metrics.mig import mig, mutual_information
@@ -33,7 +35,9 @@ __all__ = [
     "AncestorShare",
     "Dci",
     "Downstream",
+    "EdgeInformation",
     "Estimate",
+    "Hierarchy",
     "InfoMec",
     "MigChen",
     "ModularityExplicitness",
@@ -50,9 +54,13 @@ __all__ = [
     "conditional_information",
     "dci",
     "downstream",
+    "edge_information",
+    "factor_effects",
     "factor_score",
+    "families",
     "forbidden_dependence",
     "frechet_distance",
+    "hierarchy",
     "inception_score",
     "infomec",
     "intervention_effects",

@@ -223,6 +223,13 @@ SCORES = {
         "How much composed latents, re-encoded from sampled images, know of what their parents "
         "know about the factors.",
         "factor information that composed nodes share with their poorest parent, x_hat sampled"),
+    "hierarchy": Score("Hierarchy", "0 to 1", "higher",
+        "Whether a high-order latent moves the factors of the image that its parts move, and each "
+        "part less than it; 1 is parts with a factor of their own each, and a whole that moves all "
+        "these.",
+        "how far wholes and parts of the structure move the same factors, each part others; read "
+        "from sampled x_hat when one posterior z is redrawn",
+        "draws"),
 }  # fmt: skip
 
 

@@ -38,6 +38,7 @@ GROUPS = {
         "forbidden_dependence",
         "forbidden_dependence_of_data",
         "composition",
+        "hierarchy",
     ),
 }
 

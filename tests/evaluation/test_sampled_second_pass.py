@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cvae_jax.evaluation import structure
 from cvae_jax.evaluation.structure import structure_scores
 from cvae_jax.evaluation.subject import Subject
 from cvae_jax.objectives.base import Objective
@@ -57,6 +58,16 @@ def renderer(mark):
     )
 
 
+@pytest.fixture(autouse=True)
+def no_reader(monkeypatch):
+    """The images of the data are black: nothing to read factors from."""
+
+    def refused(dataset, model):
+        raise ValueError("black images")
+
+    monkeypatch.setattr(structure, "factor_reader", refused)
+
+
 def scores(objective):
     config = helpers.small_config(
         **{
@@ -79,10 +90,13 @@ def test_a_mark_below_the_noise_of_the_pixels_scores_nothing():
     np.testing.assert_allclose(np.diag(effects)[:3], 1, atol=0.15)
     assert effects[0, 3] < 0.03
     assert hidden["composition"][3] < 0.05
+    edge = hidden["edges"]["1>4"]
+    assert edge["low"] < 0.02 < edge["high"] < 0.1  # a white pixel in every 31st image says it
     # With the decoder's mean the same pair scores as if the edge were in the image.
     honest_looking = scores(renderer(5e-4)._replace(sample=None))
     assert np.array(honest_looking["effects"])[0, 3] == pytest.approx(1, abs=0.15)
     assert honest_looking["composition"][3] > 0.9
+    assert honest_looking["edges"]["1>4"]["low"] > 1
 
 
 def test_what_the_image_shows_is_scored():
@@ -90,6 +104,7 @@ def test_what_the_image_shows_is_scored():
     shown = scores(renderer(0.9))
     assert np.array(shown["effects"])[0, 3] == pytest.approx(1, abs=0.15)
     assert shown["composition"][3] > 0.6
+    assert shown["edges"]["1>4"]["low"] > 1
 
 
 def test_a_variance_beyond_float32_is_drawn_as_the_cascade_draws_it():

@@ -1,0 +1,198 @@
+"""A network that reads factors from images, trained on the labelled data in seconds."""
+
+import functools
+import logging
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from cvae_jax.evaluation.classifier_features import Classifier
+from cvae_jax.objectives.likelihoods import LIKELIHOODS
+
+log = logging.getLogger(__name__)
+
+READABLE = 0.1  # R^2 on held-out images, from which a factor is read
+LEAST_IMAGES = 1_000
+STEPS, _BATCH = 2_000, 32
+_CALL = 100  # steps of one call
+_LEARNING_RATE = 2e-3
+_HELD_OUT = 2_000
+_GROUPS = 10  # classes of a factor at most; those of more values are joined with their neighbours
+_SIDE = 32  # larger images are averaged down to it
+_GREY = (
+    0.01  # black and white are this far from it, so that the reader has seen single wrong pixels
+)
+_SEED = 0  # one for all runs, which are to be read alike
+
+
+class Reader(NamedTuple):
+    """Reads factors from images."""
+
+    network: Classifier  # has apply(params, images [B, H, W, C]) -> (anything, [readings [B, m]])
+    params: dict
+    names: tuple  # the k factors that can be read
+    columns: np.ndarray  # [r], of the m readings those that are used
+    factor_of: np.ndarray  # [r], which of the k factors each is of
+    spread: np.ndarray  # [r], its variance over held-out images
+    r2: dict  # {factor: R^2 on held-out images} of all factors
+
+
+def factor_reader(dataset, model, steps: int = STEPS) -> Reader:
+    """Trains a reader on all images of a labelled data set but a tenth (at most 2,000).
+
+    Each factor is read twice, as a number (its values' ranks) and as classes (at most ten, values
+    joined with their neighbours), by least squares; what reads held-out images better is kept, by
+    R^2, the share of the variance that the reading explains: positions and sizes are read as
+    numbers, angles and shapes as classes. A factor below 0.1 either way can't be read.
+
+    The images have the noise of the pixels that x_hat has, of the model's own likelihood; where the
+    method draws no pixels, none.
+
+    Args:
+      dataset: see `datasets.Dataset`; with labels. Factors of one value are passed over.
+      model: see `runs.model.Model`; only its likelihood is asked for.
+      steps: of the training, in hundreds.
+
+    Returns:
+      A `Reader`; names is empty where nothing can be read.
+
+    Raises:
+      ValueError: the data have no labels that vary, or under 1,000 images.
+    """
+    varying = np.flatnonzero((dataset.factors != dataset.factors[:1]).any(axis=0))
+    names = [dataset.factor_names[i] for i in varying]
+    if not names:
+        raise ValueError("the data have no labels that vary")
+    if dataset.num_images < LEAST_IMAGES:
+        raise ValueError(
+            f"{dataset.num_images:,} images are too few to learn factors from: {LEAST_IMAGES:,}"
+        )
+    rows = np.random.default_rng(_SEED).permutation(dataset.num_images)
+    held_out, rest = np.split(rows, [min(_HELD_OUT, len(rows) // 10)])
+    forms = [form for factor in dataset.factors.T[varying] for form in _forms(factor)]
+    targets = np.concatenate(forms, axis=1)  # [N, m]
+    widths = np.array([form.shape[1] for form in forms])
+    network = Classifier((targets.shape[1],), channels=(16, 32, 64), features=128)
+    pixels = _pixels(model)
+    params = _fit(network, pixels, dataset, targets, rest, steps)
+
+    images = dataset.images(held_out) / np.float32(255)
+    images = _noisy(pixels, images, jax.random.key(_SEED))
+    found = np.asarray(read(network, params, images))
+    errors = ((found - targets[held_out]) ** 2).mean(axis=0)  # [m]
+    ends = np.cumsum(widths)
+    r2 = np.array([1 - part.sum() for part in np.split(errors, ends[:-1])]).reshape(-1, 2)
+    r2 = np.nan_to_num(r2)  # a training that diverged reads nothing
+    best, kept = r2.argmax(axis=1), np.flatnonzero(r2.max(axis=1) >= READABLE)
+    chosen = 2 * kept + best[kept]
+    columns = [np.arange(ends[i] - widths[i], ends[i]) for i in chosen]
+    together = np.concatenate([np.zeros(0, int), *columns])
+    return Reader(
+        network,
+        params,
+        names=tuple(names[i] for i in kept),
+        columns=together,
+        factor_of=np.repeat(np.arange(len(kept)), widths[chosen]),
+        spread=found.var(axis=0)[together],
+        r2={name: float(x) for name, x in zip(names, r2.max(axis=1), strict=True)},
+    )
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def read(network, params, images):
+    """Returns readings [n, m] of images [n, H, W, C] in [0, 1]."""
+    return network.apply(params, shrunk(images))[1][0]
+
+
+def shrunk(images):
+    """Returns images [B, H, W, C] averaged over 2x2 pixels while a side is even and above 32."""
+    while images.shape[1] > _SIDE and not images.shape[1] % 2:
+        b, h, w, c = images.shape
+        images = images.reshape(b, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))
+    return images
+
+
+def _forms(factor):
+    """A factor [N] as a number [N, 1] and as classes [N, g], each of total variance 1."""
+    ranks = np.unique(factor, return_inverse=True)[1]
+    values = ranks.max() + 1
+    groups = ranks * min(_GROUPS, values) // values
+    for form in (ranks[:, None], np.eye(groups.max() + 1, dtype=np.float32)[groups]):
+        centred = form - form.mean(axis=0)
+        yield (centred / np.sqrt(centred.var(axis=0).sum())).astype(np.float32)
+
+
+def _pixels(model):
+    """The likelihood's sample of the pixels with its learned parameters; None: there is none."""
+    if model.objective.sample is None:
+        return None
+    learned = getattr(model.params, "model", {}).get("likelihood", {})
+    return model.config.objective.likelihood, learned
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _drawn(likelihood, learned, images, key):
+    p = jnp.clip(images, _GREY, 1 - _GREY)
+    keys = jax.random.split(key, len(images))
+    return LIKELIHOODS[likelihood].sample(keys, jnp.log(p) - jnp.log1p(-p), **learned)
+
+
+def _noisy(pixels, images, key):
+    return images if pixels is None else _drawn(*pixels, images, key)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _steps(network, likelihood, steps, learned, params, opt_state, images, targets, keys):
+    """So many steps of Adam as there are batches of images [s, B, H, W, C]."""
+
+    def step(state, batch):
+        params, opt_state = state
+        images, targets, key = batch
+        images = images / jnp.float32(255)
+        if likelihood is not None:
+            images = _drawn(likelihood, learned, images, key)
+
+        def loss(params):
+            found = network.apply(params, shrunk(images))[1][0]
+            return jnp.sum((found - targets) ** 2) / len(images)
+
+        updates, opt_state = _optimizer(steps).update(jax.grad(loss)(params), opt_state)
+        return (optax.apply_updates(params, updates), opt_state), None
+
+    return jax.lax.scan(step, (params, opt_state), (images, targets, keys))[0]
+
+
+def _optimizer(steps):
+    return optax.adam(optax.cosine_decay_schedule(_LEARNING_RATE, steps))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _init(network, steps, images):
+    params = network.init(jax.random.key(_SEED), shrunk(images))
+    return params, _optimizer(steps).init(params)
+
+
+def _fit(network, pixels, dataset, targets, rows, steps):
+    """Parameters after so many steps of Adam on the squared error, summed over readings."""
+    log.info("training a reader of %s's factors, %d steps", dataset.name, steps)
+    likelihood, learned = pixels or (None, {})
+    state = _init(network, steps, dataset.images(rows[:1]) / np.float32(255))
+    rng = np.random.default_rng(_SEED)
+    for i in range(steps // _CALL):
+        index = rng.choice(rows, _CALL * _BATCH)
+        images = dataset.images(index)
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(_SEED), i), _CALL)
+        state = _steps(
+            network,
+            likelihood,
+            steps,
+            learned,
+            *state,
+            images.reshape(_CALL, _BATCH, *images.shape[1:]),
+            targets[index].reshape(_CALL, _BATCH, -1),
+            keys,
+        )
+    return state[0]

@@ -1,0 +1,186 @@
+"""Hierarchy: does a latent move what its parts move in the image, and each part less than it?"""
+
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Hierarchy(NamedTuple):
+    """See `hierarchy`."""
+
+    score: float  # mean over the wholes, in [0, 1]
+    chance: float  # mean of the score over other placements of latents at the nodes
+    quantile: float  # 0.95 of those placements score no more
+    placements: int  # how many
+    families: tuple  # ((whole, (part, ...), score), ...) of the wholes whose latents are in use
+
+
+def factor_effects(before, after, again, factor_of, spread):
+    """Computes how far each factor of an image moves when a single latent is redrawn.
+
+        F_jf = sum_r mean_n ( r(z') - r(z) ) ( the same again ) / (2 sum_r Var r)
+
+    with z' = z but for a new draw of z_j, r(z) a reading of factor f in an image of z, the sums
+    over the readings of that factor, and Var r the variance of the reading over the data's images,
+    or over those of z where it is larger. 1: as far as two random images differ; 0: not at all.
+    `again` holds readings of other images of the same z and z', so that the noise of the pixels is
+    no effect: see `intervention_effects`, which reads latents in place of factors.
+
+    Args:
+      before: readings at n draws of z, floats [n, m].
+      after: row j has the readings where z_j alone is redrawn, floats [d, n, m].
+      again: (before, after) of the same z and z', other draws of the pixels.
+      factor_of: the factor that each reading is of, from 0, integers [m].
+      spread: the variance of each reading over images of the data, [m].
+
+    Returns:
+      Effects, [d, k]; where z_j is independent of the others from 0 to about 1.
+
+    Raises:
+      ValueError: if the shapes disagree, a value is not finite, or a factor has no spread.
+    """
+    moved, moved_again = (_moved(*arrays) for arrays in ((before, after), again))
+    spread, factor_of = np.asarray(spread, np.float64), np.asarray(factor_of, int)
+    readings = moved.shape[2]
+    if not (moved.shape == moved_again.shape and spread.shape == factor_of.shape == (readings,)):
+        raise ValueError(
+            f"{moved.shape} and {moved_again.shape} readings [d, n, m], {factor_of.shape} factors "
+            f"and {spread.shape} variances [m] disagree"
+        )
+    products = (moved * moved_again).mean(axis=1)  # [d, m]
+    belongs = factor_of[:, None] == np.arange(factor_of.max() + 1)  # [m, k]
+    if not (np.isfinite(spread).all() and (spread @ belongs > 0).all()):
+        raise ValueError("a factor's readings do not vary over the data")
+    varied = np.var(before, axis=0) + np.var(again[0], axis=0)
+    variances = np.maximum(spread @ belongs, varied @ belongs / 2)  # [k]
+    return np.maximum(products @ belongs, 0) / (2 * variances)  # of two noises it is below 0
+
+
+def _moved(before, after):
+    """Returns after - before, [d, n, m], or raises."""
+    before, after = np.asarray(before, np.float64), np.asarray(after, np.float64)
+    if before.ndim != 2 or after.ndim != 3 or after.shape[1:] != before.shape or not before.size:
+        raise ValueError(
+            f"before [n, m] and after [d, n, m] disagree: {before.shape}, {after.shape}"
+        )
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
+        raise ValueError("readings are not finite: NaN or infinite")
+    return after - before
+
+
+def families(parents) -> tuple:
+    """Returns the wholes of a structure, each with its parts: ((whole, (part, ...)), ...), from 0.
+
+    A whole is a node with two or more neighbours on one side of its edges, which are its parts:
+    the parents of a composed node, the children of a decomposed one. The paper draws the arrows of
+    compositions towards the whole (Figs. 8, 9 and 11) and those of decompositions away from it
+    (Fig. 7), and in both the high-order node is where edges meet. A single edge does not say which
+    end is the whole. A node with several parents and several children is two wholes.
+
+    Args:
+      parents: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0; z is ignored.
+    """
+    above = [tuple(i for kind, i in among if kind == "z_hat") for among in parents]
+    below = [tuple(j for j, among in enumerate(above) if i in among) for i in range(len(above))]
+    found = []
+    for node in range(len(above)):
+        found += [(node, side) for side in (above[node], below[node]) if len(side) > 1]
+    return tuple(found)
+
+
+def hierarchy(effects, parents, used=None, *, floor=0.01, most=2_000, seed=0):
+    """Computes how far the latents at a structure's nodes are wholes and proper parts of them.
+
+        own_pf = max(0, min(F_wf, F_pf) - max_{q in P, q != p} F_qf)
+        H(w, P) = min_{p in P} ( sum_f own_pf / sum_f F_pf ) * sum_{p, f} own_pf / sum_f F_wf
+
+    for each whole w with parts P (`families`); the score is the mean over the wholes. own_pf is
+    how far factor f moves with the whole and with part p and with no other part. The first term is
+    the share of a part's movement that is such, of the poorest part: does the whole move what its
+    parts move? The second is the share of the whole's movement: is it made of its parts'? As a
+    factor counts for one part alone, a part that moves all that the whole moves leaves nothing to
+    the others, and the minimum is 0: each part moves less than the whole.
+
+    1: the parts move factors of their own, the whole all of these, each as far as its part does,
+    and nothing else. 0: there is a part that shares no factor with the whole (latents of one factor
+    each), or whose factors another part moves as far (all latents move all factors; copies), or
+    that moves nothing. Where whole and part move a factor together each makes a share of its
+    variance: 0.3 against 0.7 scores 3/7.
+
+    Chance comes from the same latents in other places: every placement of latents in use at the
+    nodes of those wholes, or `most` random ones, without those that name the same wholes and parts.
+
+    What it can't see: factors that nobody labelled or that can't be read; the direction of edges;
+    whether z_hat depends along an edge, see `edge_information`; a second factor's part in a latent
+    that moves it by less than `floor`.
+
+    Args:
+      effects: F, [d, k]: `factor_effects`, finite, not negative.
+      parents: as for `families`.
+      used: which latents say anything of an image, bool [d]; None: all. A whole with a node that is
+        not in use has no score.
+      floor: smaller effects count as 0: a tenth of the standard deviation, or noise.
+      most: placements that are tried at most.
+      seed: of random placements.
+
+    Returns:
+      A `Hierarchy`.
+
+    Raises:
+      ValueError: no node is a whole, no whole has all of its latents in use, or effects are not
+        [d, k] of d nodes and one factor or more, negative or not finite.
+    """
+    effects = np.asarray(effects, np.float64)
+    if effects.ndim != 2 or len(effects) != len(parents) or not effects.shape[1]:
+        raise ValueError(f"effects {effects.shape} are not [d, k] of {len(parents)} nodes")
+    if not (np.isfinite(effects).all() and (effects >= 0).all()):
+        raise ValueError("effects are negative, NaN or infinite")
+    used = np.ones(len(effects), bool) if used is None else np.asarray(used, bool)
+    all_families = families(parents)
+    if not all_families:
+        raise ValueError("no node of the structure has two parents or two children")
+    kept = [(w, parts) for w, parts in all_families if used[[w, *parts]].all()]
+    if not kept:
+        nodes = {node for w, parts in all_families for node in (w, *parts) if not used[node]}
+        named = ", ".join(f"z{node + 1}" for node in sorted(nodes))
+        raise ValueError(f"latents of the structure are not in use: {named}")
+    effects = np.where(effects >= floor, effects, 0.0)
+    scores = [_score(effects[w], effects[list(parts)]) for w, parts in kept]
+    placed = [
+        np.mean([_score(effects[w], effects[list(parts)]) for w, parts in other])
+        for other in _other_placements(kept, np.flatnonzero(used), most, seed)
+    ]
+    return Hierarchy(
+        score=float(np.mean(scores)),
+        chance=float(np.mean(placed)),
+        quantile=float(np.quantile(placed, 0.95, method="higher")),
+        placements=len(placed),
+        families=tuple((*family, score) for family, score in zip(kept, scores, strict=True)),
+    )
+
+
+def _score(whole, parts):
+    """H of a whole [k] and its parts [p, k]."""
+    others = [np.delete(parts, i, axis=0).max(axis=0) for i in range(len(parts))]
+    own = np.maximum(np.minimum(whole, parts) - others, 0).sum(axis=1)  # [p]
+    moved = parts.sum(axis=1)
+    shares = np.divide(own, moved, out=np.zeros_like(own), where=moved > 0)
+    return float(shares.min() * own.sum() / whole.sum()) if whole.any() else 0.0
+
+
+def _other_placements(kept, latents, most, seed):
+    """Yields the families with other latents at their nodes."""
+    nodes = sorted({node for w, parts in kept for node in (w, *parts)})
+    if math.perm(len(latents), len(nodes)) <= most:
+        placements = itertools.permutations(latents, len(nodes))
+    else:
+        rng = np.random.default_rng(seed)
+        placements = (rng.permutation(latents)[: len(nodes)] for _ in range(most))
+    same = {(w, frozenset(parts)) for w, parts in kept}
+    for placement in placements:
+        at = dict(zip(nodes, map(int, placement), strict=True))
+        other = [(at[w], tuple(at[p] for p in parts)) for w, parts in kept]
+        if {(w, frozenset(parts)) for w, parts in other} != same:
+            yield other

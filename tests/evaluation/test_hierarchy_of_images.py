@@ -1,0 +1,244 @@
+"""Hierarchy of hand-made pairs of encoder and decoder, whose images say what each latent moves."""
+
+import functools
+import json
+
+import helpers
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cvae_jax.evaluation import structure
+from cvae_jax.evaluation.factor_reader import Reader, factor_reader
+from cvae_jax.evaluation.structure import structure_entries, structure_scores
+from cvae_jax.evaluation.subject import Subject
+from cvae_jax.objectives.base import Objective
+from cvae_jax.objectives.likelihoods import LIKELIHOODS
+from cvae_jax.runs.model import Model
+
+SIDE, N = 16, 2_000
+HALF = SIDE // 2
+P_X = LIKELIHOODS["bernoulli"]
+Z = np.random.default_rng(0).normal(size=(N, 4)).astype(np.float32)
+NAMES = ("a", "b", "c", "d")
+
+# Which z (row) makes which factor (column): each column has the norm 1.
+HALVES = np.sqrt(0.5)
+COMPOSED = np.array([[HALVES, 0, 0], [0, HALVES, 0], [0, 0, 1], [HALVES, HALVES, 0]])
+COMPOSED = np.concatenate([COMPOSED, np.zeros((4, 1))], axis=1)  # nobody moves d
+FACTORISED = np.eye(4)
+ENTANGLED = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
+ONE_EACH = np.diag([1.0, 1.0, 1.0, 0.0])  # z_4 moves no bar
+
+
+def bars(factors):
+    """Four bars of two rows, as long as a factor [n, 4] is large; black below: [n, H, W, 1]."""
+    share = jax.nn.sigmoid(1.5 * factors)
+    columns = (jnp.arange(SIDE) + 0.5) / SIDE
+    upper = jnp.clip(SIDE * (share[:, :, None] - columns) + 0.5, 1e-6, 1 - 1e-6)
+    upper = jnp.repeat(upper, 2, axis=1)  # [n, 8, SIDE]
+    return jnp.concatenate([upper, jnp.full((len(factors), HALF, SIDE), 1e-6)], axis=1)[..., None]
+
+
+def lengths(images):
+    """What share of the width each bar is, [n, 4]."""
+    return images[:, :HALF].sum(axis=(2, 3)).reshape(-1, 4, 2).mean(axis=2) / SIDE
+
+
+@functools.cache
+def data():
+    """Images whose factors are independent; their labels are eight classes of each."""
+    factors = np.random.default_rng(1).normal(size=(N, 4)).astype(np.float32)
+    edges = np.quantile(factors, np.arange(1, 8) / 8)
+    images = np.round(255 * np.asarray(bars(factors))).astype(np.uint8)
+    return helpers.in_memory(images, np.digitize(factors, edges).astype(np.int32), NAMES)
+
+
+def pair(mixing, mark=0.0):
+    """Parameters: the images show z @ mixing and, below, `mark` times the share of z_4."""
+    return {"mixing": mixing.astype(np.float32), "mark": np.float32(mark)}
+
+
+def probabilities(params, z):
+    faint = params["mark"] * jax.nn.sigmoid(1.5 * z[:, 3])[:, None, None, None]
+    return bars(z @ params["mixing"]).at[:, HALF:].add(faint)
+
+
+def sample(params, z, keys):
+    p = probabilities(params, z)
+    return P_X.sample(keys, jnp.log(p) - jnp.log1p(-p))
+
+
+def encode(params, images):
+    """The bars are z_1 to z_3, and z_4 the mean of the first two."""
+    share = jnp.clip(lengths(images), 0.02, 0.98)
+    read = (jnp.log(share) - jnp.log1p(-share)) / 1.5
+    mean = jnp.concatenate([read[:, :3], read[:, :2].mean(axis=1, keepdims=True)], axis=1)
+    return mean, jnp.full_like(mean, -4.0)
+
+
+# One for all pairs, so that all are one program.
+OBJECTIVE = Objective(
+    init=None,
+    model_loss=None,
+    critic_loss=None,
+    prior=lambda rng, n: jax.random.normal(rng, (n, 4)),
+    encode=encode,
+    decode=lambda params, z, rng=None: probabilities(params, z),
+    sample=sample,
+)
+
+
+def subject(params, text="1>4 2>4", logvar=(-4, -4, -4, -4), objective=OBJECTIVE):
+    config = helpers.small_config(
+        **{"objective.latents": 4, "cascade.structure": text, "cascade.critic_input": "z_hat"}
+    )
+    logvar = np.float32(logvar) * np.ones_like(Z)
+    mean = np.where(logvar < 0, Z, 0)
+    return Subject(Model(config, objective, params, 0, 1), data(), mean, logvar)
+
+
+@pytest.fixture(scope="module")
+def reader():
+    """As an evaluation trains it, in fewer steps: it rests on the data and the pixels' noise."""
+    model = Model(helpers.small_config(), OBJECTIVE, pair(COMPOSED), 0, 1)
+    return factor_reader(data(), model, steps=500)
+
+
+@pytest.fixture
+def scores(reader, monkeypatch):
+    monkeypatch.setattr(structure, "factor_reader", lambda *_: reader)
+    return lambda *args, **kwargs: structure_scores(subject(*args, **kwargs))
+
+
+def test_the_reader_reads_the_bars(reader):
+    assert reader.names == NAMES
+    assert min(reader.r2.values()) > 0.9
+
+
+def test_factor_effects_are_those_of_the_renderer(scores):
+    """Squares of the mixing: all variances are 1, of the data and of x_hat."""
+    found = scores(pair(COMPOSED))
+    np.testing.assert_allclose(found["factor_effects"], COMPOSED**2, atol=0.12)
+    assert found["factors"] == list(NAMES)
+
+
+def test_a_whole_and_its_parts_score_near_one(scores):
+    found = scores(pair(COMPOSED))
+    hierarchy = found["hierarchy"]
+    assert hierarchy["score"] > 0.75
+    assert hierarchy["quantile"] < 0.2
+    assert hierarchy["families"] == [{"whole": 4, "parts": [1, 2], "score": hierarchy["score"]}]
+    # z_hat_1 and z_hat_2 have the correlation 1/2, z_hat_4 is their mean; the encoder adds noise
+    noise = np.exp(-4)
+    squared_correlation = 0.75**2 / ((1 + noise) * (0.75 + noise))
+    for edge in found["edges"].values():
+        assert edge["nats"] == pytest.approx(-0.5 * np.log(1 - squared_correlation), abs=0.1)
+        assert 0.4 < edge["low"] < edge["nats"] < edge["high"] < 0.8
+    entry = structure_entries(subject(pair(COMPOSED)), found)["hierarchy"]
+    assert entry["value"] == hierarchy["score"]
+    assert "a 0.9" in entry["definition"]
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_the_arrows_of_a_decomposition_score_the_same(scores):
+    assert scores(pair(COMPOSED), "4>1 4>2")["hierarchy"]["score"] > 0.75
+
+
+def test_a_factorised_pair_scores_its_chance(scores):
+    found = scores(pair(FACTORISED))["hierarchy"]
+    assert found["score"] < 0.01
+    assert found["score"] <= found["quantile"] < 0.05
+
+
+def test_an_entangled_pair_scores_low(scores):
+    found = scores(pair(ENTANGLED))["hierarchy"]
+    assert found["score"] < 0.05
+
+
+def test_the_trained_reader_does_not_see_marks(scores):
+    found = scores(pair(ONE_EACH, 5e-4))
+    np.testing.assert_allclose(found["factor_effects"], ONE_EACH, atol=0.15)
+    assert max(found["factor_effects"][3]) < 0.01
+    assert found["hierarchy"]["score"] == 0
+
+
+class Enlarger:
+    """A network that reads the bars and, much enlarged, what is below them, as a and b alike."""
+
+    def apply(self, mark, images):
+        below = images[:, HALF:].mean(axis=(1, 2, 3)) / mark
+        return None, [lengths(images).at[:, :2].add(below[:, None])]
+
+
+ENLARGER = Enlarger()
+MARKS = [  # z_4's part of each of 128 pixels, x_hat sampled, seen
+    (5e-4, True, False),
+    (5e-4, False, True),
+    (0.5, True, True),
+]
+
+
+@pytest.mark.parametrize(("mark", "sampled", "seen"), MARKS)
+def test_marks_below_the_noise_of_the_pixels_score_nothing(monkeypatch, mark, sampled, seen):
+    """A mark of 0.0005 of a pixel, which a network may enlarge to any size.
+
+    With the decoder's mean in place of samples the same pair scores as a whole and its parts do,
+    as it does where the mark is visible.
+    """
+    spread = np.full(4, 0.08)  # of a share, sigmoid(1.5 z)
+    which = np.arange(4)
+    r2 = dict.fromkeys(NAMES, 1.0)
+    hand_made = Reader(ENLARGER, np.float32(mark), NAMES, which, which, spread, r2)
+    monkeypatch.setattr(structure, "factor_reader", lambda *_: hand_made)
+    objective = OBJECTIVE if sampled else OBJECTIVE._replace(sample=None)
+    hierarchy = structure_scores(subject(pair(ONE_EACH, mark), objective=objective))["hierarchy"]
+    if seen:
+        assert hierarchy["score"] > 0.6
+        assert hierarchy["score"] > hierarchy["quantile"]
+    else:
+        assert hierarchy["score"] <= hierarchy["quantile"] < 0.1
+
+
+def test_unused_latents_and_what_else_is_undefined_is_said_in_one_line(scores, caplog):
+    caplog.set_level("INFO")
+
+    def undefined(*args, **kwargs):
+        caplog.clear()
+        found = scores(*args, **kwargs)
+        assert found["hierarchy"] is None
+        assert "hierarchy" not in structure_entries(subject(*args, **kwargs), found)
+        (line,) = [r.message for r in caplog.records if "hierarchy left out" in r.message]
+        return line
+
+    assert "not in use: z2" in undefined(pair(COMPOSED), logvar=(-4, 0, -4, -4))
+    assert "no node" in undefined(pair(COMPOSED), "1>4")
+
+
+def test_factors_that_cannot_be_read_are_left_out_and_named(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(structure, "factor_reader", lambda *args: factor_reader(*args, steps=1))
+    found = structure_scores(subject(pair(COMPOSED)))  # of a reader that has learnt nothing
+    assert found["factors"] == []
+    assert set(found["factor_r2"]) == set(NAMES)
+    assert found["hierarchy"] is None
+    for line in ("can't be read from images: a (R^2", "hierarchy left out: no factor can be read"):
+        assert line in caplog.text
+
+
+def test_data_without_labels_have_no_factor_effects(caplog):
+    caplog.set_level("INFO")
+    whole = subject(pair(COMPOSED))
+    unlabelled = data()._replace(factors=np.zeros((N, 0), np.int32), factor_names=())
+    found = structure_scores(whole._replace(dataset=unlabelled))
+    assert found["factor_effects"] == [[]] * 4
+    assert found["factors"] == []
+    assert found["hierarchy"] is None
+    assert set(found["edges"]) == {"1>4", "2>4"}
+    assert "the data have no labels" in caplog.text
+    constant = data()._replace(factors=np.ones((N, 4), np.int32))
+    with pytest.raises(ValueError, match="no labels that vary"):
+        factor_reader(constant, whole.model)
+    with pytest.raises(ValueError, match="999 images are too few"):
+        factor_reader(data()._replace(pixels=data().pixels[:999]), whole.model)
