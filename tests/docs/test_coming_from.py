@@ -3,17 +3,15 @@
 import ast
 import inspect
 import re
-import shlex
 from pathlib import Path
 
 import helpers
 import pytest
+from fixtures import commands
 
-from cvae_jax import datasets, main, metrics
-from cvae_jax.__main__ import COMMANDS
-from cvae_jax.config import checks, shipped
+from cvae_jax import metrics
+from cvae_jax.config import shipped
 from cvae_jax.config.fields import flat
-from cvae_jax.metrics import groups
 
 PAGE = Path("docs/coming_from.md").read_text()
 # google-research/disentanglement_lib at 86a644d, README.md: the lists of its first paragraph, and
@@ -90,29 +88,7 @@ def test_each_row_of_their_readme_has_a_row_with_a_command(heading):
 
 @pytest.mark.parametrize("command", [*WHOLE, *(f"{BASE} {flags}" for flags in ["", *FLAGS])])
 def test_a_command_parses(command):
-    program, name, *words = shlex.split(command)
-    assert program == "cvae"
-    module, _ = COMMANDS[name]
-    flags = dict(word.removeprefix("--").split("=", 1) for word in words if word.startswith("--"))
-    if module == "main":
-        return trains(flags)
-    source = Path("cvae_jax", *module.split(".")).with_suffix(".py").read_text()
-    assert set(flags) <= set(re.findall(r"\"--(\w+)\"", source))
-    if "metrics" in flags:
-        checks.metrics(groups.named(flags["metrics"]))
-
-
-def trains(flags):
-    """The config that the flags make can be run, on data that there are."""
-    path, _, variant = flags.pop("config").partition(":")
-    config = helpers.read_config(shipped.find(path), variant)
-    for flag, value in flags.items():
-        field = flag.removeprefix("config.")
-        assert field != flag or flag in main.FLAGS
-        default = dict(flat(config.to_dict()))[field]
-        config.update_from_flattened_dict({field: type(default)(value)})
-    checks.check(config, 1)
-    assert config.data.name in datasets.NAMES
+    commands.require_parses(command)
 
 
 @pytest.mark.parametrize("call", CALLS)

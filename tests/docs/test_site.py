@@ -43,7 +43,7 @@ def test_readme_is_the_first_page(site):
     assert "Run the same command again to resume an interrupted run" in text
     assert 'href="methods.html"' in text
     assert 'href="launch.html"' in text
-    assert 'src="pictures/traversals.png"' in text
+    assert 'src="pictures/traversals.gif"' in text
 
 
 def test_every_public_name_is_in_the_reference(site):
