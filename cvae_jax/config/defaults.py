@@ -26,9 +26,9 @@ def get_limits() -> dict[str, Field]:
 def _adam(learning_rate, b1, b2) -> ml_collections.ConfigDict:
     """Returns the fields of an optimizer: its rate and the decay of its two moments."""
     fields = ml_collections.ConfigDict()
-    fields.learning_rate = positive(learning_rate)
-    fields.b1 = Field(b1, least=0, below=1)
-    fields.b2 = Field(b2, least=0, below=1)
+    fields.learning_rate = positive(learning_rate)  # Adam's step size
+    fields.b1 = Field(b1, least=0, below=1)  # decay of Adam's mean of gradients, per step
+    fields.b2 = Field(b2, least=0, below=1)  # decay of Adam's mean of their squares, per step
     return fields
 
 
@@ -36,12 +36,12 @@ def _adam(learning_rate, b1, b2) -> ml_collections.ConfigDict:
 def _declared() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
 
-    config.seed = not_negative(0, most=LARGEST_SEED)
+    config.seed = not_negative(0, most=LARGEST_SEED)  # all that is random in a run follows from it
     # Trained at once, from seed on, each in a folder of its own: docs/performance.md
     config.num_seeds = positive(1, most=64)
     # images per step over all devices; a multiple of their number
     config.batch_size = positive(64, most=1_000_000)
-    config.num_steps = positive(300_000)
+    config.num_steps = positive(300_000)  # updates of model and critics
     # What encoder, decoder (or InfoGAN's networks) and critics compute in: float32, or bfloat16 for
     # GPUs and TPUs; parameters, losses and everything else are float32
     config.compute_dtype = one_of("float32", "bfloat16")
@@ -60,9 +60,11 @@ def _declared() -> ml_collections.ConfigDict:
     # pixels per side: 64; 32 and 16 are means of 2x2 and 4x4 pixels; of one's own pictures any
     # multiple of 16
     config.data.size = positive(64, most=datasets.LARGEST)
-    # Of labelled data, docs/data.md. Pairs of factors that training sees together, such as
-    # shape~scale:0.2; and combinations that it never sees, such as shape=heart,x>16
+    # Of labelled data, docs/data.md: pairs of factors that training sees together, such as
+    # shape~scale:0.2
     config.data.correlate = ""
+    # Of labelled data, docs/data.md: combinations that training never sees, such as
+    # shape=heart,x>16
     config.data.hold_out = ""
     config.data.dir = ""  # where data are kept; "": $TFDS_DATA_DIR or ~/tensorflow_datasets
 
@@ -70,13 +72,13 @@ def _declared() -> ml_collections.ConfigDict:
     # vae, beta_vae, annealed_vae, factor_vae, beta_tcvae, dip_vae_i, dip_vae_ii or infogan; each
     # has its fields below
     config.objective.name = "vae"
-    config.objective.latents = positive(10, most=1_000)
+    config.objective.latents = positive(10, most=1_000)  # dimensions of z
     # p(x|z), docs/methods.md: bernoulli is no normalised density of images that are not binary;
     # gaussian has unit variance and laplace unit scale; learned_gaussian is sigma-VAE's
     config.objective.likelihood = one_of(
         "bernoulli", "gaussian", "laplace", "continuous_bernoulli", "learned_gaussian"
     )
-    # of the reconstruction; 4 at 32x32 balances as 1 at 64x64
+    # weight of the reconstruction; 4 at 32x32 balances as 1 at 64x64
     config.objective.pixel_weight = positive(1.0)
 
     # Steps over which beta (of beta_vae and beta_tcvae), weight (of factor_vae) or lambda_od (of
@@ -84,20 +86,21 @@ def _declared() -> ml_collections.ConfigDict:
     config.objective.warmup_steps = not_negative(0)
 
     config.objective.beta_vae = ml_collections.ConfigDict()  # Higgins et al. 2017
-    config.objective.beta_vae.beta = not_negative(4.0)  # of the KL
+    config.objective.beta_vae.beta = not_negative(4.0)  # weight of the KL
 
     config.objective.annealed_vae = ml_collections.ConfigDict()  # Burgess et al. 2018
-    config.objective.annealed_vae.gamma = not_negative(1000.0)  # of |KL - capacity|
-    config.objective.annealed_vae.capacity = not_negative(25.0)  # nats
-    config.objective.annealed_vae.capacity_steps = not_negative(100_000)  # it rises from 0
+    config.objective.annealed_vae.gamma = not_negative(1000.0)  # weight of |KL - capacity|
+    config.objective.annealed_vae.capacity = not_negative(25.0)  # at the end, nats
+    # steps over which the capacity rises from 0
+    config.objective.annealed_vae.capacity_steps = not_negative(100_000)
 
     config.objective.factor_vae = ml_collections.ConfigDict()  # Kim & Mnih 2018
     config.objective.factor_vae.weight = not_negative(35.0)  # of the total correlation
-    config.objective.factor_vae.critic_layers = positive(6, most=100)
-    config.objective.factor_vae.critic_width = positive(1000, most=20_000)
+    config.objective.factor_vae.critic_layers = positive(6, most=100)  # hidden ones
+    config.objective.factor_vae.critic_width = positive(1000, most=20_000)  # of a hidden layer
 
     config.objective.beta_tcvae = ml_collections.ConfigDict()  # Chen et al. 2018
-    config.objective.beta_tcvae.beta = not_negative(6.0)  # of the total correlation
+    config.objective.beta_tcvae.beta = not_negative(6.0)  # weight of the total correlation
     # how q(z) is estimated from a batch: two different losses, Chen et al.'s is weighted, see
     # docs/methods.md
     config.objective.beta_tcvae.estimator = one_of("stratified", "weighted")
@@ -113,18 +116,19 @@ def _declared() -> ml_collections.ConfigDict:
 
     # Its continuous latents are objective.latents
     config.objective.infogan = ml_collections.ConfigDict()
-    config.objective.infogan.categories = not_negative(0, most=10_000)  # of a categorical code
+    # of a categorical code, drawn with equal chances; 0: none
+    config.objective.infogan.categories = not_negative(0, most=10_000)
     config.objective.infogan.noise = not_negative(62, most=10_000)  # N(0, 1) inputs besides
-    config.objective.infogan.loss = one_of("least_squares", "cross_entropy")  # the original's
+    # of generator and discriminator; cross_entropy is the original's
+    config.objective.infogan.loss = one_of("least_squares", "cross_entropy")
     # "": the original's at 28x28, the authors' at other sizes; or "strided", much faster ones
     config.objective.infogan.networks = one_of("", "strided")
-    # of the continuous latents' information beside the category's
+    # weight of the continuous latents' information beside the category's
     config.objective.infogan.continuous_weight = not_negative(1.0)
-    # standard deviation of the noise under which the discriminator sees images, and what it falls
-    # to in so many steps
+    # standard deviation, at first, of the noise under which the discriminator sees images
     config.objective.infogan.image_noise = not_negative(0.4)
-    config.objective.infogan.image_noise_end = not_negative(0.04)
-    config.objective.infogan.image_noise_steps = positive(900)
+    config.objective.infogan.image_noise_end = not_negative(0.04)  # what it falls to
+    config.objective.infogan.image_noise_steps = positive(900)  # over which it falls
 
     config.cascade = ml_collections.ConfigDict()
     # independent, decompose2, decompose3, compose2, compose3, tower, or edges such as "1>3 2>3"
@@ -142,8 +146,8 @@ def _declared() -> ml_collections.ConfigDict:
     # An extension, not in the paper: weight of a reward that every edge must earn, its information
     # given the child's other parents, up to half a nat each; needs x_hat=sample; 0: none
     config.cascade.edge_reward = not_negative(0.0)
-    config.cascade.critic_layers = positive(6, most=100)
-    config.cascade.critic_width = positive(1000, most=20_000)
+    config.cascade.critic_layers = positive(6, most=100)  # hidden ones
+    config.cascade.critic_width = positive(1000, most=20_000)  # of a hidden layer
 
     config.optim = ml_collections.ConfigDict()
     # FactorVAE's rates. The critic must be as fast as the model, or it diverges and the estimated
@@ -160,8 +164,8 @@ def _declared() -> ml_collections.ConfigDict:
     # Share of num_steps after which all rates fall, linearly, to 0 at the end; 1: they never do
     config.optim.decay_from = Field(1.0, least=0, most=1)
 
-    config.log_every = positive(100)  # steps
-    config.checkpoint_every = positive(5_000)  # steps
+    config.log_every = positive(100)  # steps between lines of metrics.jsonl
+    config.checkpoint_every = positive(5_000)  # steps between checkpoints
 
     config.eval = ml_collections.ConfigDict()
     config.eval.every = not_negative(50_000)  # steps between evaluations; 0: at the end alone

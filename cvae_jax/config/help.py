@@ -20,12 +20,15 @@ class Said(NamedTuple):
     comment: str  # "": none
 
 
+NOTHING = Said(10**9, "")
+
+
 def statements(source: str) -> dict[str, Said]:
     """Returns what a config's source says of its fields and groups of fields, by their names.
 
     Args:
       source: Python that assigns to config.NAME. A comment belongs to the statement above which it
-        stands, or behind or in which it stands.
+        stands, or behind or in which it stands. fields.NAME is of every optimizer.
     """
     texts, alone = {}, set()  # by line; lines that hold a comment alone
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -43,32 +46,37 @@ def statements(source: str) -> dict[str, Said]:
             first -= 1
         above = [texts[line] for line in range(first, node.lineno)]
         behind = [texts[line] for line in range(node.lineno, node.end_lineno + 1) if line in texts]
-        if name.startswith("config."):
+        if name.startswith(("config.", "fields.")):
             comment = "; ".join([" ".join(above), *behind] if above else behind)
             found[name.removeprefix("config.")] = Said(node.lineno, comment)
     return found
+
+
+def said_of(said: dict[str, Said], name: str) -> str:
+    """Returns what the source says of a field; of an optimizer's, of all of them."""
+    leaf = name.rpartition(".")[2]
+    return said.get(name, said.get(f"fields.{leaf}", NOTHING)).comment
+
+
+def line_of(said: dict[str, Said], name: str) -> int:
+    """Returns the line of a field, else of its group; a field of one's own config comes last."""
+    return said.get(name, said.get(name.rpartition(".")[0], NOTHING)).line
 
 
 def fields(config) -> str:
     """Returns a config's fields as lines of text: value, default where it differs, comment."""
     said = statements(Path(defaults.__file__).read_text())
     standard = dict(flat(defaults.get_config().to_dict()))
-    none = Said(len(said) * 1_000, "")  # a field of one's own config comes last
-
-    def place(item):
-        name = item[0]
-        return said.get(name, said.get(name.rpartition(".")[0], none)).line
-
     lines, shown = [], set()
-    for name, value in sorted(flat(config.to_dict()), key=place):
+    for name, value in sorted(flat(config.to_dict()), key=lambda item: line_of(said, item[0])):
         group = name.rpartition(".")[0]
-        if group not in shown and said.get(group, none).comment:
+        if group not in shown and said.get(group, NOTHING).comment:
             lines += ["", *_wrapped(f"{group}: {said[group].comment}", "  ")]
         shown.add(group)
         default = standard.get(name, value)
         changed = f"  (default: {default!r})" if default != value else ""
         lines.append(f"  --config.{name}={value!r}{changed}")
-        lines += _wrapped(said.get(name, none).comment, " " * 8)
+        lines += _wrapped(said_of(said, name), " " * 8)
     return "\n".join(lines)
 
 

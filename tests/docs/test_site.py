@@ -1,6 +1,8 @@
 """The documentation as a site: it builds without a warning and asks for nothing from elsewhere."""
 
+import html
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -11,6 +13,8 @@ import pytest
 
 import cvae_jax
 from cvae_jax import metrics
+from cvae_jax.config import defaults
+from cvae_jax.config.fields import flat
 
 ROOT = Path.cwd()
 
@@ -18,7 +22,8 @@ ROOT = Path.cwd()
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The folder of the built pages."""
-    for name in ("mkdocs", "material", "mkdocstrings"):  # the extra docs, which is part of test
+    # the extra docs, which is part of test
+    for name in ("mkdocs", "material", "mkdocstrings", "latex2mathml"):
         pytest.importorskip(name)
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(folder)]
@@ -38,12 +43,43 @@ def test_pages_fetch_nothing(site):
         assert not re.search(r"(?:url\(|@import)\s*[\"']?https?:", sheet.read_text())
 
 
-def test_readme_is_the_first_page(site):
+def test_landing_page_has_its_pictures(site):
     text = (site / "index.html").read_text()
-    assert "Run the same command again to resume an interrupted run" in text
     assert 'href="methods.html"' in text
-    assert 'href="launch.html"' in text
-    assert 'src="pictures/traversals.gif"' in text
+    cards = re.search(r'<div class="grid cards front">(.*?)</div>', text, re.DOTALL)[1]
+    pictures = re.findall(r'<img[^>]* src="([^"]+)"', cards)
+    assert len(pictures) == cards.count("<li>") > 3
+    assert all((site / picture).is_file() for picture in pictures)
+
+
+def test_results_show_the_recorded_figures(site):
+    shown = re.findall(r'<img[^>]* src="(results/[^"]+)"', (site / "results.html").read_text())
+    assert any("figure12" in figure for figure in shown)
+    for figure in shown:
+        assert (site / figure).read_bytes() == (ROOT / figure).read_bytes()
+
+
+def test_configuration_has_every_field(site):
+    text = (site / "configuration.html").read_text()
+    said = dict(re.findall(r"<dt><code>([\w.]+)</code></dt>\s*<dd>(.*?)</dd>", text, re.DOTALL))
+    config = dict(flat(defaults.get_config().to_dict()))
+    assert set(said) == set(config)
+    for name, default in config.items():
+        comment, facts = re.findall(r"<p>(.*?)</p>", said[name], re.DOTALL)
+        assert re.search(r"\w", comment), f"{name} has no comment in defaults.py"
+        assert json.loads(html.unescape(re.search(r"<code>(.*?)</code>", facts)[1])) == default
+    assert "weight of the KL" in said["objective.beta_vae.beta"]
+    assert "whole number, at least 0, at most 4,294,967,295" in said["seed"]
+    assert "number, at least 0, below 1" in said["optim.model.b1"]
+    assert "one of <code>prior</code>, <code>posterior</code>" in said["cascade.source"]
+    assert 'href="performance.html"' in said["num_seeds"]
+
+
+def test_formulas_are_mathml(site):
+    blocks = (ROOT / "docs/method.md").read_text().count("```math")
+    text = (site / "method.html").read_text()
+    assert text.count("</math></div>") == blocks > 0
+    assert "merror" not in text
 
 
 def test_every_public_name_is_in_the_reference(site):
@@ -76,9 +112,11 @@ def test_links_for_the_site():
     spec.loader.exec_module(hooks)
     text = "[a](docs/data.md#order) ![p](docs/pictures/x.png) [b](LICENSE) `[c](docs/data.md)`"
     there = "[a](data.md#order) ![p](pictures/x.png) b `[c](docs/data.md)`"
-    assert hooks.for_the_site(text, "README.md", "index.md") == there
+    assert hooks.for_the_site(text, "CONTRIBUTING.md", "contributing.md") == there
     text = "[a](../launch/README.md) [b](method.md) [c](https://x.org/docs/y)"
     there = "[a](launch.md) [b](method.md) [c](https://x.org/docs/y)"
     assert hooks.for_the_site(text, "docs/tutorial.md", "tutorial.md") == there
-    assert hooks.for_the_site("![p](launch/x.png)", "README.md", "index.md") == "p"
+    assert hooks.for_the_site("![p](launch/x.png)", "CHANGELOG.md", "changelog.md") == "p"
+    figure = "![p](../results/half/x.png)"
+    assert hooks.for_the_site(figure, "docs/results.md", "results.md") == "![p](results/half/x.png)"
     assert hooks.for_the_site("[a](../data.md)", "docs/api/a.md", "api/a.md") == "[a](../data.md)"
