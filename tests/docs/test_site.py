@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fixtures import commands
 
 import cvae_jax
 from cvae_jax import metrics
@@ -57,6 +58,15 @@ def test_results_show_the_recorded_figures(site):
     assert any("figure12" in figure for figure in shown)
     for figure in shown:
         assert (site / figure).read_bytes() == (ROOT / figure).read_bytes()
+
+
+@pytest.mark.parametrize("page", ["index.md", "results.md", "configuration.py"])
+def test_commands_parse(page):
+    text = (ROOT / "docs" / page).read_text()
+    found = re.findall(r"^ *(?:\.venv/bin/)?(cvae .+)$", text, re.MULTILINE)
+    assert found
+    for command in found:
+        commands.require_parses(command)
 
 
 def test_configuration_has_every_field(site):
