@@ -90,14 +90,14 @@ def _declared() -> ml_collections.ConfigDict:
 
     config.objective.annealed_vae = ml_collections.ConfigDict()  # Burgess et al. 2018
     config.objective.annealed_vae.gamma = not_negative(1000.0)  # weight of |KL - capacity|
-    config.objective.annealed_vae.capacity = not_negative(25.0)  # at the end, nats
+    config.objective.annealed_vae.capacity = not_negative(25.0)  # nats, at the end
     # steps over which the capacity rises from 0
     config.objective.annealed_vae.capacity_steps = not_negative(100_000)
 
     config.objective.factor_vae = ml_collections.ConfigDict()  # Kim & Mnih 2018
-    config.objective.factor_vae.weight = not_negative(35.0)  # of the total correlation
-    config.objective.factor_vae.critic_layers = positive(6, most=100)  # hidden ones
-    config.objective.factor_vae.critic_width = positive(1000, most=20_000)  # of a hidden layer
+    config.objective.factor_vae.weight = not_negative(35.0)  # weight of the total correlation
+    config.objective.factor_vae.critic_layers = positive(6, most=100)  # hidden layers of the critic
+    config.objective.factor_vae.critic_width = positive(1000, most=20_000)  # units of each layer
 
     config.objective.beta_tcvae = ml_collections.ConfigDict()  # Chen et al. 2018
     config.objective.beta_tcvae.beta = not_negative(6.0)  # weight of the total correlation
@@ -107,11 +107,11 @@ def _declared() -> ml_collections.ConfigDict:
 
     # Kumar et al. 2018; their lambda_d is lambda_d_factor times lambda_od
     config.objective.dip_vae_i = ml_collections.ConfigDict()
-    config.objective.dip_vae_i.lambda_od = not_negative(10.0)  # of the means' covariances
+    config.objective.dip_vae_i.lambda_od = not_negative(10.0)  # weight of the means' covariances
     config.objective.dip_vae_i.lambda_d_factor = not_negative(10.0)  # of variances' distance from 1
 
-    config.objective.dip_vae_ii = ml_collections.ConfigDict()  # likewise
-    config.objective.dip_vae_ii.lambda_od = not_negative(10.0)  # of the latents' covariances
+    config.objective.dip_vae_ii = ml_collections.ConfigDict()  # Kumar et al. 2018
+    config.objective.dip_vae_ii.lambda_od = not_negative(10.0)  # weight of the latents' covariances
     config.objective.dip_vae_ii.lambda_d_factor = not_negative(1.0)  # of variances' distance from 1
 
     # Its continuous latents are objective.latents
@@ -127,14 +127,14 @@ def _declared() -> ml_collections.ConfigDict:
     config.objective.infogan.continuous_weight = not_negative(1.0)
     # standard deviation, at first, of the noise under which the discriminator sees images
     config.objective.infogan.image_noise = not_negative(0.4)
-    config.objective.infogan.image_noise_end = not_negative(0.04)  # what it falls to
-    config.objective.infogan.image_noise_steps = positive(900)  # over which it falls
+    config.objective.infogan.image_noise_end = not_negative(0.04)  # what that noise falls to
+    config.objective.infogan.image_noise_steps = positive(900)  # steps over which it falls
 
     config.cascade = ml_collections.ConfigDict()
     # independent, decompose2, decompose3, compose2, compose3, tower, or edges such as "1>3 2>3"
     config.cascade.structure = "independent"
     config.cascade.weight = not_negative(6.0)  # of the KL; the paper's Eq. 5 has 1; 0: no cascade
-    config.cascade.warmup_steps = not_negative(0)  # over which the weight rises from 0
+    config.cascade.warmup_steps = not_negative(0)  # steps over which the weight rises
     # z_hat is Eq. 6 as printed; with joint the critic sees (z, z_hat)
     config.cascade.critic_input = one_of("z_hat", "joint")
     # z ~ N(0, I), as the paper's text has it; or posterior: z of the images, as its Fig. 2 draws it
@@ -146,8 +146,8 @@ def _declared() -> ml_collections.ConfigDict:
     # An extension, not in the paper: weight of a reward that every edge must earn, its information
     # given the child's other parents, up to half a nat each; needs x_hat=sample; 0: none
     config.cascade.edge_reward = not_negative(0.0)
-    config.cascade.critic_layers = positive(6, most=100)  # hidden ones
-    config.cascade.critic_width = positive(1000, most=20_000)  # of a hidden layer
+    config.cascade.critic_layers = positive(6, most=100)  # hidden layers of the critic
+    config.cascade.critic_width = positive(1000, most=20_000)  # units of each layer
 
     config.optim = ml_collections.ConfigDict()
     # FactorVAE's rates. The critic must be as fast as the model, or it diverges and the estimated
