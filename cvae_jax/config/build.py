@@ -61,6 +61,7 @@ def objective(config, data_info: DataInfo, own: Networks | None = None) -> Objec
         source=config.cascade.source,
         x_hat=config.cascade.x_hat,
         prior_batch_size=config.cascade.prior_batch_size,
+        smoothness=config.cascade.smoothness,
         critic=methods.critic(config, config.cascade),
     )
     if not config.cascade.edge_reward:

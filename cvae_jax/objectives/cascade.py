@@ -41,6 +41,7 @@ def cascade(
     source: str = "prior",
     x_hat: str = "mean",
     prior_batch_size: int = 0,
+    smoothness: float = 0.0,
     critic: Critic | None = None,
 ) -> Objective:
     """Wraps an objective in the cascade: minimises its loss + weight * KL(q || p_B), in nats.
@@ -62,6 +63,8 @@ def cascade(
         so that nothing can be hidden below the pixels' noise; see `Likelihood.sample`.
       prior_batch_size: prior latents drawn over all devices; those beyond the data batch
         serve as donors for samples of p_B alone, without gradient. 0: as many as the data batch.
+      smoothness: weight of the critic's `slope_penalty`, which steadies training at large weights
+        and makes the estimated KL too small: docs/method.md compares values.
       critic: the discriminator; FactorVAE's 6 x 1000 when None.
 
     Raises:
@@ -141,4 +144,5 @@ def cascade(
         extend=extend,
         q_rows=q_rows,
         p_rows=p_rows,
+        smoothness=smoothness,
     )

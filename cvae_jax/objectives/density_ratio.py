@@ -4,6 +4,7 @@ A classifier D trained to separate samples of q (label 1) from samples of p (lab
 optimum, the logit log q(v) - log p(v); so KL(q || p) = E_q[logit].
 """
 
+import functools
 import zlib
 from collections.abc import Callable
 
@@ -41,6 +42,16 @@ def classification_loss(q_logits, p_logits):
     return loss, accuracy
 
 
+def slope_penalty(logit_of, v):
+    """Computes half the mean over rows of ||d logit(v) / dv||^2, logit_of: v [n, k] -> [n].
+
+    Added to a critic's loss with a small weight it keeps two players from circling round their
+    solution (Mescheder et al. 2018, arXiv:1801.04406, who take it at samples of one law).
+    """
+    slopes = jax.grad(lambda v: jnp.sum(logit_of(v)))(v)  # [n, k]
+    return 0.5 * jnp.mean(jnp.sum(slopes**2, axis=1))
+
+
 def add_density_ratio(
     base: Objective,
     *,
@@ -50,6 +61,7 @@ def add_density_ratio(
     extend: Callable,
     q_rows: Callable,
     p_rows: Callable,
+    smoothness: float = 0.0,
 ) -> Objective:
     """Adds weight * KL(q || p) to the model's loss, and the critic that estimates it.
 
@@ -62,14 +74,18 @@ def add_density_ratio(
         need; differentiable in params.
       q_rows: samples -> v [n, k], local rows that follow q.
       p_rows: (samples, rng, axis_name) -> v [n, k], local rows that follow p.
+      smoothness: weight of the critic's `slope_penalty` at samples of both; 0: none.
 
     Returns:
       An `Objective` with one critic more.
     """
 
+    def logit_of(params, v):
+        return critic.apply({"params": params.critic[name]}, v)
+
     def logits_of(params, q, p):
         """Computes both at once, in either loss: XLA sees that both losses need the same."""
-        logits = critic.apply({"params": params.critic[name]}, jnp.concatenate([q, p]))
+        logits = logit_of(params, jnp.concatenate([q, p]))
         return logits[: len(q)], logits[len(q) :]
 
     def extended(params, images, rng, step, axis_name):
@@ -96,8 +112,12 @@ def add_density_ratio(
     def critic_loss(params, samples, rng, step, axis_name=None):
         base_rng = base_key(rng, name)
         base_loss, metrics = base.critic_loss(params, samples, base_rng, step, axis_name)
-        loss, accuracy = classification_loss(*logits_of(params, *samples[f"{name}_critic"]))
+        q, p = samples[f"{name}_critic"]
+        loss, accuracy = classification_loss(*logits_of(params, q, p))
         new = {f"{name}_critic_loss": loss, f"{name}_critic_accuracy": accuracy}
+        if smoothness:
+            v = jnp.concatenate([q, p])
+            loss += smoothness * slope_penalty(functools.partial(logit_of, params), v)
         return base_loss + loss, {**metrics, **new}
 
     return base._replace(init=init, model_loss=model_loss, critic_loss=critic_loss)

@@ -64,7 +64,7 @@ class Quadratic(nn.Module):
         return 0.5 * jnp.sum(v @ self.param("a", nn.initializers.zeros, shape) * v, axis=1)
 
 
-def linear_objective(structure, critic_input, critic):
+def linear_objective(structure, critic_input, critic, smoothness=0.0):
     """The cascade over z_hat = z M + exp(logvar / 2) noise; the base's own loss is zero."""
     base = Objective(
         init=lambda rng, images: Players({"mix": jnp.eye(D), "logvar": jnp.zeros(D)}, {}),
@@ -77,7 +77,9 @@ def linear_objective(structure, critic_input, critic):
         ),
         decode=lambda params, z, rng=None: z,
     )
-    return cvae_jax.cascade(base, structure, 1.0, critic_input=critic_input, critic=critic)
+    return cvae_jax.cascade(
+        base, structure, 1.0, critic_input=critic_input, smoothness=smoothness, critic=critic
+    )
 
 
 def covariance(model):
@@ -192,9 +194,10 @@ def test_gradient_with_a_trained_critic_points_the_same_way(critic_input):
     assert cosine > 0.9
 
 
-def test_independent_on_z_hat_is_the_permute_dims_penalty_on_z_hat():
+@pytest.mark.parametrize("smoothness", [0.0, 0.01])
+def test_independent_on_z_hat_is_the_permute_dims_penalty_on_z_hat(smoothness):
     """By construction: FactorVAE's critic loss written out, on the permutation that was drawn."""
-    objective = linear_objective(STRUCTURES[0], "z_hat", networks.Critic(1, 8))
+    objective = linear_objective(STRUCTURES[0], "z_hat", networks.Critic(1, 8), smoothness)
     params = jax.jit(objective.init)(jax.random.key(0), jnp.zeros((32, 1)))
     rng = jax.random.key(1)
     model_loss, (_, samples) = objective.model_loss(params, jnp.zeros((32, 1)), rng, 0)
@@ -211,13 +214,16 @@ def test_independent_on_z_hat_is_the_permute_dims_penalty_on_z_hat():
 
     dense = [params.critic["cascade"][f"Dense_{i}"] for i in range(2)]
     by_hand = np.stack([z_hat[rows[j], j] for j in range(D)], axis=1)
-    logits = []
+    logits, slopes = [], []
     for v in (z_hat, by_hand):
         hidden = v @ np.asarray(dense[0]["kernel"]) + np.asarray(dense[0]["bias"])
+        rises = np.where(hidden > 0, 1, 0.2) * np.asarray(dense[1]["kernel"])[:, 0]  # [32, 8]
+        slopes.append(rises @ np.asarray(dense[0]["kernel"]).T)  # [32, D]
         hidden = np.where(hidden > 0, hidden, 0.2 * hidden)
         logits.append(
             (hidden @ np.asarray(dense[1]["kernel"]) + np.asarray(dense[1]["bias"]))[:, 0]
         )
     expected = np.mean(np.log1p(np.exp(-logits[0]))) + np.mean(np.log1p(np.exp(logits[1])))
-    assert loss == pytest.approx(expected / 2, rel=1e-5)
+    penalty = smoothness * 0.5 * np.mean(np.sum(np.concatenate(slopes) ** 2, axis=1))
+    assert loss == pytest.approx(expected / 2 + penalty, rel=1e-5)
     assert model_loss == pytest.approx(np.mean(logits[0]), abs=1e-5)
