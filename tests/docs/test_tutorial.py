@@ -29,8 +29,6 @@ COMMANDS = [
     for line in code.splitlines()
     if line.startswith(("python ", "cvae "))
 ]
-# A warning of Python's, a line of absl's or XLA's log, a bar in a file.
-OF_LIBRARIES = re.compile(r"\w*Warning: |^WARNING|^[IWEF]\d{4} |\r", re.MULTILINE)
 FEWER = {
     "batch_size": 32,
     "num_steps": 4,
@@ -130,7 +128,7 @@ def test_every_block_runs_in_order(tmp_path):
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, (code, done.stderr[-2000:])
-        assert not OF_LIBRARIES.search(done.stdout + done.stderr), (code, done.stderr)
+        assert not helpers.OF_LIBRARIES.search(done.stdout + done.stderr), (code, done.stderr)
     for name in ("own.png", "between.png", "codes.npz", "compare.csv"):
         assert (tmp_path / name).stat().st_size
     for name in ("reconstructions", "curves", "traversals", "effects"):
