@@ -32,6 +32,10 @@ def of_the_disk(error: Exception) -> bool:
 class UserError(ValueError):
     """Raised with one line: what is wrong, and what to do. Programs print it and exit with 2."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Returns what IPython shows in place of a traceback: in a notebook one line as well."""
+        return [f"error: {self}"]
+
 
 def did_you_mean(name, names) -> str:
     """Returns "did you mean 'tower'? " for a name near one of names; "" where none is near."""

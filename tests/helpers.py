@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib.util
 import os
+import re
 import signal
 import tempfile
 
@@ -35,6 +36,9 @@ from cvae_jax.datasets import order
 from cvae_jax.objectives import density_ratio
 from cvae_jax.objectives.base import Players
 from cvae_jax.step import TrainState
+
+# in output: a warning of Python's, a line of absl's or XLA's log, a bar in a file
+OF_LIBRARIES = re.compile(r"\w*Warning: |^WARNING|^[IWEF]\d{4} |\r", re.MULTILINE)
 
 # compiler_options of what runs for long: there optimisation is worth its time
 FULL = {"xla_backend_optimization_level": 3}

@@ -8,10 +8,9 @@ import pathlib
 
 import numpy as np
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
 from cvae_jax import errors
-from cvae_jax.datasets import arrays, factor_table, resizing, working_copy
+from cvae_jax.datasets import arrays, factor_table, progress, resizing, working_copy
 from cvae_jax.errors import UserError, first_line
 from cvae_jax.files import expanded
 
@@ -185,8 +184,8 @@ def _opened(file, size=0):
 
 def _chunks(files, factors, size, channels, bits):
     spread = 0
-    bar = {"desc": "reading pictures", "unit": "chunk", "disable": None, "leave": False}
-    for start in tqdm(range(0, len(files), _CHUNK), **bar):
+    starts = range(0, len(files), _CHUNK)
+    for start in progress.watched(starts, "reading", len(files), _CHUNK):
         images = []
         for file in files[start : start + _CHUNK]:
             with _opened(file, size) as picture:

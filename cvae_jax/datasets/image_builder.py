@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
+from cvae_jax.datasets import progress
 from cvae_jax.errors import UserError
 
 
@@ -73,7 +74,8 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, pairs) -> Iterator[tuple[int, dict]]:
         counts = np.array(list(self.factors.values()), int)
-        for key, (image, labels) in enumerate(pairs):
+        total = getattr(self.builder_config, "num_images", None)
+        for key, (image, labels) in enumerate(progress.watched(pairs, "preparing", total)):
             labels = np.asarray(labels, int).reshape(-1)
             if image.shape != self.shape or image.dtype != np.uint8:
                 raise UserError(

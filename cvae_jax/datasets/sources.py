@@ -117,6 +117,7 @@ def download(url: str, part: pathlib.Path) -> None:
             unit="B",
             unit_scale=True,
             disable=None,
+            leave=False,
         )
         with bar, open(part, "ab" if goes_on else "wb", opener=no_link) as out:
             while chunk := response.read(_CHUNK):

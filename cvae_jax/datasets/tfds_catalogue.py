@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from cvae_jax import errors
-from cvae_jax.datasets import working_copy
+from cvae_jax.datasets import progress, working_copy
 from cvae_jax.datasets.resizing import square
 from cvae_jax.errors import UserError, first_line
 
@@ -72,7 +72,8 @@ def load(name: str, size: int, root: pathlib.Path, split: str = "train"):
 
 
 def _chunks(records, names, size, channels):
-    for start in range(0, len(records), _CHUNK):
+    starts = range(0, len(records), _CHUNK)
+    for start in progress.watched(starts, "reading", len(records), _CHUNK):
         rows = records.__getitems__(list(range(start, min(start + _CHUNK, len(records)))))
         images = [
             square(Image.fromarray(np.asarray(row["image"]).squeeze()), size, channels)

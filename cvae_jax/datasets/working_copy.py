@@ -5,21 +5,19 @@ Records, archives and pictures are read once; what they hold is kept beside them
 in about a second, into memory or, where they are too large for it, mapped from the disk.
 """
 
-import contextlib
 import functools
 import json
 import logging
 import pathlib
 import shutil
-import sys
 import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-import tqdm
 
 from cvae_jax import files
+from cvae_jax.datasets import progress
 from cvae_jax.errors import DISK, UserError, first_line
 
 log = logging.getLogger(__name__)
@@ -126,12 +124,13 @@ def _prepare(name: str, make_builder: Callable, folder: pathlib.Path) -> None:
     count = getattr(builder.builder_config, "num_images", 0)
     if count:
         seconds = count // builder.EXAMPLES_PER_SECOND + 1
-        log.info("preparing %s: %d images into %s, once, about %d s", name, count, folder, seconds)
+        images = f"{count:,} images"
+        log.info("preparing %s: %s into %s, once, about %d s", name, images, folder, seconds)
     else:
         log.info("preparing %s into %s, once", name, folder)
     import tensorflow_datasets as tfds
 
-    with contextlib.redirect_stdout(sys.stderr):  # where progress belongs
+    with progress.without_that_of_tfds():
         builder.download_and_prepare(
             file_format="array_record",  # the one format that needs no TensorFlow
             download_config=tfds.download.DownloadConfig(try_download_gcs=False),
@@ -148,8 +147,8 @@ def _records(builder, split: str) -> Content:
         raise ValueError(f"{len(records)} records, not {count}")
 
     def chunks():
-        # disable=None: no bar where the output is a file.
-        for start in tqdm.trange(0, count, _CHUNK, desc=f"Reading {builder.name}", disable=None):
+        starts = range(0, count, _CHUNK)
+        for start in progress.watched(starts, "reading", count, _CHUNK):
             stop = min(start + _CHUNK, count)
             examples = records.__getitems__(list(range(start, stop)))
             images = np.stack([example["image"] for example in examples])

@@ -128,6 +128,7 @@ def test_every_block_runs_in_order(tmp_path):
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, (code, done.stderr[-2000:])
+        assert not helpers.OF_LIBRARIES.search(done.stdout + done.stderr), (code, done.stderr)
     for name in ("own.png", "between.png", "codes.npz", "compare.csv"):
         assert (tmp_path / name).stat().st_size
     for name in ("reconstructions", "curves", "traversals", "effects"):

@@ -1,9 +1,10 @@
 """The notebook: its cells run from top to bottom, on a CPU and for few steps."""
 
 import html
-import importlib.util
+import importlib.metadata
 import os
 import re
+import shlex
 import subprocess
 import sys
 import types
@@ -12,6 +13,9 @@ from pathlib import Path
 import helpers
 import nbformat
 import pytest
+from fixtures import empty_environment
+from fixtures.empty_environment import run
+from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 
 import cvae_jax
@@ -39,7 +43,8 @@ def parameters(data):
         "eval.num_images": 100,
         "eval.metrics": "mig,reconstruction,terms",
     }
-    return nbformat.v4.new_code_cell(f"OVERRIDES = {overrides!r}\nNAME = 'tiny'")
+    here = {"REPOSITORY": str(Path.cwd()), "OVERRIDES": overrides, "NAME": "tiny", "CPU": True}
+    return nbformat.v4.new_code_cell("\n".join(f"{name} = {x!r}" for name, x in here.items()))
 
 
 def files(folder):
@@ -79,7 +84,8 @@ def text(cell):
 
 
 def pictures(cell):
-    return sum("image/png" in output.get("data", {}) for output in cell.outputs)
+    kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
+    return sorted(kind for kind in kinds if kind.startswith("image/"))
 
 
 def test_every_cell_runs(executed):
@@ -89,7 +95,8 @@ def test_every_cell_runs(executed):
         assert all(output.output_type != "error" for output in cells[name].outputs), name
         assert cells[name].source == CODE[name]
     assert "cpu" in text(cells["devices"]).lower()
-    assert "Change runtime type" in text(cells["devices"])
+    assert text(cells["find"]) == "jax\n"
+    assert text(cells["install"]) == ""  # it is installed already
 
 
 def test_it_trains_and_says_so(executed):
@@ -102,12 +109,19 @@ def test_it_trains_and_says_so(executed):
     assert "checkpoints of steps [10, 20]" in text(cells["saved"])
 
 
+def test_output_is_of_this_package_alone(executed):
+    cells, _, _ = executed
+    assert not helpers.OF_LIBRARIES.search(text(cells["train"]))
+    for name in set(CODE) - {"train", "resume"}:
+        assert "stderr" not in [output.get("name") for output in cells[name].outputs], name
+
+
 def test_scores_and_pictures_are_inline(executed):
     cells, workdir, _ = executed
-    assert {name: n for name in CODE if (n := pictures(cells[name]))} == {
-        "curves": 1,
-        "scores": 2,
-        "live-picture": 1,
+    assert {name: kinds for name in CODE if (kinds := pictures(cells[name]))} == {
+        "curves": ["image/png"],
+        "scores": ["image/gif", "image/png"],
+        "live-picture": ["image/png"],
     }
     (table,) = (o.data["text/html"] for o in cells["scores"].outputs if "text/html" in o.data)
     scores = read_json(workdir / "results.json")["scores"]
@@ -139,7 +153,7 @@ def test_run_again_trains_no_further(executed):
 
 def test_it_is_stored_for_colab_without_outputs():
     nbformat.validate(STORED)
-    assert STORED.metadata.accelerator == "TPU"
+    assert STORED.metadata.accelerator == "GPU"
     assert STORED.metadata.kernelspec.name == "python3"
     for cell in STORED.cells:
         assert not cell.get("outputs")
@@ -159,30 +173,95 @@ def test_ruff(command):
 
 
 @pytest.fixture
-def not_installed(monkeypatch, tmp_path):
-    """As on a new Colab runtime; the commands that would be run."""
-    commands = []
+def shell(monkeypatch, tmp_path):
+    """IPython on a new runtime: without the package, in an empty folder; and what it has pip do."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
-    monkeypatch.setattr(sys, "path", sys.path.copy())
-    return commands
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda name: ())
+    shell, lines = InteractiveShell(), []
+    shell.register_magic_function(lines.append, magic_name="pip")
+    shell.getoutput = lambda command, **rest: ["/bin/bash: nvidia-smi: command not found"]
+    assert shell.run_cell(CODE["choose"]).success
+    return shell, lines
 
 
-def test_install_without_a_repository_says_what_to_do(not_installed):
-    with pytest.raises(RuntimeError, match="fill in REPOSITORY"):
-        exec(CODE["install"], {})
-    assert not_installed == []
+def test_install_without_a_repository_says_what_to_do(shell):
+    shell, lines = shell
+    assert shell.run_cell(CODE["find"]).success
+    assert "set REPOSITORY" in str(shell.run_cell(CODE["install"]).error_in_exec)
+    assert lines == []
 
 
-def test_install_clones_and_installs_the_extra(not_installed):
-    source = CODE["install"].replace('REPOSITORY = ""', 'REPOSITORY = "https://host/it.git"')
-    exec(source, {})
-    assert not_installed == [
-        ["git", "clone", "-q", "https://host/it.git", "checkout"],
-        ["pip", "install", "-q", "-e", "./checkout[tpu]"],
+@pytest.mark.parametrize(
+    ("smi", "devices", "jax"),
+    [
+        ("580.65.06", [], "jax[cuda13]"),
+        ("550.54.15", [], "jax[cuda12]"),
+        ("NVIDIA-SMI has failed", ["accel0", "accel1"], "jax[tpu]"),
+        ("", ["vfio/0", "vfio/vfio"], "jax[tpu]"),
+        ("", ["vfio/vfio"], "jax"),
+        ("", [], "jax"),
+    ],
+)
+def test_jax_is_that_of_the_device(shell, tmp_path, smi, devices, jax):
+    """CUDA 13 needs driver 580; a TPU is a device of Google's driver or a group of vfio."""
+    shell, lines = shell
+    shell.getoutput = lambda command, **rest: smi.splitlines()
+    for device in devices:
+        (tmp_path / "dev" / device).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "dev" / device).touch()
+    assert shell.run_cell(CODE["find"].replace('"/dev', f'"{tmp_path}/dev')).success
+    shell.user_ns["REPOSITORY"] = "https://host/it.git"
+    assert shell.run_cell(CODE["install"]).success
+    assert [shlex.split(line) for line in lines] == [
+        ["install", "-q", "git+https://host/it.git", jax]
     ]
-    assert sys.path[-1] == "checkout"
+
+
+def test_the_default_is_the_clone_that_the_notebook_is_in(shell, tmp_path, monkeypatch):
+    shell, lines = shell
+    (tmp_path / "a clone/launch").mkdir(parents=True)
+    (tmp_path / "a clone" / NOTEBOOK).touch()
+    monkeypatch.chdir(tmp_path / "a clone/launch")
+    assert shell.run_cell(CODE["find"]).success
+    assert shell.run_cell(CODE["install"]).success
+    assert [shlex.split(line)[2] for line in lines] == [str(tmp_path / "a clone")]
+
+
+def test_a_cpu_that_nobody_asked_for_stops_it_with_one_line(capsys):
+    shell = InteractiveShell()
+    shell.run_cell(CODE["choose"])
+    assert not shell.run_cell(CODE["devices"]).success
+    devices, *said = capsys.readouterr().out.splitlines()
+    assert "cpu" in devices.lower()
+    (line,) = said
+    assert line.startswith("error: JAX finds no GPU or TPU")
+    assert "CPU = True" in line
+    shell.user_ns["CPU"] = True
+    assert shell.run_cell(CODE["devices"]).success
+
+
+def test_the_badge_opens_the_notebook_of_the_repository():
+    """Both are set together: without an address the badge opens Colab itself, to upload to."""
+    title = next(cell.source for cell in STORED.cells if cell.id == "title")
+    colab = "https://colab.research.google.com/"
+    repository = re.search(
+        r'^REPOSITORY = "(?:https://github.com/(.+?)(?:\.git)?)?"', CODE["choose"]
+    )
+    place = f"github/{repository[1]}/blob/main/{NOTEBOOK}" if repository[1] else ""
+    assert f"({colab}assets/colab-badge.svg)]({colab}{place})" in title
+
+
+@pytest.mark.slow
+def test_pip_installs_the_checkout(tmp_path):
+    """In an environment without packages, from a copy: the first cells, by IPython itself."""
+    source = empty_environment.copy(tmp_path)
+    programs = empty_environment.programs(tmp_path)
+    run(tmp_path, str(programs / "pip"), "install", "-q", "ipython")
+    cells = [CODE["choose"], f"REPOSITORY, CPU = {str(source)!r}, True"]
+    cells += [CODE[name] for name in ("find", "install", "devices", "drive", "config")]
+    (tmp_path / "cells.ipy").write_text("\n".join(cells))
+    done = run(tmp_path, str(programs / "ipython"), "cells.ipy")
+    assert "2,500 steps on dsprites_small at 32x32" in done.stdout
 
 
 def test_on_colab_runs_are_kept_on_drive(monkeypatch):
