@@ -81,6 +81,21 @@ def _differences(experiment, scores, found, gain):
     return table([*head, "paired seeds"], rows)
 
 
+# What 0.1 called the same things: those records compare with today's.
+_WORDS_OF_0_1 = {
+    "nats an image": "nats per image",
+    "codes whose": "latents whose",
+    "above .01": "above 0.01",
+}
+
+
+def _definition(record, score):
+    words = record["scores"][score]["definition"]
+    for old, new in _WORDS_OF_0_1.items():
+        words = words.replace(old, new)
+    return words
+
+
 def _alike(found, keys, score):
     """Returns {seed: value} of both runs of a pair, for the seeds that can be compared.
 
@@ -93,7 +108,7 @@ def _alike(found, keys, score):
     ]
 
     def form(record):
-        return record["step"], record["scores"][score]["definition"]
+        return record["step"], _definition(record, score)
 
     shared = [s for s in having[0] if s in having[1] and form(having[0][s]) == form(having[1][s])]
     return [{s: each[s]["scores"][score]["value"] for s in shared} for each in having]
