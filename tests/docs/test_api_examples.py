@@ -11,6 +11,7 @@ _EXAMPLE = re.compile(r"```python\n(.*?)```\n+```text\n(.*?)```", re.DOTALL)
 GROUPS = ("metrics", "networks", "objectives", "runs", "step", "structures")
 
 
+@pytest.mark.slow  # the README's runs by default
 @pytest.mark.parametrize("group", GROUPS)
 def test_example_prints_what_it_says(group):
     page = Path(f"docs/api/{group}.md").read_text()

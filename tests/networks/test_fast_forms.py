@@ -121,7 +121,8 @@ def curve(images, optimizers, steps=STEPS):
 
 
 # at 32x32 with convolutions of all three forms
-@pytest.mark.parametrize("size", [8, pytest.param(32, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [8, 32])
 def test_training_is_that_of_the_plain_forms(size, optimizers, monkeypatch):
     images = helpers.noise_dataset(16, size).images(np.arange(16))
     state, metrics = curve(images, optimizers)

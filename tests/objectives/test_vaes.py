@@ -37,7 +37,7 @@ def train(objective, images, steps, learning_rate=1e-3):
             lambda: cvae_jax.factor(vae(NETWORKS), 0.0, critic=networks.Critic(1, 8)),
             marks=pytest.mark.slow,
         ),
-        ("cascade", lambda: helpers.small_cascade(weight=0.0)),
+        pytest.param("cascade", lambda: helpers.small_cascade(weight=0.0), marks=pytest.mark.slow),
     ],
     ids=["beta 1", "factor weight 0", "cascade weight 0"],
 )

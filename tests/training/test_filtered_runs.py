@@ -24,6 +24,7 @@ def noise(monkeypatch, images_of=lambda a, b, images: images):
     return dataset
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_data")
 def test_a_run_that_resumes_draws_what_it_would_have_drawn(tmp_path, monkeypatch):
     def marked(a, b, images):

@@ -36,13 +36,14 @@ def tiny_data(monkeypatch):
     monkeypatch.setattr(evaluate, "evaluate_run", score)
 
 
-def test_four_seeds_are_four_single_runs_seed_by_seed(tmp_path, monkeypatch):
-    config = helpers.small_config(num_seeds=4, num_steps=30, checkpoint_every=100, seed=3)
-    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:2])  # two seeds on each
+@pytest.mark.parametrize("seeds", [2, pytest.param(4, marks=pytest.mark.slow)])  # over two devices
+def test_many_seeds_are_single_runs_seed_by_seed(tmp_path, monkeypatch, seeds):
+    config = helpers.small_config(num_seeds=seeds, num_steps=30, checkpoint_every=100, seed=3)
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:2])
     together = loop.train_and_evaluate(config, tmp_path / "all")
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
     results = read_json(tmp_path / "all/results.json")
-    for i, seed in enumerate(range(3, 7)):
+    for i, seed in enumerate(range(3, 3 + seeds)):
         one = helpers.small_config(num_steps=30, checkpoint_every=100, seed=seed)
         alone = loop.train_and_evaluate(one, tmp_path / f"alone_{seed}")
         helpers.assert_same_training(together[i], alone)
@@ -59,8 +60,9 @@ def test_four_seeds_are_four_single_runs_seed_by_seed(tmp_path, monkeypatch):
     values = [*results["scores"]["sum"]["seeds"].values()]
     assert results["scores"]["sum"]["value"] == pytest.approx(np.mean(values))
     assert results["scores"]["sum"]["std"] == pytest.approx(np.std(values, ddof=1))
-    assert results["num_seeds"] == 4
-    with pytest.raises(UserError, match=r"holds 4 runs: name one of them, .*seed_3 to seed_6"):
+    assert results["num_seeds"] == seeds
+    of_all = f"holds {seeds} runs: name one of them, .*seed_3 to seed_{2 + seeds}"
+    with pytest.raises(UserError, match=of_all):
         cvae_jax.load(tmp_path / "all")
 
 
