@@ -68,9 +68,9 @@ def structure_scores(subject) -> dict:
       the regulariser sees with the source "posterior"; None: too few data), composition [d] (None
       without z_hat parents, labels that vary or 20 images); see `metrics`. nats [d], what each
       latent says about an image; edges, {"1>4": nats, low and high} of each edge ({}: too few
-      images). factors (names of the k that can be read), factor_r2 {factor: R^2} of them and of
-      those that can't, factor_effects [d, k]; hierarchy, its families with nodes from 1 as in the
-      text (None: undefined, as a logged line says).
+      images). Of a structure with edges: factors (names of the k that can be read), factor_r2
+      {factor: R^2} of them and of those that can't, factor_effects [d, k]; hierarchy, its families
+      with nodes from 1 as in the text (None: undefined, as a logged line says).
     """
     model, structure = subject.model, build.structure(subject.config)
     d, few = structure.latents, subject.rows[:FEW]
@@ -86,7 +86,8 @@ def structure_scores(subject) -> dict:
         z_hat = np.asarray(sample_z_hat(noise, mean, logvar))
         return metrics.forbidden_dependence(z, z_hat, seen.parents, joint=joint).tolist()
 
-    reader = _reader(subject)
+    has_edges = any(structure.marginal().parents)
+    reader = _reader(subject) if has_edges else None  # training one takes a while
     effects, factor_effects = _effects(subject, key, reader)
     ancestors = np.array(structure.ancestor_matrix())
     share = metrics.ancestor_share(effects, ancestors)
@@ -98,6 +99,9 @@ def structure_scores(subject) -> dict:
     nats = nats_of_latents(mean, logvar, prior_of(subject.config))
     noise = jax.random.normal(key("z_hat of edges"), mean_hat.shape)
     edges = _edges(structure, np.asarray(sample_z_hat(noise, mean_hat, logvar_hat)), subject.seed)
+    hierarchy = None
+    if has_edges:
+        hierarchy = _hierarchy(factor_effects, structure, nats > IN_USE, subject.seed)
     of_data = None
     if len(z) > 2 * d + 1:
         of_data = forbidden(z, mean_hat, logvar_hat, "posterior")
@@ -120,7 +124,7 @@ def structure_scores(subject) -> dict:
         "factors": list(reader.names) if reader else [],
         "factor_r2": reader.r2 if reader else {},
         "factor_effects": factor_effects.tolist(),
-        "hierarchy": _hierarchy(factor_effects, structure, nats > IN_USE, subject.seed),
+        "hierarchy": hierarchy,
     }
 
 
