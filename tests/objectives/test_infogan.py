@@ -27,7 +27,9 @@ def ready():
     return jax.jit(make().init)(jax.random.key(0), images), images
 
 
-@pytest.mark.parametrize("loss", ["least_squares", "cross_entropy"])
+@pytest.mark.parametrize(
+    "loss", [pytest.param("least_squares", marks=pytest.mark.slow), "cross_entropy"]
+)
 def test_losses_are_those_written_out(ready, loss):
     params, images = ready
     objective = make(loss, info_weight=0.7, image_noise=0.0)
