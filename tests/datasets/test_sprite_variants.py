@@ -44,6 +44,7 @@ def test_noise_behind_the_sprite(prepared):
     assert np.abs(correlations).max() < 5.5 / np.sqrt(flat.shape[1])  # of independent noise
 
 
+@pytest.mark.slow
 def test_a_patch_behind_the_sprite_which_inverts_it(prepared):
     inside, images = both(prepared, "patches")
     behind = np.where(inside, 255 - images, images)

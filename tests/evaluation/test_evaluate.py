@@ -45,11 +45,13 @@ def trained(tmp_path_factory):
         yield folder
 
 
+@pytest.mark.slow
 def test_a_config_may_ask_for_scores_that_are_seldom_computed(trained):
     scores = read_json(trained / "whole" / "results.json")["scores"]
     assert scores["is_classifier"]["samples"] == 256
 
 
+@pytest.mark.slow
 def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
     monkeypatch.setattr(classifier_features, "STEPS", 2)
     monkeypatch.setattr(subject, "REPEATS", 2)

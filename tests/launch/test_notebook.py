@@ -88,6 +88,7 @@ def pictures(cell):
     return sorted(kind for kind in kinds if kind.startswith("image/"))
 
 
+@pytest.mark.slow
 def test_every_cell_runs(executed):
     cells, _, after = executed
     assert set(CODE) < set(after)
@@ -99,6 +100,7 @@ def test_every_cell_runs(executed):
     assert text(cells["install"]) == ""  # it is installed already
 
 
+@pytest.mark.slow
 def test_it_trains_and_says_so(executed):
     cells, workdir, after = executed
     assert read_config(workdir).num_steps == 20
@@ -109,6 +111,7 @@ def test_it_trains_and_says_so(executed):
     assert "checkpoints of steps [10, 20]" in text(cells["saved"])
 
 
+@pytest.mark.slow
 def test_output_is_of_this_package_alone(executed):
     cells, _, _ = executed
     assert not helpers.OF_LIBRARIES.search(text(cells["train"]))
@@ -116,6 +119,7 @@ def test_output_is_of_this_package_alone(executed):
         assert "stderr" not in [output.get("name") for output in cells[name].outputs], name
 
 
+@pytest.mark.slow
 def test_scores_and_pictures_are_inline(executed):
     cells, workdir, _ = executed
     assert {name: kinds for name in CODE if (kinds := pictures(cells[name]))} == {
@@ -132,6 +136,7 @@ def test_scores_and_pictures_are_inline(executed):
     assert str(workdir.parent) in text(cells["drive"])
 
 
+@pytest.mark.slow
 def test_sliders_are_inline(executed):
     """The report whole, as a page within the page."""
     cells, workdir, _ = executed
@@ -141,6 +146,7 @@ def test_sliders_are_inline(executed):
     assert 'type="range"' in page
 
 
+@pytest.mark.slow
 def test_run_again_trains_no_further(executed):
     """metrics.jsonl holds the speed of its steps: taken again, they would leave another one."""
     cells, _, after = executed

@@ -86,6 +86,7 @@ def test_scalar_mlp_has_the_gradients_of_the_plain_form(rows):
         chex.assert_trees_all_close(found, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_both_losses_share_one_pass_through_the_critic(images, optimizers):
     """Counted operations: one more hidden layer of the critic costs a step three products.
 

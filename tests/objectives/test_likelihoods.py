@@ -182,6 +182,7 @@ def test_the_best_sigma_is_the_maximum_likelihood_variance():
     assert likelihoods.learned_sigma(-10.0) == pytest.approx(np.exp(-6), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -96,6 +96,7 @@ def test_paths_of_a_config_hold_in_any_folder(tmp_path, unscored, monkeypatch):
     helpers.assert_same_training(third.params.model, first.params.model)
 
 
+@pytest.mark.slow
 def test_a_whole_objective_of_ones_own_with_a_critic(tmp_path, unscored):
     objective = helpers.small_cascade()
     config = helpers.small_config(**SHORT)
