@@ -27,7 +27,7 @@ def main():
     config = model.config.copy_and_resolve_references()
     config.data.name = DATA
     dataset = filters.load(config.data)
-    images = dataset.images(np.arange(len(dataset.factors)))
+    images = dataset.images(np.arange(dataset.num_images))
     mean, logvar = map(np.asarray, model.encode(images))
     known = latent_labels(mean, logvar, dataset.factors, dataset.factor_names)
     used = [j for j in known.order if known.used[j]]

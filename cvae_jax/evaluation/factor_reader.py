@@ -22,9 +22,8 @@ _LEARNING_RATE = 2e-3
 _HELD_OUT = 2_000
 _GROUPS = 10  # classes of a factor at most; those of more values are joined with their neighbours
 _SIDE = 32  # larger images are averaged down to it
-_GREY = (
-    0.01  # black and white are this far from it, so that the reader has seen single wrong pixels
-)
+# black and white are this far from it, so that the reader has seen single wrong pixels
+_GREY = 0.01
 _SEED = 0  # one for all runs, which are to be read alike
 
 

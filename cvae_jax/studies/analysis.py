@@ -50,7 +50,7 @@ def rank_correlation(values) -> np.ndarray:
     Returns:
       [k, k], from -1 to 1; NaN where a score is the same in all runs or fewer than three have both.
     """
-    from scipy.stats import rankdata  # it takes a second: not before it is needed
+    from scipy.stats import spearmanr  # it takes a second: not before it is needed
 
     values = np.asarray(values, np.float64)
     count = values.shape[1]
@@ -61,7 +61,5 @@ def rank_correlation(values) -> np.ndarray:
             pair = pair[~np.isnan(pair).any(axis=1)]
             if len(pair) < 3 or (np.ptp(pair, axis=0) == 0).any():
                 continue
-            ranks = rankdata(pair, axis=0)
-            a, b = (ranks - ranks.mean(axis=0)).T
-            found[i, j] = found[j, i] = a @ b / np.sqrt((a @ a) * (b @ b))
+            found[i, j] = found[j, i] = spearmanr(*pair.T).statistic
     return found
