@@ -7,6 +7,14 @@ import numpy as np
 _MIN_RESIDUAL = 1e-12
 
 
+def normal_scores(v):
+    """Maps each value of v [n] or [n, k] to the standard normal's quantile of its rank."""
+    from scipy.special import ndtri  # they take a second: not before they are needed
+    from scipy.stats import rankdata
+
+    return ndtri(rankdata(v, axis=0) / (len(v) + 1))
+
+
 def forbidden_dependence(z, z_hat, parents, *, joint=None):
     """Estimates what KL(q || p_B) penalises, node by node, in nats.
 
@@ -54,8 +62,7 @@ def forbidden_dependence(z, z_hat, parents, *, joint=None):
       ValueError: if the shapes disagree, a value is not finite, there are no more rows than
         variables + 1, or parents have an unknown node or a cycle.
     """
-    from scipy.special import digamma, ndtri  # they take a second: not before they are needed
-    from scipy.stats import rankdata
+    from scipy.special import digamma  # it takes a second: not before it is needed
 
     parents = [tuple(among) for among in parents]
     if joint is None:
@@ -66,7 +73,7 @@ def forbidden_dependence(z, z_hat, parents, *, joint=None):
     varying = np.flatnonzero((v != v[0]).any(axis=0))
     correlation = np.eye(v.shape[1])
     if varying.size:
-        scores = ndtri(rankdata(v[:, varying], axis=0) / (n + 1))
+        scores = normal_scores(v[:, varying])
         correlation[np.ix_(varying, varying)] = np.corrcoef(scores, rowvar=False)
 
     dependence, before = np.zeros(v.shape[1]), []
