@@ -98,7 +98,7 @@ def structure_scores(subject) -> dict:
     mean_hat, logvar_hat = _re_encode(model, key("pixels of posterior"), z)
     nats = nats_of_latents(mean, logvar, prior_of(subject.config))
     noise = jax.random.normal(key("z_hat of edges"), mean_hat.shape)
-    edges = _edges(structure, np.asarray(sample_z_hat(noise, mean_hat, logvar_hat)), subject.seed)
+    edges = _edges(structure, np.asarray(sample_z_hat(noise, mean_hat, logvar_hat)))
     hierarchy = None
     if has_edges:
         hierarchy = _hierarchy(factor_effects, structure, nats > IN_USE, subject.seed)
@@ -141,13 +141,15 @@ def _reader(subject):
     return reader
 
 
-def _edges(structure, z_hat, seed) -> dict:
-    """{"1>4": {"nats", "low", "high"}} of each edge between z_hat nodes."""
-    found, rows = {}, slice(EDGE_ROWS)
+def _edges(structure, z_hat) -> dict:
+    """{"1>4": {"nats", "low", "high"}} of each edge between z_hat nodes, given other parents."""
+    found, z_hat = {}, z_hat[:EDGE_ROWS]
     for j in range(structure.latents):
-        for i in structure.z_hat_parents(j):
+        parents = structure.z_hat_parents(j)
+        for i in parents:
+            others = z_hat[:, [k for k in parents if k != i]]
             try:
-                edge = metrics.edge_information(z_hat[rows, i], z_hat[rows, j], seed=seed)
+                edge = metrics.edge_information(z_hat[:, i], z_hat[:, j], others)
             except ValueError as error:
                 log.info("information of edges left out: %s", error)
                 return {}

@@ -30,6 +30,29 @@ def test_independent_latents_have_an_interval_that_holds_zero():
     assert abs(np.mean(means)) < 4 * np.std(means) / np.sqrt(20)
 
 
+@pytest.mark.parametrize("parents", [2, 3])
+@pytest.mark.parametrize("truth", [0.1, 0.5])
+def test_parents_that_hide_each_other_are_seen_given_each_other(parents, truth):
+    """A child z_1 + .. + z_m + noise: log(1 + 1 / noise) / 2 nats each given the others."""
+    rng = np.random.default_rng(1)
+    z = rng.normal(size=(5_000, parents))
+    noise = 1 / np.expm1(2 * truth)  # its variance
+    child = z.sum(1) + rng.normal(size=5_000) * np.sqrt(noise)
+    found = metrics.edge_information(z[:, 0], child, z[:, 1:])
+    assert found.nats == pytest.approx(truth, abs=0.05)
+    alone = metrics.edge_information(z[:, 0], child)
+    assert alone.nats == pytest.approx(-0.5 * np.log(1 - 1 / (parents + noise)), abs=0.05)
+
+
+def test_a_common_cause_that_is_given_leaves_nothing():
+    rng = np.random.default_rng(2)
+    cause = rng.normal(size=(N, 1))
+    a, b = (cause + 0.3 * rng.normal(size=(N, 2))).T
+    assert metrics.edge_information(a, b).low > 0.5
+    given = metrics.edge_information(a, b, cause)
+    assert given.low - 0.03 < 0 < given.high + 0.03
+
+
 def test_a_dependence_without_correlation_is_seen():
     """b is as far from 0 as a, on either side: log 2 nats less the noise, correlation 0."""
     rng = np.random.default_rng(0)
@@ -52,7 +75,9 @@ def test_constants_know_nothing_and_wrong_arrays_are_refused():
     assert metrics.edge_information(a, np.ones(N)) == (0, 0, 0)
     with pytest.raises(ValueError, match="too few"):
         metrics.edge_information(a[:100], b[:100])
-    with pytest.raises(ValueError, match="both"):
+    with pytest.raises(ValueError, match="are not"):
         metrics.edge_information(a, b[:100])
+    with pytest.raises(ValueError, match=r"\[n, m\]"):
+        metrics.edge_information(a, b, a)
     with pytest.raises(ValueError, match="infinite"):
         metrics.edge_information(a, np.where(b > 2, np.inf, b))
