@@ -4,7 +4,8 @@ google-research/disentanglement_lib at 86a644d, evaluation/metrics, with gin.con
 identity, scikit-learn 1.9.1 and numpy 2.4.6, on `code_set` of each kind. MIG, IRS and the
 unsupervised scores take its rows as they are. The others draw factors, which are `encoded` with
 noise of their own: 600 rows to fit and 600 to score, 60 of `few`; 400 votes of 16 images to fit
-and to score, prune_dims.threshold of its study, 0.05. Of those each number is the mean and the spread over RandomState(0) to RandomState(3).
+and to score, with the prune_dims.threshold of its study, 0.05. Of those each number is the mean
+and the spread over RandomState(0) to RandomState(3).
 """
 
 import numpy as np
