@@ -85,11 +85,15 @@ def test_configuration_has_every_field(site):
     assert 'href="performance.html"' in said["num_seeds"]
 
 
-def test_formulas_are_mathml(site):
-    blocks = (ROOT / "docs/method.md").read_text().count("```math")
-    text = (site / "method.html").read_text()
-    assert text.count("</math></div>") == blocks > 0
+@pytest.mark.parametrize("page", ["method", "methods", "metrics"])
+def test_formulas_are_mathml(site, page):
+    source = (ROOT / f"docs/{page}.md").read_text()
+    blocks, inline = source.count("```math"), source.count("$`")
+    text = (site / f"{page}.html").read_text()
+    assert text.count("</math></div>") == blocks
+    assert text.count("</math></span>") == inline > 0
     assert "merror" not in text
+    assert "$" not in re.sub(r"<(script|code)\b.*?</\1>", "", text, flags=re.DOTALL)
 
 
 def test_every_public_name_is_in_the_reference(site):
