@@ -92,7 +92,8 @@ def test_formulas_are_mathml(site, page):
     text = (site / f"{page}.html").read_text()
     assert text.count("</math></div>") == blocks
     assert text.count("</math></span>") == inline > 0
-    assert "merror" not in text
+    formulas = re.findall(r"<math.*?</math>", text, re.DOTALL)
+    assert not [formula for formula in formulas if "\\" in formula or "merror" in formula]
     assert "$" not in re.sub(r"<(script|code)\b.*?</\1>", "", text, flags=re.DOTALL)
 
 
