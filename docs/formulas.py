@@ -1,7 +1,7 @@
-"""For mkdocs: LaTeX, as a code host draws it, becomes MathML, which needs no script.
+r"""For mkdocs: LaTeX, as a code host draws it, becomes MathML, which needs no script.
 
 Blocks stand in fences ```math, formulas within a line or a table between $` and `$. In a table | is
-written \\mid, as a bare one would end the cell.
+written \mid, as a bare one would end the cell.
 """
 
 import re
