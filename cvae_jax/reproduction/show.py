@@ -49,10 +49,10 @@ def write(
 
 def _command(name, scale, seeds):
     if name == "tuning":
-        return "python -m cvae_jax.reproduce --tuning"
+        return "cvae reproduce --tuning"
     kind = "table" if name.startswith("table") else "figure"
     what = f"--{kind}={name.removeprefix(kind)} --scale={scale}"
-    return f"python -m cvae_jax.reproduce {what}" + (f" --seeds={seeds}" if seeds else "")
+    return f"cvae reproduce {what}" + (f" --seeds={seeds}" if seeds else "")
 
 
 def _notes(experiment, found):

@@ -103,7 +103,7 @@ def test_figure_12_by_hand(tmp_path):
     found.reasons["dsprites", "beta_vae+independent", ()] = "it diverged"
     paths = show.write("figure12", "half", found, tmp_path, seeds=5)
     lines = paths[0].read_text().splitlines()
-    assert lines[2] == "    python -m cvae_jax.reproduce --figure=12 --scale=half --seeds=5"
+    assert lines[2] == "    cvae reproduce --figure=12 --scale=half --seeds=5"
     # differences 0.1 and 0.2; t of one degree of freedom 12.706; 12.706 * 0.0707 / sqrt(2) = 0.635
     two = ["0.150 ± 0.071", "0.300 ± 0.141", "+0.150 ± 0.635"]
     assert cells_of(lines, "mig", "beta-VAE + cascade") == [*two, "+100 %", "+48.0 %", "2"]
