@@ -5,6 +5,7 @@ import numpy as np
 
 from cvae_jax import plots
 from cvae_jax.config import build
+from cvae_jax.evaluation import hierarchy_picture
 from cvae_jax.evaluation.active_latents import prior_of
 from cvae_jax.evaluation.latent_labels import latent_labels
 from cvae_jax.files import replacing
@@ -15,6 +16,7 @@ _STEPS = 11  # images per row of the traversals
 _HALF = 21  # frames from one end of an animated traversal to the other
 _CELLS = 20  # latents that are animated at most
 LABELLED = 10_000  # images that the labels of the traversals are computed from
+_HIERARCHY = "Hierarchy: what each latent does, and what the edges carry"
 _TERMS = ("recon", "kl", "elbo", "mi", "tc", "generator_loss")
 
 
@@ -55,7 +57,7 @@ def moved(decode, start, order, values):
 
 
 def draw_all(subject, workdir, structure):
-    """Draws reconstructions, samples, traversals, factors, the structure, its effects and curves.
+    """Draws reconstructions, samples, traversals, factors, the structure's pictures and curves.
 
     Args:
       subject: see `subject.Subject`.
@@ -84,16 +86,18 @@ def draw_all(subject, workdir, structure):
     paths += _latents(folder, subject, where)
     if model.config.cascade.weight:
         paths.append(_structure(folder, model.config))
+    network = build.structure(model.config)
     effects = plots.effects(
         folder / "effects.png",
-        build.structure(model.config).parents,
+        network.parents,
         np.array(structure["effects"]),
         np.array(structure["ancestors"], bool),
         _rows(structure),
         title="What the structure did: how far each latent moves when one z is redrawn",
         subtitle=where,
     )
-    return [*paths, effects, *_curves(folder, read_metrics(workdir / "metrics.jsonl"), where)]
+    paths += [effects, *_hierarchy(folder, network, structure, where)]
+    return [*paths, *_curves(folder, read_metrics(workdir / "metrics.jsonl"), where)]
 
 
 def _samples(folder, subject, where):
@@ -178,6 +182,16 @@ def _structure(folder, config):
         title=f"Structure: {config.cascade.structure or 'independent'}",
         subtitle=note,
     )
+
+
+def _hierarchy(folder, structure, scores, where):
+    """A plot if the structure has edges, of the images that `_traversals` kept."""
+    with np.load(folder / "traversals.npz") as arrays:
+        moved = {**arrays, "images": arrays["images"] / 255.0}
+    path = folder / "hierarchy.png"
+    head = {"title": _HIERARCHY, "subtitle": where}
+    found = hierarchy_picture.draw(path, structure, moved, scores, **head)
+    return [found] if found else []
 
 
 def _curves(folder, lines, where):

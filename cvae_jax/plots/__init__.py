@@ -5,6 +5,7 @@ from cvae_jax.plots.correlations import correlation
 from cvae_jax.plots.factors import factors
 from cvae_jax.plots.graph import structure
 from cvae_jax.plots.heat import effects
+from cvae_jax.plots.hierarchy import hierarchy
 from cvae_jax.plots.images import reconstructions, samples, traversals
 from cvae_jax.plots.points import pairs, points
 from cvae_jax.plots.shares import shares
@@ -18,6 +19,7 @@ __all__ = [
     "curves",
     "effects",
     "factors",
+    "hierarchy",
     "methods",
     "pairs",
     "points",

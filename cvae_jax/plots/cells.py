@@ -53,8 +53,11 @@ def outline(axes, x, y, cell):
     axes.add_patch(Rectangle((x + inset, y + inset), cell - 2 * inset, cell - 2 * inset, **style))
 
 
-def key(axes, x, top, what, outlined):
-    """Draws the scale of shades and what an outline means, two lines each, downwards from top."""
+def key(axes, x, top, what, outlined=None):
+    """Draws the scale of shades and what an outline means, two lines each, downwards from top.
+
+    Without the latter if nothing is outlined.
+    """
     from matplotlib.patches import Rectangle
 
     text = {"size": 9, "color": page.GREY, "va": "center_baseline", "math_fontfamily": "cm"}
@@ -69,6 +72,8 @@ def key(axes, x, top, what, outlined):
     for value, align in ((0, "left"), (0.5, "center"), (1, "right")):
         place = x + length * value, top - 0.66
         axes.text(*place, f"{value:g}", ha=align, **text)
+    if outlined is None:
+        return
     outline(axes, x, top - 1.13, 0.2)
     axes.text(x + 0.3, top - 1.03, outlined[0], **text)
     axes.text(x + 0.3, top - 1.2, outlined[1], **text)

@@ -54,6 +54,12 @@ PICTURES = {
         "One latent at a time is moved, the others stay those of a typical image. A good latent "
         "changes one thing.",
     ),
+    "hierarchy": (
+        "The hierarchy",
+        "The structure's latents, each with the images that it makes as it is moved, high-order "
+        "latents above what they are made of. Edges are as thick as the information that their two "
+        "ends share, in nats. Under it: how far each latent moves each factor of the image.",
+    ),
     "effects": (
         "The structure and its effects",
         "The Bayesian network over the latents, and how far each re-encoded latent (column) moves "

@@ -4,6 +4,7 @@ import numpy as np
 
 from cvae_jax import plots, structures
 from cvae_jax.errors import first_line, printable
+from cvae_jax.evaluation import hierarchy_picture
 from cvae_jax.plots.page import plain
 from cvae_jax.reproduction import paper
 from cvae_jax.reproduction.runs import Run
@@ -125,6 +126,15 @@ def _draw_structures(name, scale, experiment, found, folder):
                 subtitle=subtitle,
             )
         )
+        hierarchy = hierarchy_picture.draw(
+            folder / f"{stem}_hierarchy.png",
+            network,
+            moved,
+            scores,
+            title=f"{paper.shown(method)}: what each latent does, and what the edges carry",
+            subtitle=subtitle,
+        )
+        paths += [hierarchy] if hierarchy else []
     return paths
 
 

@@ -22,6 +22,12 @@ def test_difference_over_paired_seeds_against_scipy():
     assert pairs.paired_difference({0: 1.0}, {1: 2.0})[2] == 0
 
 
+EDGES = {
+    f"{i}>{j}": {"nats": 1.0, "low": 0.9, "high": 1.1}
+    for i, j in ((1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4), (3, 5), (4, 5))
+}
+
+
 def record_of(score, step=100):
     entry = {"value": score, "definition": "a score", "samples": 10, "seed": 0}
     names = "mig mig_chen factor_score is is_classifier fid_classifier recon kl".split()
@@ -217,3 +223,28 @@ def test_methods_side_by_side(tmp_path):
     # in the first method's column the first of three rows, that of the largest KL, is white
     height = np.diff(np.flatnonzero(np.diff(right) > 1)[:2])[0]  # of a row, from gap to gap
     assert left[0] - right[0] == pytest.approx(height, abs=10)
+
+
+@pytest.mark.parametrize("figure", ["figure7", "figure8", "figure9", "figure11"])
+def test_structures_with_edges_have_a_picture_of_their_hierarchy(tmp_path, figure):
+    """Thicker where an edge's information is recorded: records of 0.1 have none."""
+    experiment, dark = paper.EXPERIMENTS[figure], {}
+    for edges in ({}, {"edges": EDGES}):
+        found = found_of(experiment, {run: [0.1] for run in experiment.runs})
+        for (data, method, _), records in found.records.items():
+            text = method.split("+")[1]
+            config = {"cascade": {"structure": text}, "objective": {"latents": 5}}
+            records[0]["config"] |= config
+            records[0]["structure"] = {"effects": np.eye(5), "ancestors": np.eye(5)} | edges
+            records[0]["structure"] |= {"ancestor_share": 0.5, "ancestor_share_by_chance": 0.1}
+            path = tmp_path / runs.Run("half", data, method, 0).key.with_suffix(".npz")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            labels = [f"$z_{{{j + 1}}}$  KL 1.00" for j in range(5)]
+            images = np.full((5, 11, 8, 8, 1), 128, np.uint8)
+            np.savez(path, images=images, values=range(11), labels=labels, latents=range(5))
+        drawn = [p for p in show.write(figure, "half", found, tmp_path) if "hierarchy" in p.name]
+        assert len(drawn) == len(experiment.runs)
+        with Image.open(drawn[0]) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        dark[bool(edges)] = (pixels == [0x1F, 0x6F, 0x8B]).all(axis=-1).sum()
+    assert dark[True] > dark[False] + 1_000
