@@ -17,7 +17,7 @@ _FEWEST = 0.72  # width of a card at least: a node and a word
 _NARROW = 1.3  # a card whose caption has no room beside its circle
 _BETWEEN = 0.03  # two images
 _MAP_HEAD = 0.3  # over the map of effects
-_EDGES = "Edges: mutual information of the two latents, in nats; pale: the 95 % interval reaches 0"
+_EDGES = "Edges: what both ends share given the other parents, nats; pale: perhaps nothing (95 %)"
 _MAP = "How far each latent moves each factor of the image"
 _SCALE = "mean square; 1: as far as", "two random images differ"
 
