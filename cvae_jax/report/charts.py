@@ -1,5 +1,7 @@
 """Small charts as SVG without text: shapes alone, stretched to the room that they have."""
 
+import html
+
 import numpy as np
 
 _WIDE, _TALL = 200, 60  # of the view box
@@ -64,6 +66,6 @@ def _line(x, values, low, high, kind=""):
 
 def _svg(body, label):
     return (
-        f'<svg role="img" aria-label="{label}" viewBox="0 0 {_WIDE} {_TALL}" '
+        f'<svg role="img" aria-label="{html.escape(label)}" viewBox="0 0 {_WIDE} {_TALL}" '
         f'preserveAspectRatio="none">{body}</svg>'
     )

@@ -4,14 +4,22 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-from cvae_jax.config import methods
+from cvae_jax.config import checks, methods
 from cvae_jax.config.fields import to_pass_on
 from cvae_jax.errors import UserError
 from cvae_jax.files import expanded
 from cvae_jax.report import facts, pictures
 from cvae_jax.report.words import PICTURES
 from cvae_jax.runs.metrics_log import read_metrics
-from cvae_jax.runs.workdir import is_exported, read_config, read_json, read_results, why_diverged
+from cvae_jax.runs.workdir import (
+    CONFIG,
+    damaged,
+    is_exported,
+    read_config,
+    read_json,
+    read_results,
+    why_diverged,
+)
 
 
 class Run(NamedTuple):
@@ -54,10 +62,19 @@ def _names(paths):
     return names
 
 
+def _config(path):
+    config = read_config(path)
+    try:
+        checks.check(config, 1)
+    except UserError as error:
+        raise damaged(path / CONFIG, error) from None
+    return config
+
+
 def _read(path, name):
     if is_exported(path):
         raise UserError(f"{path} is an exported model without its run, so it has no scores")
-    config = read_config(path)
+    config = _config(path)
     results = read_results(path / "results.json")
     if results is None:
         raise UserError(

@@ -152,6 +152,20 @@ def test_what_can_not_be_compared_is_refused_in_one_line(two, tmp_path):
         report.main(["report"])
 
 
+def test_what_others_wrote_is_text_or_refused(two):
+    """A term of the loss whose name is HTML, as in a run from elsewhere; a method that is none."""
+    name = '\\"><b onclick=\\"x'
+    line = f'{{"step": 1, "{name}_kl": 1, "{name}_critic_accuracy": 1}}\n'
+    (two[0] / "metrics.jsonl").write_text(line + line)
+    parser = parsed(comparison.page(compared.read([*two])))
+    assert not any("onclick" in attrs for _, attrs in parser.tags)
+    assert parser.text.count('"><b onclick="x') == 2
+    config = defaults.get_config()
+    config.objective.name = "none"
+    write_json(two[1] / "config.json", config.to_dict())
+    refused(lambda: compared.read([*two]), two[1] / "config.json", "damaged", "none")
+
+
 WIDTHS = """async () => {
   await new Promise((done) => setTimeout(done, 500));
   tell([...document.querySelectorAll("iframe")].map((x) =>
