@@ -13,7 +13,7 @@ COMMANDS = {
     "study": ("study", "train a grid of methods, settings and seeds; table and pictures of it"),
     "gather": ("gather", "print the scores of many runs as one table, or draw them"),
     "datasets": ("datasets.__main__", "list the data sets, or prepare one"),
-    "report": ("report.__main__", "write a run's page with sliders"),
+    "report": ("report.__main__", "write a run's page with sliders, or one that compares runs"),
     "export": ("export", "write a trained model as a small folder to pass on"),
     "reproduce": ("reproduce", "run the paper's tables and figures"),
 }

@@ -70,7 +70,7 @@ def rank(workdirs, data_dir="", data="") -> dict:
             )
     codes, nats = [], []
     for workdir, model in models.items():
-        log.info("encoding %d images by %s", min(_IMAGES, dataset.num_images), workdir)
+        log.info("encoding %s images by %s", f"{min(_IMAGES, dataset.num_images):,}", workdir)
         _, mean, logvar = encode_some(model, dataset, 0, _IMAGES)
         codes.append(mean)
         nats.append(nats_of_latents(mean, logvar, prior_of(model.config)))

@@ -208,8 +208,8 @@ def _classes(name, factor, values):
     found, classes = np.unique(values, return_inverse=True)
     if len(values) > _SCALE and len(found) > len(values) / 2:
         log.warning(
-            "%s: %s has %d values in %d images, each a class of its own: its scores mean little; "
+            "%s: %s has %s values in %s images, each a class of its own: its scores mean little; "
             "round a quantity to fewer values",
-            *(name, factor, len(found), len(values)),
+            *(name, factor, f"{len(found):,}", f"{len(values):,}"),
         )
     return classes.astype(np.int32)

@@ -45,9 +45,9 @@ def read(table: pathlib.Path, pictures: list[str]) -> tuple[tuple[str, ...], np.
         count = classes.max() + 1
         if len(pictures) > _SCALE and count > len(pictures) / 2:
             log.warning(
-                "%s: %s has %d values in %d pictures, each a class of its own: scores say little; "
+                "%s: %s has %s values in %s pictures, each a class of its own: scores say little; "
                 "round a quantity to fewer",
-                *(table, name, count, len(pictures)),
+                *(table, name, f"{count:,}", f"{len(pictures):,}"),
             )
     return tuple(factors), np.stack([*factors.values()], axis=1)
 
@@ -118,8 +118,8 @@ def _matched(table, pictures, rows) -> dict[str, str]:
         if here and key is _any_case:
             picture, row = next(iter(here.items()))
             log.warning(
-                "%s: %d names are those of pictures only without regard to case, such as %s for %s",
-                *(table, len(here), row, picture),
+                "%s: %s names are those of pictures only without regard to case, such as %s for %s",
+                *(table, f"{len(here):,}", row, picture),
             )
     _require_all(table, pictures, found, left)
     return found
@@ -142,8 +142,8 @@ def _require_all(table, pictures, found, left):
         row = next(iter(left))
         near = did_you_mean(row, pictures[:_NEAR])
         log.warning(
-            "%s: %d rows name no picture, such as %s%s",
-            *(table, len(left), row, f"; {near.strip()}" if near else ""),
+            "%s: %s rows name no picture, such as %s%s",
+            *(table, f"{len(left):,}", row, f"; {near.strip()}" if near else ""),
         )
 
 

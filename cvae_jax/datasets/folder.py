@@ -92,7 +92,9 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
     folder = expanded(path)
     files, skipped = _pictures(folder)
     if skipped:
-        log.info("%s: %d files are left out, hidden or put there by a system", folder, skipped)
+        log.info(
+            "%s: %s files are left out, hidden or put there by a system", folder, f"{skipped:,}"
+        )
     table = _table(folder)
     inputs = [*files, table] if table else files
     for file in inputs:
@@ -148,7 +150,9 @@ def _form(folder, files):
             "%s: values of its pictures of 16 bits reach %d: read as %d bits", folder, largest, bits
         )
     if cut:
-        log.warning("%s: of %d pictures of 16 bits in colour the upper 8 are read", folder, cut)
+        log.warning(
+            "%s: of %s pictures of 16 bits in colour the upper 8 are read", folder, f"{cut:,}"
+        )
     return 1 if grey else 3, bits
 
 

@@ -126,7 +126,7 @@ def _train(module, dataset, classes) -> Trained:
     n = len(classes)
     rows = np.random.default_rng(_SEED).permutation(n)
     held_out, rest = np.split(rows, [max(1, min(_HELD_OUT, n // 10))])
-    log.info("training a classifier on %s, %d steps", dataset.source, STEPS)
+    log.info("training a classifier on %s, %s steps", dataset.source, f"{STEPS:,}")
     params = _fit(module, dataset, classes, rest)
     found = batches.mapped(
         functools.partial(features, module, params),

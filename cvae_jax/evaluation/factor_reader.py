@@ -176,7 +176,7 @@ def _init(network, steps, images):
 
 def _fit(network, pixels, dataset, targets, rows, steps):
     """Parameters after so many steps of Adam on the squared error, summed over readings."""
-    log.info("training a reader of %s's factors, %d steps", dataset.name, steps)
+    log.info("training a reader of %s's factors, %s steps", dataset.name, f"{steps:,}")
     likelihood, learned = pixels or (None, {})
     state = _init(network, steps, dataset.images(rows[:1]) / np.float32(255))
     rng = np.random.default_rng(_SEED)

@@ -194,18 +194,22 @@ def _hierarchy(folder, structure, scores, where):
     return [found] if found else []
 
 
+def terms(line: dict) -> list[str]:
+    """Returns the names of a line of metrics that have curves: of the loss, then of the critics."""
+    names = [n for n in _TERMS if n in line]
+    names += [n for n in line if n.endswith("_kl")]
+    return names + [n for n in line if n.endswith("_critic_accuracy")]
+
+
 def _curves(folder, lines, where):
     """A plot if there are two lines of metrics or more."""
     if len(lines) < 2:
         return []
-    names = [n for n in _TERMS if n in lines[0]]
-    names += [n for n in lines[0] if n.endswith("_kl")]
-    names += [n for n in lines[0] if n.endswith("_critic_accuracy")]
     return [
         plots.curves(
             folder / "curves.png",
             np.array([line["step"] for line in lines]),
-            {n: np.array([line.get(n, np.nan) for line in lines]) for n in names},
+            {n: np.array([line.get(n, np.nan) for line in lines]) for n in terms(lines[0])},
             title="Training, in nats per image",
             subtitle=where,
         )

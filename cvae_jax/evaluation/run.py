@@ -43,7 +43,7 @@ def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
     if changed := facts["data"].get("changed"):
         log.warning("the data differ from those %s was trained on: %s", workdir, changed)
     results.kept(workdir, facts, names)  # or refused, before the work
-    log.info("encoding %d images", dataset.num_images)
+    log.info("encoding %s images", f"{dataset.num_images:,}")
     subject = subject_of(model, dataset, options)
     held_out = dataset.held_out and subject_of(model, dataset.held_out, options)
     if not processes.first():

@@ -62,16 +62,15 @@ def _curve(axes, steps, values):
         axes.text(0.5, 0.5, "not finite", size=9, color=page.GREY, **middle)
         axes.set_yticks([])
         return
-    smooth = _smooth(values)
-    last = np.flatnonzero(~np.isnan(smooth))[-1]
-    end = steps[last], smooth[last]
+    mean = running_mean(values)
+    last = np.flatnonzero(~np.isnan(mean))[-1]
+    end = steps[last], mean[last]
     axes.plot(steps, values, color=page.ACCENT_LIGHT, lw=0.8)
-    axes.plot(steps, smooth, color=page.ACCENT, lw=1.6)
+    axes.plot(steps, mean, color=page.ACCENT, lw=1.6)
     axes.plot(*end, "o", ms=3.2, color=page.ACCENT, clip_on=False)
     beside = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
     axes.annotate(_number(end[1]), end, size=9, color=page.ACCENT, annotation_clip=False, **beside)
-    shown = [*np.nanpercentile(values, [2.5, 97.5]), *smooth[len(smooth) // 20 :], end[1]]
-    low, high = np.nanmin(shown), np.nanmax(shown)
+    low, high = reach(values, mean)
     room = 0.1 * (high - low) or 0.5 * abs(high) or 1.0
     axes.set_ylim(low - room, high + room)
     axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]))
@@ -79,8 +78,18 @@ def _curve(axes, steps, values):
         axes.yaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def _smooth(values):
-    """Computes the Gaussian running mean of the values [n] that are not NaN; NaN where they are."""
+def reach(values, mean):
+    """Returns (lowest, highest) of what a panel shows of values [n] and their running mean."""
+    last = mean[np.flatnonzero(~np.isnan(mean))[-1]]
+    shown = [*np.nanpercentile(values, [2.5, 97.5]), *mean[len(mean) // 20 :], last]
+    return np.nanmin(shown), np.nanmax(shown)
+
+
+def running_mean(values):
+    """Computes the Gaussian running mean of the values [n] that are not NaN; NaN where they are.
+
+    Its standard deviation is a sixtieth of the curve.
+    """
     sigma = max(len(values) / 60, 1e-3)
     reach = math.ceil(3 * sigma)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)

@@ -1,7 +1,8 @@
-"""A run as one page with sliders: `cvae report runs/dsprites-quick`.
+"""A run as one page with sliders: `cvae report runs/dsprites-quick`. Several runs are compared.
 
 Writes report.html into the run's folder: scores in plain words, plots, the config, and the
 explorer, in which the decoder itself runs. It opens from the disk, without a network.
+`cvae report runs/a runs/b` writes comparison.html: how the runs differ, scores, curves and plots.
 """
 
 if __name__ == "__main__":  # as `cvae report`, before the imports below
@@ -11,6 +12,7 @@ if __name__ == "__main__":  # as `cvae report`, before the imports below
 
     sys.exit(program.main(["report", *sys.argv[1:]]))
 
+import os
 import shlex
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from cvae_jax.evaluation.active_latents import encode_some, prior_of
 from cvae_jax.evaluation.latent_labels import latent_labels
 from cvae_jax.evaluation.pictures import LABELLED
 from cvae_jax.files import expanded
-from cvae_jax.report import facts, latents, layers, page, pictures, sliders
+from cvae_jax.report import compared, comparison, facts, latents, layers, page, pictures, sliders
 from cvae_jax.report.words import PICTURES
 from cvae_jax.runs import data_record, loading, parts
 from cvae_jax.runs.metrics_log import read_metrics
@@ -112,7 +114,7 @@ def _report(path, config, results, notes, explorer, known=None, found=None) -> p
     )
 
 
-def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
+def _of_one(path: Path, dataset=None, data_dir="", own=None, out=None) -> Path:
     """Writes the report of a run of one seed."""
     if not _scored(path):
         raise UserError(
@@ -144,16 +146,17 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None) -> Path:
     shown = _NO_SLIDERS if parts.recorded(path) else explorer(model, some, known)
     found = facts.of_run(model, metrics, read_json(path / "data.json"))
     report = _report(path, config, results, tuple(notes), shown, known, found)
-    return write_text(path / "report.html", page.page(report))
+    return write_text(out or path / "report.html", page.page(report))
 
 
-def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
+def write(workdir, data_dir="", data="", *, out="", dataset=None, **own) -> Path:
     """Writes a run's report.html, of several seeds one for each and one for all; returns its path.
 
     Args:
       workdir: the run's folder.
       data_dir: where data are kept; "": the run's.
       data: name of the run's data where they are now; "": as the run's config names them.
+      out: the file; "": report.html in the run's folder.
       dataset: the data themselves, as `training.loop.train_and_evaluate` takes them.
       **own: networks or objective of a run whose config does not name them, see `loading.load`.
 
@@ -161,7 +164,7 @@ def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
       UserError: it is not a run's folder, has no checkpoint or no scores yet, a file of it is
         damaged, or the data are not available.
     """
-    path = expanded(workdir)
+    path, file = expanded(workdir), expanded(out) if out else None
     if loading.is_exported(loading.folder(workdir)):
         raise UserError(
             f"{workdir} is an exported model without its run, so it has no plots: train it by "
@@ -174,7 +177,7 @@ def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
     elif data:
         dataset = filters.load(config.data, data, data_dir)
     if config.num_seeds == 1:
-        return _of_one(path, dataset, data_dir, own)
+        return _of_one(path, dataset, data_dir, own, file)
     results = read_results(path / "results.json")
     if results is None:
         raise UserError(
@@ -183,7 +186,7 @@ def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
         )
     if dataset is None:
         dataset = filters.load(config.data, data_dir=data_dir)
-    seeds, notes = {}, []
+    file, seeds, notes = file or path / "report.html", {}, []
     for seed in range(config.seed, config.seed + config.num_seeds):
         folder = f"seed_{seed}"
         reason = results.get("diverged", {}).get(str(seed), {}).get("reason", "")
@@ -192,20 +195,39 @@ def write(workdir, data_dir="", data="", *, dataset=None, **own) -> Path:
         if _scored(path / folder):
             _of_one(path / folder, dataset, own=own)
             name = f"seed {seed}, which diverged" if reason else f"seed {seed}"
-            seeds[name] = f"{folder}/report.html"
+            seeds[name] = os.path.relpath(path / folder / "report.html", file.parent)
         elif not reason:
             notes.append(f"Seed {seed} has no scores and plots: no whole evaluation was made.")
     every = {"Seeds": f"{config.seed} to {config.seed + config.num_seeds - 1}"}
     report = _report(path, config, results, tuple(notes), "", found=every)
-    return write_text(path / "report.html", page.page(report, seeds))
+    return write_text(file, page.page(report, seeds))
 
 
 def main(argv) -> None:
     """Writes a report as the command line asks."""
     parser = cli.Parser("report", __doc__.splitlines()[0])
-    parser.add_run("a trained run")
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", type=cli.path, help="a trained run, or several to compare"
+    )
+    parser.add_argument("--workdir", metavar="RUN", type=cli.path, help="the same, of one run")
     parser.add_data_dir("where data are kept; default: the run's")
     parser.add_data("the run's data set, where it is now")
-    args = parser.parse_run(argv[1:])
+    parser.add_argument(
+        "--out",
+        default="",
+        type=cli.path,
+        help="the file; default: report.html in the run's folder, of several comparison.html here",
+    )
+    args = parser.parse_args(argv[1:])
+    if args.runs and args.workdir:
+        parser.error(f"name runs, not {args.runs[0]} and --workdir={args.workdir}")
+    runs = args.runs or [args.workdir] * bool(args.workdir)
+    if not runs:
+        parser.error(f"name a run's folder: {parser.prog} RUN")
+    if len(compared.distinct(runs)) > 1:
+        if args.data or args.data_dir:
+            parser.error("runs are compared by what they recorded: leave out the data")
+        cli.show(str(comparison.write(runs, args.out or "comparison.html")))
+        return
     cli.keep_programs()
-    cli.show(str(write(args.run, args.data_dir, args.data)))
+    cli.show(str(write(runs[0], args.data_dir, args.data, out=args.out)))

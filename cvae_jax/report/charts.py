@@ -1,5 +1,7 @@
 """Small charts as SVG without text: shapes alone, stretched to the room that they have."""
 
+import html
+
 import numpy as np
 
 _WIDE, _TALL = 200, 60  # of the view box
@@ -21,7 +23,7 @@ def histogram(heights, line, label: str) -> str:
         if height
     )
     x = np.linspace(0, _WIDE, len(line))
-    return _svg(f'<path class="bars" d="{bars}"/>{_line(x, line, top)}', label)
+    return _svg(f'<path class="bars" d="{bars}"/>{_line(x, line, 0, top)}', label)
 
 
 def curve(steps, values, top: float, label: str) -> str:
@@ -35,17 +37,35 @@ def curve(steps, values, top: float, label: str) -> str:
     """
     steps = np.asarray(steps, np.float64)
     x = _WIDE * (steps - steps[0]) / (np.ptp(steps) or 1.0)
-    return _svg(_line(x, values, top), label)
+    return _svg(_line(x, values, 0, top), label)
 
 
-def _line(x, values, top):
-    y = _TALL * (1 - np.clip(np.asarray(values, np.float64) / top, 0, 1))
+def curves(runs, low: float, high: float, label: str) -> str:
+    """Returns the lines of several runs over steps from 0 to the last of all.
+
+    Args:
+      runs: of each its number, for its colour, its steps and its values, [n] each.
+      low: the bottom of the chart.
+      high: its top, above `low`; what is beyond either is cut off.
+      label: see `histogram`.
+    """
+    last = max(np.max(steps) for _, steps, _ in runs) or 1
+    lines = (
+        _line(_WIDE * np.asarray(steps) / last, values, low, high, f' class="run-{i}"')
+        for i, steps, values in runs
+    )
+    return _svg("".join(lines), label)
+
+
+def _line(x, values, low, high, kind=""):
+    share = (np.asarray(values, np.float64) - low) / (high - low)
+    y = _TALL * (1 - np.clip(share, 0, 1))
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-    return f'<polyline points="{points}" vector-effect="non-scaling-stroke"/>'
+    return f'<polyline{kind} points="{points}" vector-effect="non-scaling-stroke"/>'
 
 
 def _svg(body, label):
     return (
-        f'<svg role="img" aria-label="{label}" viewBox="0 0 {_WIDE} {_TALL}" '
+        f'<svg role="img" aria-label="{html.escape(label)}" viewBox="0 0 {_WIDE} {_TALL}" '
         f'preserveAspectRatio="none">{body}</svg>'
     )

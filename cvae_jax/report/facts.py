@@ -47,24 +47,40 @@ def _date(text) -> str:
         return ""
 
 
+def of_training(metrics, described) -> dict[str, str]:
+    """Returns what a run recorded of its training, by name: when it began, how long, which commit.
+
+    Args:
+      metrics: see `metrics_log.read_metrics`.
+      described: the content of data.json; runs of before have no "origin".
+    """
+    origin = described.get("origin") if isinstance(described, dict) else None
+    origin = origin if isinstance(origin, dict) else {}
+    seconds, commit = training_seconds(metrics), origin.get("commit", "")
+    found = {
+        "Began": _date(origin.get("began")),
+        "Training time": "" if seconds is None else duration(seconds),
+        "Commit": commit if isinstance(commit, str) else "",
+    }
+    return {name: value for name, value in found.items() if value}
+
+
 def of_run(model, metrics, described) -> dict[str, str]:
     """Returns what is known of a run, by name.
 
     Args:
       model: see `runs.model.Model`.
       metrics: see `metrics_log.read_metrics`.
-      described: the content of data.json; runs of before have no "origin".
+      described: see `of_training`.
     """
-    origin = described.get("origin") if isinstance(described, dict) else None
-    origin = origin if isinstance(origin, dict) else {}
-    seconds, params = training_seconds(metrics), model.params
+    params = model.params
     critics = f", critics {_number(params.critic)}" if params.critic else ""
-    commit = origin.get("commit", "")
+    known = of_training(metrics, described)
     found = {
         "Seed": str(model.config.seed),
-        "Began": _date(origin.get("began")),
-        "Training time": "" if seconds is None else duration(seconds),
+        "Began": known.get("Began"),
+        "Training time": known.get("Training time"),
         "Parameters": _number(params.model) + critics,
-        "Commit": commit if isinstance(commit, str) else "",
+        "Commit": known.get("Commit"),
     }
     return {name: value for name, value in found.items() if value}

@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import re
+import string
 from importlib import resources
 
 
@@ -46,13 +47,13 @@ def contents(sections) -> str:
     return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
 
 
-def facts(found: dict[str, str]) -> str:
+def pairs(found: dict[str, str]) -> str:
     """Returns names with their values, one beside the other; "": there are none."""
-    pairs = "".join(
+    parts = "".join(
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
         for name, value in found.items()
     )
-    return f'<dl class="facts">{pairs}</dl>' if pairs else ""
+    return f'<dl class="facts">{parts}</dl>' if parts else ""
 
 
 def table(heads, rows) -> str:
@@ -65,3 +66,26 @@ def table(heads, rows) -> str:
 def details(summary: str, body: str) -> str:
     """Returns a block that opens on request."""
     return f"<details><summary>{html.escape(summary)}</summary>{body}</details>"
+
+
+def document(title, subtitle, sections, *, facts, notes=(), scripts="") -> str:
+    """Returns a whole page, with links to its sections at its head.
+
+    Args:
+      title: text.
+      subtitle: text.
+      sections: of `section`.
+      facts: see `pairs`.
+      notes: sentences at the head.
+      scripts: HTML at the end.
+    """
+    return string.Template(read("page.html")).substitute(
+        title=html.escape(title),
+        subtitle=html.escape(subtitle),
+        facts=pairs(facts),
+        contents=contents(sections),
+        notes="\n".join(f'<p class="note">{html.escape(note)}</p>' for note in notes),
+        css=read("page.css"),
+        sections="\n".join(sections),
+        scripts=scripts,
+    )

@@ -1,13 +1,11 @@
 """The report as one HTML page: facts in, text out. Nothing in it is fetched from elsewhere."""
 
 import html
-import json
 import math
-import string
 from typing import NamedTuple
 
-from cvae_jax.metrics.scores import SCORES, counted, known
-from cvae_jax.report import markup, sliders, strips
+from cvae_jax.metrics.scores import SCORES, counted
+from cvae_jax.report import cells, markup, sliders, strips
 from cvae_jax.report.latents import Latents, cards, factor_map
 from cvae_jax.report.words import GROUPS, PICTURES
 
@@ -28,21 +26,6 @@ class Report(NamedTuple):
     film: bytes = b""  # the GIF in place of the still of the traversals
 
 
-def _number(value: float) -> str:
-    if not math.isfinite(value):
-        return "not finite"
-    if value == round(value) or abs(value) >= 1000:
-        decimals = 0
-    else:
-        decimals = 1 if abs(value) >= 10 else 3
-    return f"{value:,.{decimals}f}".replace("-", "−")
-
-
-def _value(score) -> str:
-    spread = f" <small>± {_number(score['std'])}</small>" if "std" in score else ""
-    return f"{_number(score['value'])}{spread}"
-
-
 def _bar(value: float) -> str:
     share = min(max(value, 0), 1) if math.isfinite(value) else 0
     return f'<span class="bar" aria-hidden="true"><i style="width:{100 * share:.0f}%"></i></span>'
@@ -54,18 +37,9 @@ def _row(name, content) -> str:
     better = f" {score.better.capitalize()} is better." if score.better else ""
     return (
         f'<tr><th scope="row">{html.escape(score.label)}</th>'
-        f'<td class="value">{_value(content)}{bar}</td>'
+        f'<td class="value">{cells.value(content)}{bar}</td>'
         f"<td>{html.escape(score.sentence + better)} Range: {html.escape(score.range)}.</td></tr>"
     )
-
-
-def _name(name) -> str:
-    """A score's name with its key; a term of one's own objective has the key alone."""
-    score = known(name)
-    if score is None:
-        return markup.code(name)
-    held_out = "" if name in SCORES else ", held out"
-    return f"{html.escape(score.label + held_out)} <small>{markup.code(name)}</small>"
 
 
 def _scores(results) -> str:
@@ -76,7 +50,7 @@ def _scores(results) -> str:
             parts.append(f"<h3>{html.escape(heading)}</h3>")
             parts.append(f'<table class="scores"><tbody>{rows}</tbody></table>')
     every = [
-        (_name(name), _value(s), html.escape(s["definition"]), counted(name, s))
+        (cells.name(name), cells.value(s), html.escape(s["definition"]), counted(name, s))
         for name, s in scores.items()
     ]
     definitions = markup.table(("score", "value", "definition", "from"), every)
@@ -84,32 +58,19 @@ def _scores(results) -> str:
     return markup.section("scores", "Scores", "", "\n".join(parts))
 
 
-def _image(name, content, film, alt) -> str:
-    """A plot; of traversals the film, but for those who want no motion, and on paper."""
-    if name != "traversals" or not film:
-        return f'<img src="{markup.address(content)}" {alt}>'
-    return (
-        f'<picture><source srcset="{markup.address(content)}" '
-        'media="print, (prefers-reduced-motion: reduce)">'
-        f'<img class="film" src="{markup.address(film, "gif")}" {alt}></picture>'
-    )
-
-
 def _pictures(pictures, film) -> list[str]:
     sections = []
     for name, (heading, caption) in PICTURES.items():
         if name in pictures:
             alt = f'alt="{html.escape(heading)}" aria-describedby="{name}-text"'
-            body = f"<figure>{_image(name, pictures[name], film, alt)}</figure>"
+            body = cells.plot(name, pictures, film, alt)
             sections.append(markup.section(name, heading, caption, body))
     return sections
 
 
 def _config(config, defaults) -> str:
     def fields(names, *columns):
-        return [
-            [markup.code(n), *(markup.code(json.dumps(c.get(n))) for c in columns)] for n in names
-        ]
+        return [[markup.code(n), *(cells.field(c.get(n)) for c in columns)] for n in names]
 
     changed = [name for name, value in config.items() if defaults.get(name) != value]
     same = [name for name in config if name not in changed]
@@ -127,8 +88,8 @@ def _environment(results) -> str:
         "device of the evaluation": results["device"],
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
     }
-    cells = [(html.escape(a), html.escape(b)) for a, b in rows.items()]
-    return markup.section("environment", "Environment", "", markup.table(("what", "which"), cells))
+    shown = [(html.escape(a), html.escape(b)) for a, b in rows.items()]
+    return markup.section("environment", "Environment", "", markup.table(("what", "which"), shown))
 
 
 def page(report: Report, seeds: dict[str, str] | None = None) -> str:
@@ -156,13 +117,11 @@ def page(report: Report, seeds: dict[str, str] | None = None) -> str:
         _config(report.config, report.defaults),
         _environment(report.results),
     ]
-    return string.Template(markup.read("page.html")).substitute(
-        title=html.escape(report.name),
-        subtitle=html.escape(report.subtitle),
-        facts=markup.facts(report.facts or {}),
-        contents=markup.contents(sections),
-        notes="\n".join(f'<p class="note">{html.escape(note)}</p>' for note in report.notes),
-        css=markup.read("page.css"),
-        sections="\n".join(sections),
+    return markup.document(
+        report.name,
+        report.subtitle,
+        sections,
+        facts=report.facts or {},
+        notes=report.notes,
         scripts=sliders.scripts(report.explorer),
     )

@@ -71,7 +71,7 @@ def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objectiv
             config, runs, dataset, built, networks=networks, objective=objective
         )
         if start:
-            log.info("resumed from the checkpoint of step %d in %s", start, workdir)
+            log.info("resumed from the checkpoint of step %s in %s", f"{start:,}", workdir)
         devices = processes.devices()
         log.info("%s", monitor.start_up(config, dataset, states[0].params, devices, workdir))
         objective, optimizers = built.objective, built.optimizers
@@ -155,7 +155,7 @@ def _warn_of_diverged_critics(runs, by_run, done, before) -> set:
     }
     for i, name in sorted(set(diverged) - before):
         seed = f"seed {runs[i].config.seed}: " if len(runs) > 1 else ""
-        log.warning("step %d: %s%s", done, seed, diverged[i, name])
+        log.warning("step %s: %s%s", f"{done:,}", seed, diverged[i, name])
     return set(diverged)
 
 

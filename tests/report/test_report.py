@@ -51,6 +51,14 @@ def test_report_of_a_run(run, data_dir, capsys):
     np.testing.assert_allclose(model["starts"], mean, atol=2e-3)
 
 
+def test_the_file_can_be_named(run, data_dir, tmp_path, capsys):
+    out = tmp_path / "named.html"
+    report.main(["report", str(run), str(run), f"--data_dir={data_dir}", f"--out={out}"])
+    assert capsys.readouterr().out == f"{out}\n"
+    assert 'id="weights"' in out.read_text()
+    assert not (run / "report.html").exists()
+
+
 def test_several_seeds_have_a_report_each(run, data_dir, tmp_path):
     both = tmp_path / "both"
     one = read_json(run / "config.json")
@@ -79,6 +87,9 @@ def test_several_seeds_have_a_report_each(run, data_dir, tmp_path):
     assert ["This seed diverged" in text for text in texts] == [False, True]
     assert "both/seed_0" in parsed((both / links[0]).read_text()).text
     assert 'id="weights"' not in path.read_text()
+    elsewhere = report.write(both, str(data_dir), out=tmp_path / "all.html")
+    hrefs = re.findall(r'href="([^"#]*/report.html)"', elsewhere.read_text())
+    assert [(tmp_path / href).resolve() for href in hrefs] == [both / link for link in links]
 
 
 @pytest.mark.parametrize(

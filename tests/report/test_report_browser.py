@@ -1,60 +1,15 @@
 """The report's page in a browser: what its sliders, buttons and links draw is JAX's."""
 
 import html
-import json
-import re
-import shutil
-import subprocess
 
 import jax
 import numpy as np
 import pytest
+from fixtures.browser import FIRST, in_browser, needs_chromium
 from fixtures.report_pages import explorer, gan
 
 from cvae_jax.networks import gan_networks
 from cvae_jax.report import page, sliders
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-
-# Headless, there may never be a frame.
-FIRST = "<script>requestAnimationFrame = (f) => setTimeout(f);</script>"
-
-
-def browse(path, address, *options):
-    """The page's DOM and the console's messages."""
-    command = [
-        CHROMIUM,
-        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-        *("--enable-logging=stderr", "--v=0", f"--user-data-dir={path / 'profile'}"),
-        *(*options, "--dump-dom", address),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-
-
-def in_browser(path, text, actions, address="", *options):
-    """What `actions` put into `found`, JavaScript that runs when the page has loaded."""
-    file = path / "page.html"
-    last = f"""<script>
-      const canvas = document.getElementById("picture");
-      const copy = new OffscreenCanvas(canvas.width, canvas.height)
-        .getContext("2d", {{ willReadFrequently: true }});
-      const read = () => {{
-        copy.drawImage(canvas, 0, 0);
-        return [...copy.getImageData(0, 0, canvas.width, canvas.height).data];
-      }};
-      const tell = (found) => document.body.append(
-        Object.assign(document.createElement("pre"), {{
-          id: "found", textContent: JSON.stringify(found) }}));
-      addEventListener("load", {actions});
-    </script>"""
-    file.write_text(text.replace("<head>", f"<head>{FIRST}").replace("</body>", f"{last}</body>"))
-    dom, console = browse(path, f"file://{file}{address}", *options)
-    return json.loads(html.unescape(re.search(r'<pre id="found">(.*)</pre>', dom)[1])), console
-
 
 ACTIONS = """async () => {
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -83,10 +38,6 @@ ACTIONS = """async () => {
   found.compared = [originals[0] === thumbs[2], originals[1] === "hidden"];
   tell(found);
 }"""
-
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="no browser: install Chromium (apt install chromium)"
-)
 
 
 @needs_chromium
