@@ -42,7 +42,9 @@ TUNED = {
     "factor_vae": {"objective.factor_vae.weight": 60.0},
     "infogan": {"objective.infogan.continuous_weight": 0.1},
 }
-TUNED_WEIGHT = {"": 3.0, "posterior": 6.0, "sampled": 60.0}  # of the cascade, by its reading
+# Of the cascade, by its reading. Of "sampled" 60 is the best of tuning, and other seeds oscillated
+# with it: docs/reproduction.md.
+TUNED_WEIGHT = {"": 3.0, "posterior": 6.0, "sampled": 20.0}
 READINGS = {
     "": {"cascade.source": "prior", "cascade.x_hat": "mean"},
     "posterior": {"cascade.source": "posterior", "cascade.x_hat": "mean"},
@@ -97,9 +99,8 @@ def get_config(variant: str = "half,dsprites,vae+independent"):
         if data in ("dsprites", "heads3d"):
             config.data.name = f"{data}_small"
     if reading == "sampled" and scale in ("half", "paper"):
-        # With its full weight from the first step on, training oscillated in one of two seeds of
-        # half; in tuning, on one seed, it did not.
-        config.cascade.warmup_steps = config.num_steps // 6
+        # Without it one of two seeds of half diverged after 17,000 steps.
+        config.cascade.smoothness = 0.001
     return config
 
 
