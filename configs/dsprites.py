@@ -7,10 +7,10 @@ Variants:
             (--config.num_steps=4000) IoU 0.82, MIG 0.10, FactorVAE score 0.55. Squares, ellipses
             and hearts come apart much later: IoU 0.96 in three runs of 257,600 to 266,500 steps,
             14 minutes side by side on an NVIDIA H200 (results/paper, docs/reproduction.md)
-  quick     a look at everything: a sub-grid of the data at 32x32, few steps. On two CPU cores two
-            to four minutes; IoU 0.85, MIG 0.05, FactorVAE score 0.71. Machines round differently:
-            in 0.1 two of them had scores of 0.52 and 0.66. Place and size are found, shapes are
-            not: squares and hearts come back as discs and ellipses
+  quick     a look at everything: a sub-grid of the data at 32x32, few steps. 3 minutes 12 s of
+            processor time; IoU 0.85, MIG 0.02, FactorVAE score 0.64 (docs/tutorial.md). Machines
+            round differently: another run had MIG 0.05 and a FactorVAE score of 0.71. Place and
+            size are found, shapes are not: squares and hearts come back as discs and ellipses
   official  as (none), on DeepMind's own file in place of the rendered images
   color, noisy, patches  as (none), each sprite in a colour of its own, in noise, or on a patch of a
             texture. Not yet run to its end
