@@ -79,7 +79,7 @@ def write(workdir, results, names, seconds) -> dict:
 
 def table(results: dict) -> str:
     """Results as lines of text: name, value, spread where it is known, definition."""
-    lines = [f"step {results['step']}, {results['data']['source']}"]
+    lines = [f"step {results['step']:,}, {results['data']['source']}"]
     for name, score in results["scores"].items():
         spread = f"± {score['std']:.4f}" if "std" in score else ""
         lines.append(

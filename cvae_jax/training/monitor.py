@@ -86,7 +86,7 @@ def refuse_not_finite(step: int, values: dict) -> None:
     bad = [name for name, value in values.items() if not np.all(np.isfinite(value))]
     if bad:
         raise UserError(
-            f"step {step}: not finite: {', '.join(bad)}; the last checkpoint, if there is one, "
+            f"step {step:,}: not finite: {', '.join(bad)}; the last checkpoint, if there is one, "
             "is kept. Start another --workdir with a lower learning rate or weight, and with "
             "--config.init_from to start from its weights"
         )
