@@ -3,7 +3,7 @@
 import numpy as np
 
 from cvae_jax import plots
-from cvae_jax.evaluation.latent_labels import UNUSED
+from cvae_jax.evaluation.latent_labels import without_bare_names
 from cvae_jax.plots.page import plain
 
 
@@ -36,7 +36,7 @@ def draw(path, structure, moved, scores, *, title, subtitle):
         path,
         structure.parents,
         np.asarray(moved["images"])[by_latent],
-        [_caption(moved["labels"][row]) for row in by_latent],
+        [without_bare_names(moved["labels"][row]).split("  ")[1:] for row in by_latent],
         _information(scores.get("edges") or {}),
         effects,
         title=title,
@@ -51,9 +51,3 @@ def _information(edges):
         source, target = text.split(">")
         found[int(source) - 1, int(target) - 1] = (edge["nats"], edge["low"], edge["high"])
     return found
-
-
-def _caption(label):
-    """The nats of a label and its names, without those of 0.1, which have no share."""
-    _, nats, *words = label.split("  ")
-    return nats, *(word for word in words if word.endswith(" %") or word == UNUSED)

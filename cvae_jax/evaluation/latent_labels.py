@@ -48,6 +48,16 @@ class LatentLabels(NamedTuple):
         return tuple(f"{self.factors[i]} {100 * self.shares[j, i]:.0f} %" for i in found)
 
 
+def without_bare_names(label: str) -> str:
+    """Leaves out a label's names that have no share, those of records of 0.1.
+
+    There a latent was named after the factor that it knows most of, however little that is. The
+    parts of a label, such as "$z_{1}$  KL 2.31  x 62 %", are two spaces apart.
+    """
+    latent, nats, *words = label.split("  ")
+    return "  ".join([latent, nats, *(w for w in words if w.endswith(" %") or w == UNUSED)])
+
+
 def latent_labels(mean, logvar, factors, factor_names, prior="normal") -> LatentLabels:
     """Computes what each latent knows of each factor: I(z_j; f) / H(f), normalised information.
 

@@ -5,6 +5,7 @@ import numpy as np
 from cvae_jax import plots, structures
 from cvae_jax.errors import first_line, printable
 from cvae_jax.evaluation import hierarchy_picture
+from cvae_jax.evaluation.latent_labels import without_bare_names
 from cvae_jax.plots.page import plain
 from cvae_jax.reproduction import paper
 from cvae_jax.reproduction.runs import Run
@@ -68,7 +69,7 @@ def _traversals(folder, scale, data, method, seed):
         raise damaged(path, first_line(error)) from None
     return found | {
         "images": found["images"] / 255.0,
-        "labels": [printable(str(label)) for label in found["labels"]],
+        "labels": [without_bare_names(printable(str(label))) for label in found["labels"]],
     }
 
 

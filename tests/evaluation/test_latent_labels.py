@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import mutual_info_score
 
 from cvae_jax.evaluation import pictures
-from cvae_jax.evaluation.latent_labels import latent_labels
+from cvae_jax.evaluation.latent_labels import latent_labels, without_bare_names
 
 RNG = np.random.default_rng(0)
 VALUES = 8
@@ -143,3 +143,15 @@ def test_infogans_latents_are_measured_against_their_own_prior():
     assert found.words == [("unused",), (), ("unused",)]
     assert latent_labels(mean, logvar, none, ()).words[0] == ()
     assert "info 0.00" in pictures._labels(found, "uniform")[0]
+
+
+@pytest.mark.parametrize(
+    ("label", "without"),
+    [
+        ("$z_{1}$  KL 2.31  y", "$z_{1}$  KL 2.31"),
+        ("$z_{1}$  KL 2.31  y 62 %  x 31 %", "$z_{1}$  KL 2.31  y 62 %  x 31 %"),
+        ("$z_{10}$  KL 0.01  unused", "$z_{10}$  KL 0.01  unused"),
+    ],
+)
+def test_names_of_old_records_have_no_share_and_are_left_out(label, without):
+    assert without_bare_names(label) == without
