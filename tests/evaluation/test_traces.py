@@ -66,6 +66,7 @@ def saved_run(folder, seed, dataset, **fields):
 NAMES = ("mig", "reconstruction", "terms", "held_out", "classifier")
 
 
+@pytest.mark.slow
 def test_a_second_seed_is_loaded_and_evaluated_by_the_programs_of_the_first(tmp_path, data):
     folders = [saved_run(tmp_path, seed, data) for seed in (0, 1)]
     config = cvae_jax.load(folders[0]).config

@@ -75,6 +75,7 @@ def test_the_parts_add_up_to_the_kl_of_the_samples():
         assert sum(parts) == pytest.approx(total.sum(axis=1).mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_two_estimators_are_different_losses():
     """Not only by a constant: at beta 6 their gradients point elsewhere."""
     rng = np.random.default_rng(0)

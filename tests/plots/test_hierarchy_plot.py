@@ -163,7 +163,7 @@ def test_high_order_nodes_are_above_in_the_file(tmp_path):
         (" ".join(f"{i}>{j}" for i, j in itertools.combinations(range(1, 7), 2)), 6, 0),
         ("1>2", 2, 30),
         (" ".join(f"{i}>{i + 1}" for i in range(1, 32)), 32, 5),
-        (" ".join(f"1>{j}" for j in range(2, 31)), 30, 5),
+        pytest.param(" ".join(f"1>{j}" for j in range(2, 31)), 30, 5, marks=pytest.mark.slow),
     ],
     ids=["ten_parts", "every_edge", "many_factors", "chain", "thirty_children"],
 )

@@ -25,6 +25,7 @@ def run(whole_run, tmp_path):
     return shutil.copytree(whole_run[0], tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_report_of_a_run(run, data_dir, capsys):
     report.main(["report", f"--workdir={run}", f"--data_dir={data_dir}"])
     assert capsys.readouterr().out == f"{run / 'report.html'}\n"
