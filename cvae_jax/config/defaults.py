@@ -144,7 +144,7 @@ def _declared() -> ml_collections.ConfigDict:
     # more donors for samples of p_B; 0: batch_size
     config.cascade.prior_batch_size = not_negative(0, most=1_000_000)
     # weight of a penalty on the critic's slope, which steadies training at large weights of the KL
-    # and makes the estimated KL too small; 0.003 to 0.01 are useful; 0: none
+    # and makes the estimated KL too small; 0.001 to 0.01 are useful; 0: none
     config.cascade.smoothness = not_negative(0.0)
     # An extension, not in the paper: weight of a reward that every edge must earn, its information
     # given the child's other parents, up to half a nat each; needs x_hat=sample; 0: none

@@ -57,8 +57,9 @@ PICTURES = {
     "hierarchy": (
         "The hierarchy",
         "The structure's latents, each with the images that it makes as it is moved, high-order "
-        "latents above what they are made of. Edges are as thick as the information that their two "
-        "ends share, in nats. Under it: how far each latent moves each factor of the image.",
+        "latents above what they are made of. Edges are as thick as what their two ends share "
+        "given the child's other parents, in nats. Under it: how far each latent moves each factor "
+        "of the image.",
     ),
     "effects": (
         "The structure and its effects",

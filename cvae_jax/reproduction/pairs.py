@@ -4,6 +4,7 @@ import numpy as np
 from scipy import stats
 
 from cvae_jax.reproduction import paper
+from cvae_jax.reproduction.runs import definition
 from cvae_jax.reproduction.tables import Found, not_run, seeds_of
 from cvae_jax.runs.markdown import table
 from cvae_jax.studies.table import mean_std
@@ -81,21 +82,6 @@ def _differences(experiment, scores, found, gain):
     return table([*head, "paired seeds"], rows)
 
 
-# What 0.1 called the same things: those records compare with today's.
-_WORDS_OF_0_1 = {
-    "nats an image": "nats per image",
-    "codes whose": "latents whose",
-    "above .01": "above 0.01",
-}
-
-
-def _definition(record, score):
-    words = record["scores"][score]["definition"]
-    for old, new in _WORDS_OF_0_1.items():
-        words = words.replace(old, new)
-    return words
-
-
 def _alike(found, keys, score):
     """Returns {seed: value} of both runs of a pair, for the seeds that can be compared.
 
@@ -108,7 +94,7 @@ def _alike(found, keys, score):
     ]
 
     def form(record):
-        return record["step"], _definition(record, score)
+        return record["step"], definition(record["scores"][score])
 
     shared = [s for s in having[0] if s in having[1] and form(having[0][s]) == form(having[1][s])]
     return [{s: each[s]["scores"][score]["value"] for s in shared} for each in having]

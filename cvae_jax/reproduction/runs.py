@@ -191,3 +191,19 @@ def workdir(together: list[Run], folders: Path) -> Path:
 def program(arguments: list[str]) -> list[str]:
     """Returns the command line of a program of this Python."""
     return [sys.executable, *arguments]
+
+
+# What 0.1 called the same things: those records compare with today's.
+_WORDS_OF_0_1 = {
+    "nats an image": "nats per image",
+    "codes whose": "latents whose",
+    "above .01": "above 0.01",
+}
+
+
+def definition(entry: dict) -> str:
+    """Returns the definition of a record's score in today's words."""
+    words = entry["definition"]
+    for old, new in _WORDS_OF_0_1.items():
+        words = words.replace(old, new)
+    return words

@@ -71,7 +71,7 @@ def _notes(experiment, found):
         texts = {}
         for record in (r for r in records if name in r["scores"]):
             entry = record["scores"][name]
-            what = entry["definition"].partition("; by chance")[0]  # which differs by structure
+            what = runs.definition(entry).partition("; by chance")[0]  # which differs by structure
             texts.setdefault(f"{what} ({counted(name, entry)})", []).append(record["data"]["name"])
         for said, of in texts.items():
             data = f", {', '.join(dict.fromkeys(of))}" if len(texts) > 1 else ""

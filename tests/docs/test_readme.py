@@ -1,6 +1,5 @@
 """README.md is short, its commands parse; every page has short sentences."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -9,10 +8,9 @@ from fixtures import commands, prose
 TEXT = Path("README.md").read_text()
 PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), Path("launch/README.md")]
 PAGES += sorted(Path("docs").rglob("*.md"))
-COMMANDS = re.findall(r"`(cvae \w+ [^`]+)`|\.venv/bin/(cvae [^&\n]+)", TEXT)
 
 
-@pytest.mark.parametrize("command", [a or b for a, b in COMMANDS])
+@pytest.mark.parametrize("command", commands.of_readme())
 def test_a_command_parses(command):
     if command.startswith("cvae study"):
         assert Path(command.split()[2]).is_file()

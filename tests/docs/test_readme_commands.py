@@ -1,7 +1,6 @@
 """README's commands run one after the other in one folder, as a reader runs them, in few steps."""
 
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -9,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures import commands
 from PIL import Image
 
 pytestmark = pytest.mark.slow
-
-TEXT = Path("README.md").read_text()
-COMMANDS = re.findall(r"`(cvae \w+ [^`]+)`|\.venv/bin/(cvae [^&\n]+)", TEXT)
 
 # What takes hours, or writes beside the repository's records: tests/studies and tests/reproduction
 # run these programs on small grids.
@@ -36,7 +33,7 @@ def test_they_run_in_order(tmp_path):
     rng = np.random.default_rng(0)
     for i in range(64):
         Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)).save(pictures / f"{i}.png")
-    for command in (a or b for a, b in COMMANDS):
+    for command in commands.of_readme():
         if command.startswith(LEFT_OUT):
             continue
         words = shlex.split(command.replace("/path/to/pictures", str(pictures)))[1:]
