@@ -6,7 +6,8 @@ SCALE   quick  a look at everything: sub-grids of the data at 32x32, 1,000 steps
         paper  the paper's setting, for GPUs and TPUs: 64x64, 300,000 steps, critics of 6 x 1000
 DATA    dsprites, heads3d (stands in for faces3d), mnist, fashion_mnist, faces3d, chairs3d, celeba
 METHOD  vae, beta_vae, factor_vae, beta_tcvae, beta_tcvae_weighted (Chen et al.'s own estimator) or
-        infogan, alone or, after a +, with the cascade and
+        infogan; or NAME_falling of a VAE, whose KL weighs a hundred times as much at first and
+        falls to itself: docs/method.md. Alone or, after a +, with the cascade and
         a structure: vae+independent is the paper's method, vae+tower its Fig. 9; then, after
         another +, how the paper is read: without, z of the prior and the decoder's mean, Section
         3.4 to the letter; posterior, z of the data's posteriors; sampled, the same, x_hat a
@@ -28,6 +29,9 @@ METHODS = {
         "objective.beta_tcvae.estimator": "weighted",
     },
 }
+FALLING = "_falling"
+FALLING_STEPS = {"quick": 500, "tuning": 4_000, "half": 4_000, "paper": 20_000}
+METHODS |= {name + FALLING: METHODS[name] for name in METHODS if name != "infogan"}
 DATA = ("dsprites", "heads3d", "mnist", "fashion_mnist", "faces3d", "chairs3d", "celeba")
 METRICS = (
     "mig,mig_chen,factor_score,sap,modularity_explicitness,unsupervised,reconstruction,terms,"
@@ -69,7 +73,10 @@ def get_config(variant: str = "half,dsprites,vae+independent"):
         )
     config = defaults.get_config()
     config.data.name = data
+    falls, base = base.endswith(FALLING), base.removesuffix(FALLING)
     config.update_from_flattened_dict({"objective.name": base} | METHODS[base])
+    if falls:
+        config.objective.kl_falls_steps = FALLING_STEPS[scale]
     config.cascade.structure = structure or "independent"
     config.update_from_flattened_dict(READINGS[reading])
     config.eval.every = 0

@@ -84,6 +84,10 @@ def _declared() -> ml_collections.ConfigDict:
     # Steps over which beta (of beta_vae and beta_tcvae), weight (of factor_vae) or lambda_od (of
     # dip_vae_i and dip_vae_ii) rises from 0
     config.objective.warmup_steps = not_negative(0)
+    # Steps over which the weight of a VAE's KL falls from 100 times its own, by equal factors.
+    # Latents then get into use one after the other, those of the largest differences first:
+    # docs/method.md
+    config.objective.kl_falls_steps = not_negative(0)
 
     config.objective.beta_vae = ml_collections.ConfigDict()  # Higgins et al. 2017
     config.objective.beta_vae.beta = not_negative(4.0)  # weight of the KL

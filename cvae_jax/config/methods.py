@@ -27,6 +27,12 @@ def rising(weight, steps: int):
     return optax.linear_schedule(0.0, weight, steps) if steps else weight
 
 
+def _kl_factor(config):
+    """Returns 1, or a fall from 100 to 1 by equal factors."""
+    steps = config.objective.kl_falls_steps
+    return optax.exponential_decay(100.0, steps, 0.01, end_value=1.0) if steps else 1.0
+
+
 def dtype(config):
     """Returns what networks compute in; None: the type of their parameters."""
     return COMPUTE_DTYPES[config.compute_dtype]
@@ -55,6 +61,7 @@ def _shared(config, info) -> dict:
         "likelihood": config.objective.likelihood,
         "pixel_weight": config.objective.pixel_weight,
         "dataset_size": info.num_examples,
+        "kl_factor": _kl_factor(config),
     }
 
 

@@ -24,6 +24,7 @@ def vae(
     likelihood: str = "bernoulli",
     pixel_weight: float = 1.0,
     dataset_size: int | None = None,
+    kl_factor=1.0,
 ) -> Objective:
     """Returns the VAE of Kingma & Welling 2014, on any encoder and decoder.
 
@@ -38,12 +39,14 @@ def vae(
       pixel_weight: 1 is the bound itself. 4 at 32x32 pixels gives the likelihood the weight that
         it has at 64x64.
       dataset_size: the number of images; with it mi, tc and dwkl are logged, see `decomposition`.
+      kl_factor: of the KL, or of what another objective has in its place: a number, or a function
+        of the step. One that falls to 1 lets latents get into use one after the other.
 
     Returns:
       An `Objective` without critics. Its samples hold z [B, d] and what the decoder makes of it,
       logits [B, H, W, C].
     """
-    return penalised_vae(networks, kl_of, likelihood, pixel_weight, dataset_size)
+    return penalised_vae(networks, kl_of, likelihood, pixel_weight, dataset_size, kl_factor)
 
 
 def beta_vae(networks: Networks, *, beta=4.0, **kwargs) -> Objective:
@@ -94,8 +97,13 @@ def penalised_vae(
     likelihood: str = "bernoulli",
     pixel_weight: float = 1.0,
     dataset_size: int | None = None,
+    kl_factor=1.0,
 ) -> Objective:
-    """Returns pixel_weight * reconstruction + penalty((z, mean, logvar), step, axis_name)."""
+    """Returns the objective of a VAE with its penalty in the place of the KL.
+
+    Minimises pixel_weight * reconstruction + kl_factor * penalty((z, mean, logvar), step,
+    axis_name); the arguments are those of `vae`.
+    """
     if likelihood not in LIKELIHOODS:
         known = ", ".join(LIKELIHOODS)
         raise ValueError(f"likelihood {likelihood!r} is not one of {known}")
@@ -143,7 +151,8 @@ def penalised_vae(
         recon = jnp.mean(p_x.negative_log(logits, images, **parameters_of(params)))
         kl_per_dim = jnp.mean(distributions.kl_to_standard_normal(mean, logvar), axis=0)  # [d]
         kl = jnp.sum(kl_per_dim)
-        loss = pixel_weight * recon + penalty(posterior, step, axis_name)
+        factor = at_step(kl_factor, step)
+        loss = pixel_weight * recon + factor * penalty(posterior, step, axis_name)
         metrics = {"recon": recon, "kl": kl, "elbo": -recon - kl, "kl_per_dim": kl_per_dim}
         if dataset_size is not None:
             still = lax.stop_gradient(posterior)

@@ -2,7 +2,7 @@ import helpers
 import jax
 import pytest
 
-from cvae_jax.config import build, checks
+from cvae_jax.config import build, checks, methods
 from cvae_jax.errors import UserError
 
 
@@ -122,6 +122,24 @@ def test_rates_fall_to_zero_at_the_end():
     assert taken == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0], rel=1e-3, abs=1e-6)
     with pytest.raises(UserError, match=r"decay_from is 1\.5; it must be at most 1"):
         checks.check(helpers.small_config(**{"optim.decay_from": 1.5}), 1)
+
+
+@pytest.mark.parametrize("name", [n for n, row in methods.METHODS.items() if row.likelihood])
+def test_what_stands_in_place_of_the_kl_falls_from_a_hundred_times_itself(name):
+    """By equal factors: half way it is ten times as much, after that many steps what it is."""
+    changes = {"objective.name": name, "objective.kl_falls_steps": 10, "cascade.weight": 0.0}
+    still = {"objective.factor_vae.weight": 0.0, "objective.annealed_vae.capacity_steps": 0}
+    config = helpers.small_config(**changes | still)
+    objective = build.objective(config, build.DataInfo(16, 1, 100))
+    images = jax.random.uniform(jax.random.key(0), (4, 16, 16, 1))
+    params = jax.jit(objective.init)(jax.random.key(1), images)
+    loss_at = jax.jit(lambda step: objective.model_loss(params, images, jax.random.key(2), step))
+    penalties = []
+    for step in (0, 5, 10, 99):
+        loss, (terms, _) = loss_at(step)
+        penalties.append(float(loss - config.objective.pixel_weight * terms["recon"]))
+    assert penalties[3] != 0
+    assert penalties == pytest.approx([x * penalties[3] for x in (100, 10, 1, 1)], rel=0.01)
 
 
 def test_fields_of_another_method_are_without_effect():

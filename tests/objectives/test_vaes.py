@@ -104,6 +104,7 @@ def test_devices_share_their_batch(images, make):
 def test_weights_may_be_schedules(images):
     rise = optax.linear_schedule(0.0, 4.0, 10)
     for make in (
+        lambda w: vae(NETWORKS, kl_factor=w),
         lambda w: beta_vae(NETWORKS, beta=w),
         lambda w: cvae_jax.factor(vae(NETWORKS), w, critic=networks.Critic(1, 8)),
     ):
