@@ -11,6 +11,9 @@ OURS = "vae+independent"
 # Other readings of the paper: posterior latents in the second pass, and images that are sampled
 OURS_POSTERIOR = f"{OURS}+posterior"
 OURS_SAMPLED = f"{OURS}+sampled"
+# A KL that falls to its own weight at first, without and with the regulariser
+_FALLING = "_falling"
+FALLING_PAIR = ("vae_falling", "vae_falling+independent+sampled")
 _NAMES = {"beta_tcvae_weighted": "beta-TCVAE, weighted"}  # beside those of the table of methods
 _READINGS = {"posterior": "posterior latents", "sampled": "posterior latents, sampled images"}
 FOUR = ("beta_vae", "factor_vae", "beta_tcvae", OURS)
@@ -94,6 +97,7 @@ EXPERIMENTS = {
                 for method in (OURS_POSTERIOR, OURS_SAMPLED)
                 for m in ("vae", method)
             ),
+            *(("dsprites", m) for m in FALLING_PAIR),
             *(("heads3d", m) for method in (OURS, OURS_POSTERIOR) for m in ("vae", method)),
         ),
         "pairs",
@@ -155,10 +159,14 @@ def pair_name(pair) -> str:
 def shown(method: str) -> str:
     """Returns a method's name in a table: vae+tower is "cascade VAE, tower"."""
     base, structure, reading = [*method.split("+"), "", ""][:3]
+    falls, base = base.endswith(_FALLING), base.removesuffix(_FALLING)
     name = _NAMES.get(base) or methods.METHODS[base].name
+    if structure:
+        name = "cascade VAE" if OURS.startswith(f"{base}+") else f"{name} + cascade"
+    if falls:
+        name += ", falling KL"
     if not structure:
         return name
-    name = "cascade VAE" if OURS.startswith(f"{base}+") else f"{name} + cascade"
     if structure != "independent":
         name += f", {structure}"
     return f"{name}, {_READINGS[reading]}" if reading else name
