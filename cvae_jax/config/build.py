@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import optax
 
 from cvae_jax import structures
@@ -9,9 +10,11 @@ from cvae_jax.config import methods, own_networks
 from cvae_jax.config.once import once_per_method
 from cvae_jax.errors import UserError
 from cvae_jax.networks import Networks
+from cvae_jax.networks.additive import additive
 from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.objectives.cascade import cascade
 from cvae_jax.objectives.edge_reward import edge_reward
+from cvae_jax.structures import wholes
 
 
 class DataInfo(NamedTuple):
@@ -49,6 +52,8 @@ def objective(config, data_info: DataInfo, own: Networks | None = None) -> Objec
         nets = own or method.networks(config, data_info)
     except ValueError as error:
         raise UserError(f"config.data.size: {error}") from None
+    if config.cascade.additive:
+        nets = additive(nets, wholes.sums(structure(config).parents))
     base = method.make(nets, config, data_info)
     if not config.cascade.weight:
         return base
@@ -66,7 +71,8 @@ def objective(config, data_info: DataInfo, own: Networks | None = None) -> Objec
     )
     if not config.cascade.edge_reward:
         return wrapped
-    return edge_reward(wrapped, network, config.cascade.edge_reward)
+    weight, begins = config.cascade.edge_reward, config.objective.kl_falls_steps
+    return edge_reward(wrapped, network, lambda step: jnp.where(step < begins, 0.0, weight))
 
 
 def critics(config) -> list[str]:

@@ -10,6 +10,7 @@ from cvae_jax.datasets import filters
 from cvae_jax.errors import UserError, did_you_mean
 from cvae_jax.metrics.groups import METRICS, named
 from cvae_jax.objectives import bayesian_joint
+from cvae_jax.structures import wholes
 
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
 # Steps are counted in int32, and everything else is float32.
@@ -164,6 +165,8 @@ def _check_cascade(config):
             f"config.cascade.edge_reward is {cascade.edge_reward} and config.cascade.x_hat "
             f"{cascade.x_hat}: marks too faint to be seen would earn it; set x_hat to sample"
         )
+    if cascade.additive:
+        _check_additive(config, network)
     rows = cascade.prior_batch_size or config.batch_size
     if rows < config.batch_size:
         raise UserError(
@@ -190,3 +193,19 @@ def _require_multiple(name, size, num_devices):
 def _nearest_multiples(size, factor):
     below = size - size % factor
     return f"{below} and {below + factor}" if below else f"{factor}"
+
+
+def _check_additive(config, network):
+    """Whether there are wholes that can be added to their parts in a decoder."""
+    if not methods.method_of(config).likelihood:
+        raise UserError(
+            f"config.cascade.additive is True, and {config.objective.name} has no decoder of a "
+            "VAE: set it to False"
+        )
+    try:
+        wholes.sums(network.parents)
+    except ValueError as error:
+        raise UserError(
+            f"config.cascade.additive is True, and {error}: set it to False, or "
+            "config.cascade.structure to one with wholes, such as compose3"
+        ) from None

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cvae_jax.structures.wholes import families
+
 
 class Hierarchy(NamedTuple):
     """See `hierarchy`."""
@@ -68,26 +70,6 @@ def _moved(before, after):
     if not (np.isfinite(before).all() and np.isfinite(after).all()):
         raise ValueError("readings are not finite: NaN or infinite")
     return after - before
-
-
-def families(parents) -> tuple:
-    """Returns the wholes of a structure, each with its parts: ((whole, (part, ...)), ...), from 0.
-
-    A whole is a node with two or more neighbours on one side of its edges, which are its parts:
-    the parents of a composed node, the children of a decomposed one. The paper draws the arrows of
-    compositions towards the whole (Figs. 8, 9 and 11) and those of decompositions away from it
-    (Fig. 7), and in both the high-order node is where edges meet. A single edge does not say which
-    end is the whole. A node with several parents and several children is two wholes.
-
-    Args:
-      parents: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0; z is ignored.
-    """
-    above = [tuple(i for kind, i in among if kind == "z_hat") for among in parents]
-    below = [tuple(j for j, among in enumerate(above) if i in among) for i in range(len(above))]
-    found = []
-    for node in range(len(above)):
-        found += [(node, side) for side in (above[node], below[node]) if len(side) > 1]
-    return tuple(found)
 
 
 def hierarchy(effects, parents, used=None, *, floor=0.01, most=2_000, seed=0):

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cvae_jax.objectives import rows
-from cvae_jax.objectives.base import Objective
+from cvae_jax.objectives.base import Objective, at_step
 from cvae_jax.structures import Structure
 
 _ENOUGH = 0.5  # nats that an edge can earn: a squared partial correlation of 0.63
@@ -71,7 +71,7 @@ def edge_information(z_hat, structure: Structure):
     return jnp.stack(found)
 
 
-def edge_reward(objective: Objective, structure: Structure, weight: float) -> Objective:
+def edge_reward(objective: Objective, structure: Structure, weight) -> Objective:
     """Adds -weight * sum_edges min(`edge_information`, 0.5) to the loss of a cascade, in nats.
 
     No edge can earn more than half a nat, so none grows at the cost of the image, and none can
@@ -82,7 +82,7 @@ def edge_reward(objective: Objective, structure: Structure, weight: float) -> Ob
       objective: a `cascade`, whose samples hold z_hat, with x_hat="sample": what the decoder's mean
         hides below the pixels' noise would earn the reward as a visible shape does.
       structure: the same Bayesian network.
-      weight: nats per nat.
+      weight: nats per nat, a number or a function of the step.
 
     Returns:
       An `Objective` with the metric edge_information, [edges], not capped.
@@ -99,6 +99,7 @@ def edge_reward(objective: Objective, structure: Structure, weight: float) -> Ob
         z_hat = rows.all_rows(samples["cascade"]["z_hat"], axis_name)
         information = edge_information(jnp.clip(z_hat, -_BULK, _BULK), structure)
         reward = jnp.sum(jnp.minimum(information, _ENOUGH))
-        return loss - weight * reward, ({**metrics, "edge_information": information}, samples)
+        metrics = {**metrics, "edge_information": information}
+        return loss - at_step(weight, step) * reward, (metrics, samples)
 
     return objective._replace(model_loss=model_loss)
