@@ -15,7 +15,8 @@ from cvae_jax.config.fields import flat
 
 COLOUR = ("celeba", "chairs3d", "shapes3d", "cars3d", "mpi3d")  # and of dSprites:
 COLOUR_VARIANTS = ("color", "noisy", "patches")
-VARIANTS = ("", "quick", "half", "hierarchy", "official", *COLOUR_VARIANTS, "infogan", "realistic", "real")
+VARIANTS = ("", "quick", "half", "hierarchy", "official", *COLOUR_VARIANTS, "infogan")
+VARIANTS += ("realistic", "real")
 
 
 def variants():
