@@ -12,10 +12,10 @@ Variants:
             round differently: another run had MIG 0.05 and a FactorVAE score of 0.71. Place and
             size are found, shapes are not: squares and hearts come back as discs and ellipses
   half      the best of our settings, 32x32: x, y and scale get a latent each. All images, 30,000
-            steps, SPEED (docs/method.md, "A KL that falls")
+            steps, 14 to 18 minutes on one CPU core (docs/method.md, "A KL that falls")
   hierarchy a latent, z_4, that is made of three others: compose3, a decoder that adds z_4 to its
-            parts, and a reward for edges. 32x32, 15,000 steps, SPEED (docs/method.md, "A whole that
-            is the sum of its parts")
+            parts, and a reward for edges. 32x32, 15,000 steps, 10 minutes on one CPU core
+            (docs/method.md, "A whole that is the sum of its parts")
   official  as (none), on DeepMind's own file in place of the rendered images
   color, noisy, patches  as (none), each sprite in a colour of its own, in noise, or on a patch of a
             texture. Not yet run to its end
@@ -25,6 +25,7 @@ Variants:
   cvae train --config=dsprites
   cvae train --config=dsprites:quick
   cvae train --config=dsprites:half
+  cvae train --config=dsprites:hierarchy
   cvae train --config=dsprites:official
   cvae train --config=dsprites:color
   cvae train --config=dsprites:infogan
