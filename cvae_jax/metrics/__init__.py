@@ -19,7 +19,7 @@ from cvae_jax.metrics.fid import (
     kernel_distance,
 )
 from cvae_jax.metrics.forbidden import forbidden_dependence
-from cvae_jax.metrics.hierarchy import Hierarchy, factor_effects, families, hierarchy
+from cvae_jax.metrics.hierarchy import Hierarchy, factor_effects, hierarchy
 from cvae_jax.metrics.infomec import InfoMec, infomec, predictive_information
 from cvae_jax.metrics.irs import irs
 from cvae_jax.metrics.mig import mig, mutual_information
@@ -57,7 +57,6 @@ __all__ = [
     "edge_information",
     "factor_effects",
     "factor_score",
-    "families",
     "forbidden_dependence",
     "frechet_distance",
     "hierarchy",

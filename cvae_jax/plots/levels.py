@@ -29,7 +29,7 @@ def orders(parents) -> dict:
     """Returns the order of each node that has an edge, from 0: parts 0, wholes of those 1, ...
 
     A node with two or more parents is above them, and one with two or more children above those,
-    as `metrics.hierarchy.families` has wholes and parts: a composed and a decomposed latent are
+    as `structures.wholes.families` has wholes and parts: a composed and a decomposed latent are
     both above what they are made of. A single edge does not say which end is the whole: there the
     parent is above. Where this goes in a circle, as in "1>3 1>4 2>3 2>4", all parents are above
     their children.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cvae_jax import metrics, structures
+from cvae_jax.structures.wholes import families
 
 # Latents 1 and 2 move x and y, 3 the size, and 4 both x and y.
 X, Y, SIZE = np.eye(3) / 2
@@ -35,7 +36,7 @@ def test_the_papers_claims_score_one(name):
 
 def test_wholes_of_the_presets():
     def wholes(text):
-        return metrics.families(structures.from_config(text, 5).parents)
+        return families(structures.from_config(text, 5).parents)
 
     assert wholes("independent") == wholes("1>2") == wholes("1>2 2>3") == ()
     assert wholes("decompose3") == ((0, (1, 2, 3)),)

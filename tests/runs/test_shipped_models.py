@@ -95,9 +95,9 @@ def test_x_y_and_scale_of_sprites_have_a_latent_each():
     in_use = mean[:, mean.std(axis=0) > 0.5]
     scale, _, x, y = sprite_factors()
     ranks = [[abs(stats.spearmanr(code, f.ravel())[0]) for code in in_use.T] for f in (x, y, scale)]
-    assert sorted(np.argmax(ranks, axis=1)) == [0, 1, 2]
+    assert len(set(np.argmax(ranks, axis=1))) == 3
     np.testing.assert_array_less([0.98, 0.98, 0.85], np.max(ranks, axis=1))
-    assert np.sort(ranks, axis=1)[:, :2].max() < 0.4  # the other two latents say little about it
+    assert np.sort(ranks, axis=1)[:, :-1].max() < 0.4  # the other latents say little about it
 
 
 def test_its_programs_are_its_weights(name, model):
