@@ -19,8 +19,8 @@ README = Path("README.md").read_text()
 # From the ground up: a room may import the rooms of earlier lines alone.
 FLOORS = (
     ("errors",),
-    ("signals", "files"),
-    ("structures", "networks", "metrics", "plots"),
+    ("signals", "files", "structures"),
+    ("networks", "metrics", "plots"),
     ("cli", "devices", "objectives"),
     ("__main__",),
     ("datasets", "step"),

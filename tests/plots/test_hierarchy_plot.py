@@ -11,7 +11,7 @@ from matplotlib.patches import Circle, FancyBboxPatch
 from PIL import Image
 
 from cvae_jax import plots, structures
-from cvae_jax.metrics.hierarchy import families
+from cvae_jax.structures.wholes import families
 from cvae_jax.plots import arrows, levels, page, routes, strips
 
 HEAD = {"title": "A title", "subtitle": "a source"}
