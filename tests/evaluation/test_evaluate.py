@@ -143,6 +143,7 @@ def test_scores_of_another_step_do_not_join(trained, monkeypatch):
     assert -64 < elbo["value"] <= likelihood["value"] < -25  # about 64 log 2 nats at the start
 
 
+@pytest.mark.slow
 def test_scores_of_other_data_do_not_join(trained, tmp_path, monkeypatch, caplog):
     """Labels and pictures may change where the source's one line stays."""
     workdir = shutil.copytree(trained / "few", tmp_path / "run")

@@ -67,7 +67,7 @@ kinds = pytest.mark.parametrize(
 
 
 @kinds
-@pytest.mark.parametrize("predictor", ["trees", "logistic"])
+@pytest.mark.parametrize("predictor", ["trees", pytest.param("logistic", marks=pytest.mark.slow)])
 def test_accuracy_by_labels(kind, predictor):
     codes, factors = code_set(kind)
     many = 80 if kind == "few" else 100

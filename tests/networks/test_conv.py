@@ -31,7 +31,15 @@ def test_forms_of_other_platforms_equal_those_of_a_cpu(features, h, w):
         np.testing.assert_allclose(products, plain, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("channels", "features"), [(1, 8), (3, 4), (8, 8), (8, 2)])
+@pytest.mark.parametrize(
+    ("channels", "features"),
+    [
+        (1, 8),
+        pytest.param(3, 4, marks=pytest.mark.slow),
+        pytest.param(8, 8, marks=pytest.mark.slow),
+        (8, 2),
+    ],
+)
 def test_pair_equals_lax_in_values_and_gradients(channels, features):
     keys = jax.random.split(jax.random.key(0), 3)
     x = jax.random.normal(keys[0], (2, 16, 24, channels))

@@ -64,7 +64,7 @@ def test_critic_has_the_parameters_and_values_of_linen_layers():
     np.testing.assert_allclose(ours.apply(params, v), linen.apply(params, v), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("rows", [1, 7])
+@pytest.mark.parametrize("rows", [pytest.param(1, marks=pytest.mark.slow), 7])
 def test_scalar_mlp_has_the_gradients_of_the_plain_form(rows):
     keys = jax.random.split(jax.random.key(0), 5)
     v = jax.random.normal(keys[0], (rows, 5)).at[0, 0].set(0.0)

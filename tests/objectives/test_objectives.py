@@ -115,7 +115,7 @@ def test_weight_zero_leaves_the_base_as_it_is(images):
     chex.assert_trees_all_close(*grads, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("x_hat", ["mean", "sample"])
+@pytest.mark.parametrize("x_hat", [pytest.param("mean", marks=pytest.mark.slow), "sample"])
 def test_devices_share_the_latents_of_their_images(images, x_hat):
     objective = helpers.small_cascade(source="posterior", x_hat=x_hat)
     params = jax.jit(objective.init)(jax.random.key(0), floats(images))

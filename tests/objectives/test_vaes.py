@@ -31,7 +31,7 @@ def train(objective, images, steps, learning_rate=1e-3):
 @pytest.mark.parametrize(
     ("wrapper", "other"),
     [
-        ("", lambda: beta_vae(NETWORKS, beta=1.0)),
+        pytest.param("", lambda: beta_vae(NETWORKS, beta=1.0), marks=pytest.mark.slow),
         pytest.param(
             "factor",
             lambda: cvae_jax.factor(vae(NETWORKS), 0.0, critic=networks.Critic(1, 8)),

@@ -11,8 +11,8 @@ from matplotlib.patches import Circle, FancyBboxPatch
 from PIL import Image
 
 from cvae_jax import plots, structures
-from cvae_jax.structures.wholes import families
 from cvae_jax.plots import arrows, levels, page, routes, strips
+from cvae_jax.structures.wholes import families
 
 HEAD = {"title": "A title", "subtitle": "a source"}
 COLORS = np.array([(0.8, 0, 0), (0, 0.8, 0), (0, 0, 0.8), (0.6, 0.6, 0), (0.6, 0, 0.6)])

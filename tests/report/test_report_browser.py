@@ -185,6 +185,7 @@ CATEGORY = """async () => {
 }"""
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_a_category_is_chosen_in_a_browser(random_report, tmp_path):
     objective, params, latents, categories = gan(32, 3, 2)

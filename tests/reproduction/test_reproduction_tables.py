@@ -225,7 +225,10 @@ def test_methods_side_by_side(tmp_path):
     assert left[0] - right[0] == pytest.approx(height, abs=10)
 
 
-@pytest.mark.parametrize("figure", ["figure7", "figure8", "figure9", "figure11"])
+@pytest.mark.parametrize(
+    "figure",
+    [*(pytest.param(f"figure{n}", marks=pytest.mark.slow) for n in (7, 8, 11)), "figure9"],
+)
 def test_structures_with_edges_have_a_picture_of_their_hierarchy(tmp_path, figure):
     """Thicker where an edge's information is recorded: records of 0.1 have none."""
     experiment, dark = paper.EXPERIMENTS[figure], {}

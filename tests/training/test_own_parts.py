@@ -50,6 +50,7 @@ def arrays(count=64):
     return {"images": images, "factors": np.arange(count) % 3, "factor_names": ["third"]}
 
 
+@pytest.mark.slow
 def test_a_run_of_own_networks_and_an_array_asks_for_the_same_again(tmp_path, unscored):
     config = helpers.small_config(**SHORT)
     own = networks.Networks(Encoder(4), Decoder())
