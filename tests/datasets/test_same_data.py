@@ -50,6 +50,7 @@ def test_another_source_or_shape_is_refused_by_its_name(tmp_path):
     data_record.require_same(tmp_path, dataset)
 
 
+@pytest.mark.slow
 def test_a_folder_that_moved_is_known_by_its_contents(tmp_path, monkeypatch):
     """Trained by a relative path; evaluated from elsewhere, and where the pictures lie now."""
     monkeypatch.setattr(evaluation, "evaluate_run", lambda *args: {})

@@ -37,7 +37,7 @@ def test_forms_of_other_platforms_equal_those_of_a_cpu(features, h, w):
         (1, 8),
         pytest.param(3, 4, marks=pytest.mark.slow),
         pytest.param(8, 8, marks=pytest.mark.slow),
-        (8, 2),
+        pytest.param(8, 2, marks=pytest.mark.slow),
     ],
 )
 def test_pair_equals_lax_in_values_and_gradients(channels, features):

@@ -23,7 +23,7 @@ def test_permute_dims_permutes_each_dimension_on_its_own():
     assert len({tuple(column) for column in permuted.T}) == 5
 
 
-@pytest.mark.parametrize("second_batch", [False, True])
+@pytest.mark.parametrize("second_batch", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_factor_losses_are_those_of_numpy(images, second_batch):
     critic = networks.Critic(1, 8)
     objective = cvae_jax.factor(vae(NETWORKS), 5.0, critic=critic, second_batch=second_batch)

@@ -45,6 +45,7 @@ def test_the_kl_between_two_laws_stays_what_it_is():
     assert seen == pytest.approx(direct, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_critic_learns_rows_with_outliers():
     """One row in 500 is a thousand times as large: with its tails the critic's losses are nats."""
 
