@@ -44,7 +44,7 @@ def reader(tmp_path):
         words = shlex.split(here, comments=True)[1:]
         if words[0] == "train" and "--help" not in words:
             words += FEWER.split()
-            if "--config=dsprites" in words:
+            if any(word.startswith("--config=dsprites") for word in words):
                 words.append("--config.data.name=dsprites_small")  # the grid takes minutes
         program = [sys.executable, "-m", "cvae_jax", *words]
         done = subprocess.run(
