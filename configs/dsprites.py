@@ -44,26 +44,16 @@ def get_config(variant: str = ""):
         config.data.name = "dsprites_small"
         config.checkpoint_every = 1_000
     elif variant == "half":
-        _smaller(config)
+        _falling(config)
         config.num_steps = 30_000
-        config.objective.kl_falls_steps = 4_000
-        config.cascade.source = "posterior"
-        config.cascade.x_hat = "sample"
         config.cascade.critic_input = "joint"
-        config.cascade.smoothness = 0.001
-        config.cascade.critic_layers, config.cascade.critic_width = 4, 512
     elif variant == "hierarchy":
-        _smaller(config)
+        _falling(config)
         config.num_steps = 15_000
-        config.objective.kl_falls_steps = 4_000
         config.cascade.structure = "compose3"
         config.cascade.weight = 15.0
         config.cascade.edge_reward = 15.0
         config.cascade.additive = True
-        config.cascade.source = "posterior"
-        config.cascade.x_hat = "sample"
-        config.cascade.smoothness = 0.001
-        config.cascade.critic_layers, config.cascade.critic_width = 4, 512
     elif variant in ("official", "color", "noisy", "patches"):
         config.data.name = f"dsprites_{variant}"
     elif variant == "infogan":
@@ -87,3 +77,13 @@ def _smaller(config):
     config.optim.model.learning_rate = 5e-4
     config.optim.cascade.learning_rate = 5e-4
     config.eval.every = 0
+
+
+def _falling(config):
+    """A KL that falls, posterior latents and sampled images, at 32x32."""
+    _smaller(config)
+    config.objective.kl_falls_steps = 4_000
+    config.cascade.source = "posterior"
+    config.cascade.x_hat = "sample"
+    config.cascade.smoothness = 0.001
+    config.cascade.critic_layers, config.cascade.critic_width = 4, 512

@@ -31,7 +31,6 @@ METHODS = {
 }
 FALLING = "_falling"
 FALLING_STEPS = {"quick": 500, "tuning": 4_000, "half": 4_000, "paper": 20_000}
-METHODS |= {name + FALLING: METHODS[name] for name in METHODS if name != "infogan"}
 DATA = ("dsprites", "heads3d", "mnist", "fashion_mnist", "faces3d", "chairs3d", "celeba")
 METRICS = (
     "mig,mig_chen,factor_score,sap,modularity_explicitness,unsupervised,reconstruction,terms,"
@@ -64,8 +63,10 @@ def get_config(variant: str = "half,dsprites,vae+independent"):
     scale, data, method = [*variant.split(","), "", ""][:3]
     parts = method.split("+")
     base, structure, reading = [*parts, "", ""][:3]
+    falls, base = base.endswith(FALLING), base.removesuffix(FALLING)
     known = scale in SCALES and data in DATA and base in METHODS and reading in READINGS
     wrong = "" in parts or len(parts) > 3 or (structure in READINGS and structure != "")
+    wrong |= falls and base == "infogan"  # it has no KL
     if not known or wrong or variant.count(",") != 2:
         raise ValueError(
             f"unknown variant {variant!r}; there are SCALE,DATA,METHOD, for instance "
@@ -73,7 +74,6 @@ def get_config(variant: str = "half,dsprites,vae+independent"):
         )
     config = defaults.get_config()
     config.data.name = data
-    falls, base = base.endswith(FALLING), base.removesuffix(FALLING)
     config.update_from_flattened_dict({"objective.name": base} | METHODS[base])
     if falls:
         config.objective.kl_falls_steps = FALLING_STEPS[scale]

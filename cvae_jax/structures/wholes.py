@@ -24,12 +24,11 @@ def families(parents) -> tuple:
 
 
 def first_order(parents) -> np.ndarray:
-    """Returns which latents are parts and no wholes themselves, bool [d]; parents: see `families`.
-
-    Raises:
-      ValueError: the structure has no wholes, or wholes and parts go in a circle.
-    """
-    return np.all(sums(parents) == np.eye(len(parents)), axis=1) & _is_part(parents)
+    """Returns which latents are parts and no wholes, bool [d]; parents: see `families`."""
+    found = families(parents)
+    wholes = {whole for whole, _ in found}
+    parts = {part for _, among in found for part in among}
+    return np.array([j in parts - wholes for j in range(len(parents))])
 
 
 def sums(parents) -> np.ndarray:
@@ -56,8 +55,3 @@ def sums(parents) -> np.ndarray:
     found = (reach > 0).astype(np.float32)
     found[:, step.any(axis=1)] = 0
     return found
-
-
-def _is_part(parents):
-    within = [part for _, parts in families(parents) for part in parts]
-    return np.isin(np.arange(len(parents)), within)

@@ -62,8 +62,7 @@ def test_results_show_the_recorded_figures(site):
 
 @pytest.mark.parametrize("page", ["index.md", "results.md", "configuration.py"])
 def test_commands_parse(page):
-    text = (ROOT / "docs" / page).read_text()
-    found = re.findall(r"^ *(?:\.venv/bin/)?(cvae .+)$", text, re.MULTILINE)
+    found = commands.of_page(page)
     assert found
     for command in found:
         commands.require_parses(command)

@@ -33,12 +33,7 @@ def test_forms_of_other_platforms_equal_those_of_a_cpu(features, h, w):
 
 @pytest.mark.parametrize(
     ("channels", "features"),
-    [
-        (1, 8),
-        pytest.param(3, 4, marks=pytest.mark.slow),
-        pytest.param(8, 8, marks=pytest.mark.slow),
-        pytest.param(8, 2, marks=pytest.mark.slow),
-    ],
+    [(1, 8), *(pytest.param(*c, marks=pytest.mark.slow) for c in ((3, 4), (8, 8), (8, 2)))],
 )
 def test_pair_equals_lax_in_values_and_gradients(channels, features):
     keys = jax.random.split(jax.random.key(0), 3)

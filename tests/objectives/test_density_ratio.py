@@ -22,10 +22,8 @@ D = 4
 MODES = pytest.mark.parametrize("critic_input", ["z_hat", "joint"])
 
 
-@pytest.mark.parametrize(
-    ("seed", "joint"),
-    [pytest.param(s, s % 2, marks=pytest.mark.slow) for s in (1, 2, 3)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "joint"), [(1, True), (2, False), (3, True)])
 def test_estimate_with_our_samples_is_that_with_exact_ones(seed, joint):
     """On random DAGs and q, at batch 64: the fast form of the benchmark."""
     structure = linear_gaussian.random_structure(np.random.default_rng(seed), D, 2)

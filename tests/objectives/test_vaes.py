@@ -28,16 +28,13 @@ def train(objective, images, steps, learning_rate=1e-3):
     )(state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrapper", "other"),
     [
-        pytest.param("", lambda: beta_vae(NETWORKS, beta=1.0), marks=pytest.mark.slow),
-        pytest.param(
-            "factor",
-            lambda: cvae_jax.factor(vae(NETWORKS), 0.0, critic=networks.Critic(1, 8)),
-            marks=pytest.mark.slow,
-        ),
-        pytest.param("cascade", lambda: helpers.small_cascade(weight=0.0), marks=pytest.mark.slow),
+        ("", lambda: beta_vae(NETWORKS, beta=1.0)),
+        ("factor", lambda: cvae_jax.factor(vae(NETWORKS), 0.0, critic=networks.Critic(1, 8))),
+        ("cascade", lambda: helpers.small_cascade(weight=0.0)),
     ],
     ids=["beta 1", "factor weight 0", "cascade weight 0"],
 )
