@@ -183,6 +183,7 @@ def test_a_run_of_another_config_is_left_as_it_is(whole_run, data_dir):
     assert (workdir / "config.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_offers_the_one_before(whole_run, data_dir, tmp_path):
     workdir = tmp_path / "copy"
     subprocess.run(["cp", "-r", str(whole_run[0]), str(workdir)], check=True)

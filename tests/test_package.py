@@ -149,6 +149,7 @@ def test_public_names_exist():
         _ = cvae_jax.nothing
 
 
+@pytest.mark.slow
 def test_readme_snippet_runs():
     """The loop of one's own in the README, run as it stands."""
     snippets = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

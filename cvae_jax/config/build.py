@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import optax
 
 from cvae_jax import structures
@@ -14,7 +13,6 @@ from cvae_jax.networks.additive import additive
 from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.objectives.cascade import cascade
 from cvae_jax.objectives.edge_reward import edge_reward
-from cvae_jax.structures import wholes
 
 
 class DataInfo(NamedTuple):
@@ -53,7 +51,7 @@ def objective(config, data_info: DataInfo, own: Networks | None = None) -> Objec
     except ValueError as error:
         raise UserError(f"config.data.size: {error}") from None
     if config.cascade.additive:
-        nets = additive(nets, wholes.sums(structure(config).parents))
+        nets = additive(nets, structure(config).parents)
     base = method.make(nets, config, data_info)
     if not config.cascade.weight:
         return base
@@ -71,8 +69,7 @@ def objective(config, data_info: DataInfo, own: Networks | None = None) -> Objec
     )
     if not config.cascade.edge_reward:
         return wrapped
-    weight, begins = config.cascade.edge_reward, config.objective.kl_falls_steps
-    return edge_reward(wrapped, network, lambda step: jnp.where(step < begins, 0.0, weight))
+    return edge_reward(wrapped, network, config.cascade.edge_reward)
 
 
 def critics(config) -> list[str]:

@@ -100,6 +100,12 @@ def _check_limits(config):
         if needed:
             raise UserError(f"config.{name} is {_shown(value)}; it must be {needed}")
     one_of("config.objective.name", config.objective.name, methods.METHODS)
+    falls = config.objective.kl_falls_steps
+    if falls and not methods.method_of(config).likelihood:
+        raise UserError(
+            f"config.objective.kl_falls_steps is {falls}, and {config.objective.name} has no KL "
+            "to the prior: set it to 0"
+        )
     metrics(named(config.eval.metrics))
     filters.parse_correlate(config.data.correlate)
     filters.parse_hold_out(config.data.hold_out)

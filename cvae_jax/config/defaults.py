@@ -154,7 +154,7 @@ def _declared() -> ml_collections.ConfigDict:
     # given the child's other parents, up to half a nat each; needs x_hat=sample; 0: none
     config.cascade.edge_reward = not_negative(0.0)
     # Another extension: the decoder reads each part of the structure as the sum of itself and its
-    # wholes, which it does not read besides; with kl_falls_steps parts are in use first
+    # wholes, and the encoder takes them apart; for a model that init_from names
     config.cascade.additive = False
     config.cascade.critic_layers = positive(6, most=100)  # hidden layers of the critic
     config.cascade.critic_width = positive(1000, most=20_000)  # units of each layer

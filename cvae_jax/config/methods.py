@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import optax
 
-from cvae_jax import networks, structures
+from cvae_jax import networks
 from cvae_jax.networks import gan_networks
 from cvae_jax.objectives.beta_tcvae import beta_tcvae
 from cvae_jax.objectives.dip_vae import dip_vae_i, dip_vae_ii
 from cvae_jax.objectives.factor import factor
 from cvae_jax.objectives.infogan import infogan
 from cvae_jax.objectives.vae import annealed_vae, beta_vae, vae
-from cvae_jax.structures import wholes
 
 COMPUTE_DTYPES = {"float32": None, "bfloat16": jnp.bfloat16}  # None: that of parameters
 
@@ -32,16 +31,6 @@ def _kl_factor(config):
     """Returns 1, or a fall from 100 to 1 by equal factors."""
     steps = config.objective.kl_falls_steps
     return optax.exponential_decay(100.0, steps, 0.01, end_value=1.0) if steps else 1.0
-
-
-def _gate(config):
-    """Returns 1, or, where wholes add to their parts, the parts alone until the KL has fallen."""
-    steps = config.objective.kl_falls_steps
-    if not (config.cascade.additive and steps):
-        return 1.0
-    network = structures.from_config(config.cascade.structure, config.objective.latents)
-    first = wholes.first_order(network.parents)
-    return lambda step: jnp.where(step < steps, first, 1.0)
 
 
 def dtype(config):
@@ -73,7 +62,6 @@ def _shared(config, info) -> dict:
         "pixel_weight": config.objective.pixel_weight,
         "dataset_size": info.num_examples,
         "kl_factor": _kl_factor(config),
-        "gate": _gate(config),
     }
 
 

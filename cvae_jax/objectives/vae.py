@@ -25,7 +25,6 @@ def vae(
     pixel_weight: float = 1.0,
     dataset_size: int | None = None,
     kl_factor=1.0,
-    gate=1.0,
 ) -> Objective:
     """Returns the VAE of Kingma & Welling 2014, on any encoder and decoder.
 
@@ -42,14 +41,12 @@ def vae(
       dataset_size: the number of images; with it mi, tc and dwkl are logged, see `decomposition`.
       kl_factor: of the KL, or of what another objective has in its place: a number, or a function
         of the step. One that falls to 1 lets latents get into use one after the other.
-      gate: of z as the decoder sees it in training, [d]: a vector of 0 and 1, or a function of the
-        step. With 0 a latent is not in use yet; at the end all should be 1.
 
     Returns:
       An `Objective` without critics. Its samples hold z [B, d] and what the decoder makes of it,
       logits [B, H, W, C].
     """
-    return penalised_vae(networks, kl_of, likelihood, pixel_weight, dataset_size, kl_factor, gate)
+    return penalised_vae(networks, kl_of, likelihood, pixel_weight, dataset_size, kl_factor)
 
 
 def beta_vae(networks: Networks, *, beta=4.0, **kwargs) -> Objective:
@@ -101,7 +98,6 @@ def penalised_vae(
     pixel_weight: float = 1.0,
     dataset_size: int | None = None,
     kl_factor=1.0,
-    gate=1.0,
 ) -> Objective:
     """Returns the objective of a VAE with its penalty in the place of the KL.
 
@@ -151,7 +147,7 @@ def penalised_vae(
             rows.normal_rows(rng, mean.shape, axis_name), mean, logvar
         )
         posterior = (z, mean, logvar)
-        logits = logits_of(params, z * at_step(gate, step))
+        logits = logits_of(params, z)
         recon = jnp.mean(p_x.negative_log(logits, images, **parameters_of(params)))
         kl_per_dim = jnp.mean(distributions.kl_to_standard_normal(mean, logvar), axis=0)  # [d]
         kl = jnp.sum(kl_per_dim)

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from cvae_jax import cli
-from cvae_jax.config import defaults, methods
+from cvae_jax.config import build, defaults, methods
 from cvae_jax.config.fields import to_pass_on, without_paths
 from cvae_jax.datasets import arrays, filters
 from cvae_jax.errors import UserError
@@ -32,6 +32,7 @@ from cvae_jax.report.words import PICTURES
 from cvae_jax.runs import data_record, loading, parts
 from cvae_jax.runs.metrics_log import read_metrics
 from cvae_jax.runs.workdir import read_config, read_json, read_results, why_diverged, write_text
+from cvae_jax.structures import wholes
 
 _STARTS = 8
 _MOST_WEIGHTS = 1_200_000  # 3.2 MB of the page, half of what a page may have
@@ -65,6 +66,8 @@ def explorer(model, some, known: latents.Latents) -> sliders.Explorer | str:
     categories = methods.fields_of(config).get("categories", 0)
     inputs, likelihood = config.objective.latents + categories, config.objective.likelihood
     stack = layers.decoder_layers(model.params.model, inputs, size, likelihood)
+    if config.cascade.additive:  # see `networks.additive`
+        stack = [layers.product(wholes.sums(build.structure(config).parents)), *stack]
     count = layers.num_weights(stack)
     if count > _MOST_WEIGHTS:
         return (

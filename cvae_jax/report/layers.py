@@ -93,6 +93,12 @@ def decoder_layers(model: dict, inputs: int, size: int, likelihood="bernoulli") 
     return list(_transposing(generator, inputs, size))
 
 
+def product(matrix) -> Layer:
+    """Returns z -> z M of a matrix M [inputs, outputs]."""
+    matrix = np.asarray(matrix, np.float32)
+    return Layer("dense", 1, matrix.T, np.zeros(matrix.shape[1], np.float32))
+
+
 def num_weights(layers) -> int:
     """Counts the entries of all kernels and biases."""
     return sum(x.size for layer in layers for x in layer[2:] if x is not None)

@@ -1,6 +1,7 @@
 """A trained run or an exported model, loaded to encode and decode."""
 
 import functools
+import logging
 import shlex
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from cvae_jax.runs import checkpoints, parts, weights
 from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import CONFIG, WEIGHTS, damaged, is_exported, read_config, read_json
 from cvae_jax.step import create_train_state
+
+log = logging.getLogger(__name__)
 
 MODELS = Path(__file__).parents[1] / "models"  # those that ship, NAME/ as `export` writes it
 
@@ -143,15 +146,24 @@ def load(name, **own) -> Model:
 
 
 def params_like(workdir, params: Players, **own) -> Players:
-    """Returns `params` with another model's weights; critics of `params` stay for an exported one.
+    """Returns `params` with another model's weights.
+
+    Critics of `params` stay where the other has none, or one of other shapes: an exported model has
+    none, and a critic of another input judges something else. A line says so.
 
     Raises:
-      UserError: a parameter is missing or has another shape; it is named.
+      UserError: a parameter of the model is missing or has another shape; it is named.
     """
     path = folder(workdir)
     loaded = load(path, **own).params
-    if is_exported(path):
-        loaded = loaded._replace(critic=params.critic)
+    critics = {}
+    for name, fresh in params.critic.items():
+        other = {} if is_exported(path) else loaded.critic.get(name, {})
+        same = jax.tree.map(jnp.shape, other) == jax.tree.map(jnp.shape, fresh)
+        critics[name] = other if same else fresh
+        if not same:
+            log.info("the critic %r is not that of %s: it starts with random weights", name, path)
+    loaded = loaded._replace(critic=critics)
     found = {jax.tree_util.keystr(k): x for k, x in jax.tree_util.tree_leaves_with_path(loaded)}
 
     def pick(keys, leaf):

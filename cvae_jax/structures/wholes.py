@@ -1,4 +1,9 @@
-"""Wholes and parts of a structure, and how a decoder that adds wholes to their parts reads z."""
+"""Wholes and parts of a structure, and the bases in which latents say and move what it asks for.
+
+An encoder's network says v, a factor of its own in each latent, and z = v E has the dependence of
+the structure. A decoder's network reads z M, in which a part stands as the sum of itself and its
+wholes, so a whole moves all that its parts move. E M leaves the factors as they were.
+"""
 
 import numpy as np
 
@@ -15,27 +20,25 @@ def families(parents) -> tuple:
     Args:
       parents: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0; z is ignored.
     """
-    above = [tuple(i for kind, i in among if kind == "z_hat") for among in parents]
-    below = [tuple(j for j, among in enumerate(above) if i in among) for i in range(len(above))]
+    above, below = _neighbours(parents)
     found = []
-    for node in range(len(above)):
+    for node in range(len(parents)):
         found += [(node, side) for side in (above[node], below[node]) if len(side) > 1]
     return tuple(found)
 
 
-def first_order(parents) -> np.ndarray:
-    """Returns which latents are parts and no wholes, bool [d]; parents: see `families`."""
-    found = families(parents)
-    wholes = {whole for whole, _ in found}
-    parts = {part for _, among in found for part in among}
-    return np.array([j in parts - wholes for j in range(len(parents))])
+def composed(parents) -> np.ndarray:
+    """Returns which nodes are composed, bool [d]: wholes of their parents, without a factor."""
+    above, _ = _neighbours(parents)
+    return np.array([len(among) > 1 for among in above])
 
 
 def sums(parents) -> np.ndarray:
     """Returns the matrix M by which a decoder that adds wholes to their parts reads z, [d, d].
 
     It reads z M: in the place of a part the sum of the part, its wholes, their wholes and so on; in
-    the place of a whole nothing, so that a whole is made of its parts; other latents as they are.
+    the place of a composed whole nothing, so that it is made of its parts; other latents as they
+    are.
 
     Args:
       parents: see `families`.
@@ -53,5 +56,46 @@ def sums(parents) -> np.ndarray:
     if np.any((reach > 0) & (reach.T > 0) & ~np.eye(d, dtype=bool)):
         raise ValueError("the structure's wholes and parts go in a circle")
     found = (reach > 0).astype(np.float32)
-    found[:, step.any(axis=1)] = 0
+    found[:, composed(parents)] = 0
     return found
+
+
+def shares(parents) -> np.ndarray:
+    """Returns the matrix E by which an encoder writes factors v into z = v E, [d, d].
+
+    From the top down, each whole takes its share s of the n latents with factors under it, y:
+
+        composed:    s = 2 / n sum_p y_p,  z_w = s,  y_p <- y_p - s
+        decomposed:  s = v_w,              z_w = s,  y_p <- y_p - s
+
+    and what is left of y_p is z_p. The first is a reflection: factors that are independent,
+    Gaussian and of one variance remain so, and the whole depends on its parts. (With a weight a in
+    place of 2 / n two parts have the covariance n a² - 2 a.) The second makes parts that are
+    independent given the whole, whatever the factors' law.
+
+    So v_w of a composed whole is not read, and E M is the identity for all other latents.
+
+    Args:
+      parents: see `families`.
+
+    Raises:
+      ValueError: as `sums`.
+    """
+    read = sums(parents)
+    no_factor = composed(parents)
+    found = np.diag(~no_factor).astype(float)
+    whole_nodes = {whole for whole, _ in families(parents)}
+    for whole in sorted(whole_nodes, key=lambda w: -read[w].sum()):
+        under = np.flatnonzero(read[whole])
+        under = under[under != whole]
+        if no_factor[whole]:
+            found[:, whole] = found[:, under].sum(axis=1) * 2 / len(under)
+        found[:, under] -= found[:, [whole]]
+    return found.astype(np.float32)
+
+
+def _neighbours(parents):
+    """Returns the parents and the children of each node among z_hat, two lists of tuples."""
+    above = [tuple(i for kind, i in among if kind == "z_hat") for among in parents]
+    below = [tuple(j for j, among in enumerate(above) if i in among) for i in range(len(above))]
+    return above, below

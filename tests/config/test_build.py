@@ -40,6 +40,11 @@ def test_a_good_config_passes():
         ({"objective.name": "beta_tcvea"}, 1, "did you mean 'beta_tcvae'"),
         ({"objective.beta_tcvae.estimator": "weigted"}, 1, "did you mean 'weighted'"),
         ({"objective.infogan.loss": "hinge"}, 1, "there are: least_squares, cross_entropy"),
+        (
+            {"objective.name": "infogan", "objective.kl_falls_steps": 10},
+            1,
+            "kl_falls_steps is 10, and infogan has no KL",
+        ),
         ({"objective.factor_vae.weight": -1.0}, 1, "factor_vae.weight is -1.0"),
         (
             {"objective.name": "infogan", "batch_size": 12},

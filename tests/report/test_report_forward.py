@@ -2,14 +2,18 @@
 
 import json
 
+import helpers
 import jax
 import numpy as np
 import py_mini_racer
 import pytest
-from fixtures.report_pages import burgess, gan
+from fixtures.report_pages import burgess, gan, random_params, ten_latents
 
+from cvae_jax.config import build
 from cvae_jax.objectives.likelihoods import LIKELIHOODS
+from cvae_jax.report import __main__ as report
 from cvae_jax.report import layers, markup
+from cvae_jax.runs.model import Model
 
 # V8 alone has no atob; in a page the browser's is used.
 BYTES = """
@@ -37,9 +41,13 @@ def script(*lines):
 
 def forward(stack, inputs):
     """The image that the page shows of a list of latents."""
+    return shown(layers.plan(stack), layers.weights(stack), inputs)
+
+
+def shown(plan, weights, inputs):
     return script(
-        f"const values = fromHalf(bytes('{layers.weights(stack)}'));",
-        f"const stack = withWeights({json.dumps(layers.plan(stack))}, values);",
+        f"const values = fromHalf(bytes('{weights}'));",
+        f"const stack = withWeights({json.dumps(plan)}, values);",
         f"JSON.stringify([...forward(stack, {inputs})])",
     )
 
@@ -77,6 +85,22 @@ def test_forward_pass_is_jaxs(model, size, channels):
     stack = layers.decoder_layers(params.model, latents + categories, size)
     inputs = [*z[0].tolist(), *([1.0] + [0.0] * (categories - 1) if categories else [])]
     np.testing.assert_allclose(forward(stack, inputs), expected.ravel(), atol=1e-2)
+
+
+def test_a_slider_of_a_whole_moves_its_parts():
+    changes = {
+        "objective.latents": 10,
+        "cascade.structure": "1>3 2>3",
+        "cascade.additive": True,
+    }
+    config = helpers.small_config(**changes)
+    objective = build.objective(config, build.DataInfo(16, 1, 100))
+    model = Model(config, objective, random_params(objective, 16, 1, 1.6), 9, 1)
+    found = report.explorer(model, helpers.noise_dataset(16, 16), ten_latents())
+    z = np.random.default_rng(1).standard_normal((1, 10)).astype(np.float32)
+    expected = np.asarray(jax.jit(objective.decode)(model.params, z)).ravel()
+    image = shown(found.plan, found.weights, z[0].tolist())
+    np.testing.assert_allclose(image, expected, atol=1e-2)
 
 
 def test_the_last_layer_is_the_mean_of_the_likelihood():

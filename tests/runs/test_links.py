@@ -120,6 +120,7 @@ def test_curves_and_checkpoints_go_to_files_of_their_own(tmp_path, precious):
     assert not [*tmp_path.rglob("*.part")]
 
 
+@pytest.mark.slow
 def test_an_evaluation_and_a_resume_write_through_no_link(run, precious):
     for name in ("results.json.part", ".results.lock", "plots/traversals.png", "plots/graph.png"):
         (run / name).parent.mkdir(exist_ok=True)

@@ -161,6 +161,7 @@ def test_what_gather_makes_of_a_study(file, tmp_path, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_runs_of_a_larger_study_are_left_out(file, tmp_path):
     run(file)
     file.write_text(FILE.replace("[2.0, 4.0]", "[4.0]"))

@@ -81,7 +81,8 @@ def test_parameters_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
     assert cvae_jax.load(tmp_path).step == 10
 
 
-def test_init_from_takes_the_weights_and_names_what_does_not_fit(tmp_path):
+@pytest.mark.slow
+def test_init_from_takes_the_weights_and_names_what_does_not_fit(tmp_path, caplog):
     config = helpers.small_config(num_steps=2, **WITHOUT_CRITIC)
     first = loop.train_and_evaluate(config, tmp_path / "a")
     start = WITHOUT_CRITIC | {"init_from": str(tmp_path / "a")}
@@ -89,6 +90,10 @@ def test_init_from_takes_the_weights_and_names_what_does_not_fit(tmp_path):
     config = helpers.small_config(**start, **fields)
     second = loop.train_and_evaluate(config, tmp_path / "b")
     chex.assert_trees_all_close(first.params.model, second.params.model, atol=1e-9)
+    with_critic = helpers.small_config(**start | {"cascade.weight": 1.0}, num_steps=1, seed=5)
+    with caplog.at_level(logging.INFO, logger="cvae_jax"):
+        loop.train_and_evaluate(with_critic, tmp_path / "critic")
+    assert "the critic 'cascade' is not that of" in caplog.text
     config = helpers.small_config(**start, **{"objective.latents": 6})
     with pytest.raises(
         UserError, match=r"Dense_0.*has shape \(4, 256\), this run's has \(6, 256\)"
