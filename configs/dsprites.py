@@ -14,9 +14,9 @@ Variants:
   half      the best of our settings, 32x32: x, y and scale get a latent each. All images, 30,000
             steps, 14 to 18 minutes on one CPU core (docs/method.md, "A KL that falls")
   hierarchy a latent, z_1, that is made of three others: on top of the shipped model
-            dsprites_cascade, of (half), a decoder that adds z_1 to z_6, z_7 and z_9, and a reward
-            for edges. 32x32, 5,000 steps, 4 minutes on one CPU core (docs/method.md, "A whole that is
-            the sum of its parts")
+            dsprites_cascade, which is (half), a decoder that adds z_1 to z_6, z_7 and z_9, and a
+            reward for edges. 32x32, 5,000 steps, 4 minutes on one CPU core (docs/method.md, "A
+            whole that is the sum of its parts")
   official  as (none), on DeepMind's own file in place of the rendered images
   color, noisy, patches  as (none), each sprite in a colour of its own, in noise, or on a patch of a
             texture. Not yet run to its end
