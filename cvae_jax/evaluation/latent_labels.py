@@ -4,8 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax.evaluation.active_latents import USED, nats_of_latents
+from cvae_jax.config import build
+from cvae_jax.evaluation.active_latents import USED, nats_of_latents, prior_of
 from cvae_jax.metrics.mig import entropy, information_of_varying
+from cvae_jax.structures import wholes
 
 # The share of a factor's entropy from which a latent is named after it. A latent that is the sum of
 # two independent uniform factors, x + y, has 1/2 nat of each and is neither: that is 14 % of the
@@ -83,3 +85,15 @@ def latent_labels(mean, logvar, factors, factor_names, prior="normal") -> Latent
     most = np.argsort(np.argsort(-shares, axis=1, kind="stable"), axis=1) < _MOST_NAMES
     named = most & (shares - chance >= NAMED_FROM) & (nats > USED)[:, None]
     return LatentLabels(nats, tuple(factor_names[i] for i in varying), shares, named)
+
+
+def labels_of(config, mean, logvar, factors, factor_names) -> LatentLabels:
+    """Computes the `latent_labels` of a model by its config.
+
+    With cascade.additive what a part says is not what it moves, so it has no names.
+    """
+    found = latent_labels(mean, logvar, factors, factor_names, prior_of(config))
+    if not config.cascade.additive:
+        return found
+    mixed = wholes.mixtures(build.structure(config).parents)
+    return found._replace(named=found.named & ~mixed[:, None])

@@ -7,7 +7,7 @@ from cvae_jax import plots
 from cvae_jax.config import build
 from cvae_jax.evaluation import hierarchy_picture
 from cvae_jax.evaluation.active_latents import prior_of
-from cvae_jax.evaluation.latent_labels import latent_labels
+from cvae_jax.evaluation.latent_labels import labels_of
 from cvae_jax.files import replacing
 from cvae_jax.plots.page import plain
 from cvae_jax.runs.metrics_log import read_metrics
@@ -111,9 +111,9 @@ def _samples(folder, subject, where):
 def _latents(folder, subject, where):
     """The traversals, and what the latents know of the data's factors."""
     dataset, some = subject.dataset, subject.rows[:LABELLED]
-    mean, logvar, prior = subject.mean[some], subject.logvar[some], prior_of(subject.config)
-    known = latent_labels(mean, logvar, dataset.factors[some], dataset.factor_names, prior)
-    labels = _labels(known, prior)
+    mean, logvar, config = subject.mean[some], subject.logvar[some], subject.config
+    known = labels_of(config, mean, logvar, dataset.factors[some], dataset.factor_names)
+    labels = _labels(known, prior_of(config))
     paths = _traversals(folder, subject, where, mean, known.order, labels)
     return [*paths, *_factors(folder, known, labels, where)]
 

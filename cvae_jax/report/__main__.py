@@ -24,7 +24,7 @@ from cvae_jax.config.fields import to_pass_on, without_paths
 from cvae_jax.datasets import arrays, filters
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation.active_latents import encode_some, prior_of
-from cvae_jax.evaluation.latent_labels import latent_labels
+from cvae_jax.evaluation.latent_labels import labels_of
 from cvae_jax.evaluation.pictures import LABELLED
 from cvae_jax.files import expanded
 from cvae_jax.report import compared, comparison, facts, latents, layers, page, pictures, sliders
@@ -49,9 +49,9 @@ def _scored(path: Path) -> bool:
 
 def _latents(model, some, mean, logvar, metrics) -> latents.Latents:
     """What is known of the latents by some images' posteriors [n, d] and the run's curves."""
-    prior = prior_of(model.config)
-    labels = latent_labels(mean, logvar, some.factors, some.factor_names, prior)
-    return latents.Latents(labels, mean, prior, *latents.logged(metrics, mean.shape[1]))
+    labels = labels_of(model.config, mean, logvar, some.factors, some.factor_names)
+    logged = latents.logged(metrics, mean.shape[1])
+    return latents.Latents(labels, mean, prior_of(model.config), *logged)
 
 
 def explorer(model, some, known: latents.Latents) -> sliders.Explorer | str:

@@ -94,6 +94,15 @@ def shares(parents) -> np.ndarray:
     return found.astype(np.float32)
 
 
+def mixtures(parents) -> np.ndarray:
+    """Returns which latents say other factors besides the one that they move, bool [d]: `shares`.
+
+    Raises:
+      ValueError: as `sums`.
+    """
+    return (shares(parents) != np.eye(len(parents))).any(axis=0)
+
+
 def _neighbours(parents):
     """Returns the parents and the children of each node among z_hat, two lists of tuples."""
     above = [tuple(i for kind, i in among if kind == "z_hat") for among in parents]

@@ -1,11 +1,14 @@
 """The names of latents: what each knows of a factor, and from where it is named after it."""
 
+import helpers
 import numpy as np
 import pytest
 from sklearn.metrics import mutual_info_score
 
+from cvae_jax import structures
 from cvae_jax.evaluation import pictures
-from cvae_jax.evaluation.latent_labels import latent_labels, without_bare_names
+from cvae_jax.evaluation.latent_labels import labels_of, latent_labels, without_bare_names
+from cvae_jax.structures import wholes
 
 RNG = np.random.default_rng(0)
 VALUES = 8
@@ -155,3 +158,14 @@ def test_infogans_latents_are_measured_against_their_own_prior():
 )
 def test_names_of_old_records_have_no_share_and_are_left_out(label, without):
     assert without_bare_names(label) == without
+
+
+def test_a_part_of_a_whole_is_not_named_after_what_it_does_not_move():
+    """With two parts each says the other's factor, z_1 = v_1 - (v_1 + v_2), and moves its own."""
+    config = helpers.small_config(**{"cascade.structure": "1>3 2>3"})
+    v = np.insert(FACTORS - np.mean(FACTORS, axis=0), 2, 0, axis=1)
+    z = (v @ wholes.shares(structures.parse("1>3 2>3", 4).parents)).astype(np.float32)
+    given = config, z, np.full_like(z, -4), FACTORS, NAMES
+    assert labels_of(*given).words[:2] == [("b 100 %",), ("a 100 %",)]
+    config.cascade.additive = True
+    assert labels_of(*given).words == [(), (), (), ("c 100 %",)]
