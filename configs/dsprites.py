@@ -56,6 +56,8 @@ def get_config(variant: str = ""):
         config.cascade.structure = "6>1 7>1 9>1"
         config.cascade.weight = 40.0
         config.cascade.edge_reward = 15.0
+        # slow beside its critic: with 5e-4 latents that were not in use depend on the others
+        config.optim.model.learning_rate = 1e-4
         config.optim.decay_from = 0.4
         config.cascade.additive = True
     elif variant in ("official", "color", "noisy", "patches"):

@@ -73,7 +73,8 @@ def shares(parents) -> np.ndarray:
     place of 2 / n two parts have the covariance n a² - 2 a.) The second makes parts that are
     independent given the whole, whatever the factors' law.
 
-    So v_w of a composed whole is not read, and E M is the identity for all other latents.
+    So v_w of a composed whole is not read, and E M is the identity for all other latents. Parts of
+    a decomposed whole that is itself a part depend on the upper whole, which the structure forbids.
 
     Args:
       parents: see `families`.

@@ -1,0 +1,108 @@
+"""Hierarchies on top of trained models: five structures from each run that is named, and a table.
+
+    cvae train --config=dsprites:half --config.seed=0 --workdir=runs/half-0
+    python -m benchmarks.hierarchies runs/half-0 runs/half-1 runs/half-2
+
+In each run the latents of x, y, scale and shape are found: those that know the largest share of it.
+`dsprites:hierarchy` trains from its weights with the structures of the paper's Figs. 7 to 9 between
+these latents, with high-order nodes that are not in use yet where arrows end. A structure takes 4
+minutes on one CPU core. What is there is not trained again; records are in results/hierarchies.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+import cvae_jax
+from cvae_jax.config import shipped
+from cvae_jax.config.fields import to_pass_on
+from cvae_jax.datasets import filters
+from cvae_jax.evaluation.active_latents import encode_some
+from cvae_jax.evaluation.latent_labels import latent_labels
+from cvae_jax.runs.workdir import read_config, read_results, write_json
+
+FACTORS = ("x", "y", "scale", "shape")
+IMAGES = 10_000  # by which the latents of factors are found
+# Of the latents of x, y, scale and shape, and of two that are not in use, u and v.
+STRUCTURES = {
+    "decompose2": "{scale}>{x} {scale}>{y}",
+    "decompose3": "{shape}>{x} {shape}>{y} {shape}>{scale}",
+    "compose2": "{x}>{u} {y}>{u}",
+    "compose3": "{x}>{u} {y}>{u} {scale}>{u}",
+    "tower": "{x}>{u} {y}>{u} {u}>{v} {scale}>{v}",
+}
+HEADER = (
+    "| structure | seed | edges, nats: the least | forbidden, nats | `hierarchy` | 95 % by chance "
+    "| reconstruction, nats |\n|---|---|---|---|---|---|---|"
+)
+
+
+def latents_of(run) -> dict:
+    """Returns the latent of each factor, counted from 1, and two unused ones, u and v."""
+    model = cvae_jax.load(run)
+    dataset = filters.load(model.config.data)
+    some, mean, logvar = encode_some(model, dataset, seed=0, count=IMAGES)
+    known = latent_labels(mean, logvar, some.factors, some.factor_names)
+    shares = np.where(known.used[:, None], known.shares, 0.0)
+    found = {f: int(np.argmax(shares[:, known.factors.index(f)])) + 1 for f in FACTORS}
+    if len(set(found.values())) < len(FACTORS):
+        raise SystemExit(f"{run} has no latent of its own for each factor: {found}")
+    u, v = (np.flatnonzero(~known.used) + 1)[:2]
+    return found | {"u": int(u), "v": int(v)}
+
+
+def train(run, name, latents, folder) -> Path:
+    """Trains a structure from a run's weights; returns its folder."""
+    config = shipped.load("dsprites:hierarchy")
+    config.init_from = str(run)
+    config.seed = read_config(run).seed
+    config.cascade.structure = STRUCTURES[name].format(**latents)
+    workdir = folder / f"{name}-{config.seed}"
+    cvae_jax.train_and_evaluate(config, workdir)
+    return workdir
+
+
+def record(workdir, results) -> dict:
+    """Writes and returns a run's scores beside its config."""
+    config = to_pass_on(read_config(workdir))
+    found = read_results(workdir / "results.json") | {"config": config}
+    results.mkdir(parents=True, exist_ok=True)
+    write_json(results / f"{workdir.name}.json", found)
+    return found
+
+
+def row(path, found) -> str:
+    """Returns a row of the table."""
+    structure, scores = found["structure"], found["scores"]
+    least = min(structure["edges"].values(), key=lambda edge: edge["low"])
+    hierarchy = structure["hierarchy"]
+    cells = (
+        *path.stem.rsplit("-", 1),
+        f"{least['nats']:.2f} ({least['low']:.2f} to {least['high']:.2f})",
+        f"{scores['forbidden_dependence_of_data']['value']:.3f}",
+        f"{hierarchy['score']:.2f}",
+        f"{hierarchy['quantile']:.2f}",
+        f"{scores['recon']['value']:.1f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def main():
+    """Trains what is not there yet, records it and prints the table of all records."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="*", help="trained runs of dsprites:half; none: the table")
+    parser.add_argument("--workdirs", type=Path, default="runs/hierarchies")
+    parser.add_argument("--results", type=Path, default="results/hierarchies")
+    args = parser.parse_args()
+    for run in args.runs:
+        latents = latents_of(run)
+        for name in STRUCTURES:
+            record(train(run, name, latents, args.workdirs), args.results)
+    print(HEADER)
+    for path in sorted(args.results.glob("*.json")):
+        print(row(path, read_results(path)))
+
+
+if __name__ == "__main__":
+    main()
