@@ -10,7 +10,7 @@ import numpy as np
 import cvae_jax
 from cvae_jax import plots
 from cvae_jax.datasets import filters
-from cvae_jax.evaluation.latent_labels import latent_labels
+from cvae_jax.evaluation.latent_labels import labels_of
 from cvae_jax.evaluation.pictures import moved
 
 MODEL, DATA = "heads3d_cascade", "heads3d_small"
@@ -29,7 +29,7 @@ def main():
     dataset = filters.load(config.data)
     images = dataset.images(np.arange(dataset.num_images))
     mean, logvar = map(np.asarray, model.encode(images))
-    known = latent_labels(mean, logvar, dataset.factors, dataset.factor_names)
+    known = labels_of(config, mean, logvar, dataset.factors, dataset.factor_names)
     used = [j for j in known.order if known.used[j]]
 
     middle = dataset.factors - np.median(dataset.factors, axis=0)

@@ -10,6 +10,7 @@ minutes on one CPU core. What is there is not trained again; records are in resu
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from cvae_jax.config import shipped
 from cvae_jax.config.fields import to_pass_on
 from cvae_jax.datasets import filters
 from cvae_jax.evaluation.active_latents import encode_some
-from cvae_jax.evaluation.latent_labels import latent_labels
+from cvae_jax.evaluation.latent_labels import labels_of
 from cvae_jax.runs.workdir import read_config, read_results, write_json
 
 FACTORS = ("x", "y", "scale", "shape")
@@ -43,7 +44,7 @@ def latents_of(run) -> dict:
     model = cvae_jax.load(run)
     dataset = filters.load(model.config.data)
     some, mean, logvar = encode_some(model, dataset, seed=0, count=IMAGES)
-    known = latent_labels(mean, logvar, some.factors, some.factor_names)
+    known = labels_of(model.config, mean, logvar, some.factors, some.factor_names)
     shares = np.where(known.used[:, None], known.shares, 0.0)
     found = {f: int(np.argmax(shares[:, known.factors.index(f)])) + 1 for f in FACTORS}
     if len(set(found.values())) < len(FACTORS):
@@ -63,20 +64,19 @@ def train(run, name, latents, folder) -> Path:
     return workdir
 
 
-def record(workdir, results) -> dict:
-    """Writes and returns a run's scores beside its config."""
+def record(workdir, results):
+    """Writes a run's scores beside its config."""
     config = to_pass_on(read_config(workdir))
     found = read_results(workdir / "results.json") | {"config": config}
     results.mkdir(parents=True, exist_ok=True)
     write_json(results / f"{workdir.name}.json", found)
-    return found
 
 
 def row(path, found) -> str:
     """Returns a row of the table."""
     structure, scores = found["structure"], found["scores"]
     least = min(structure["edges"].values(), key=lambda edge: edge["low"])
-    hierarchy = structure["hierarchy"]
+    hierarchy = structure["hierarchy"] or dict.fromkeys(("score", "quantile"), math.nan)
     cells = (
         *path.stem.rsplit("-", 1),
         f"{least['nats']:.2f} ({least['low']:.2f} to {least['high']:.2f})",
