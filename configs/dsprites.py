@@ -49,6 +49,7 @@ def get_config(variant: str = ""):
         config.objective.kl_falls_steps = 4_000
         config.num_steps = 30_000
         config.cascade.critic_input = "joint"
+        config.cascade.second_pass = "fixed"
     elif variant == "hierarchy":
         _sampled(config)
         config.init_from = "dsprites_cascade"  # which has x in z_6, y in z_7 and size in z_9
@@ -60,6 +61,7 @@ def get_config(variant: str = ""):
         config.optim.model.learning_rate = 1e-4
         config.optim.decay_from = 0.4
         config.cascade.additive = True
+        config.cascade.second_pass = "none"
     elif variant in ("official", "color", "noisy", "patches"):
         config.data.name = f"dsprites_{variant}"
     elif variant == "infogan":

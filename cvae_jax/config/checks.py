@@ -159,6 +159,16 @@ def _check_cascade(config):
             "latents: set it to 0, or config.cascade.source to prior"
         )
     joint, network = cascade.critic_input == "joint", structure(config)
+    if cascade.conditionals == "given" and not joint:
+        raise UserError(
+            "config.cascade.conditionals is given, and the critic sees z_hat alone: set "
+            "config.cascade.critic_input to joint"
+        )
+    if cascade.second_pass == "none" and (joint or not posterior):
+        raise UserError(
+            "config.cascade.second_pass is none, so z of the images is all there is: set "
+            "config.cascade.source to posterior and config.cascade.critic_input to z_hat"
+        )
     marginal = network.marginal()
     if cascade.edge_reward and not (cascade.weight and any(marginal.parents)):
         raise UserError(
@@ -166,10 +176,11 @@ def _check_cascade(config):
             "z_hat nodes: give config.cascade.structure some and config.cascade.weight above 0, "
             "or set it to 0"
         )
-    if cascade.edge_reward and cascade.x_hat != "sample":
+    if cascade.edge_reward and cascade.second_pass != "none" and cascade.x_hat != "sample":
         raise UserError(
             f"config.cascade.edge_reward is {cascade.edge_reward} and config.cascade.x_hat "
-            f"{cascade.x_hat}: marks too faint to be seen would earn it; set x_hat to sample"
+            f"{cascade.x_hat}: marks too faint to be seen would earn it; set x_hat to sample, or "
+            "second_pass to none"
         )
     if cascade.additive:
         _check_additive(config, network)

@@ -145,6 +145,13 @@ def _declared() -> ml_collections.ConfigDict:
     config.cascade.source = one_of("prior", "posterior")
     # what is encoded again: the decoder's mean, or a sample of p(x|z)
     config.cascade.x_hat = one_of("mean", "sample")
+    # trained: the regulariser's gradient reaches the encoder also where it reads x_hat; fixed: not
+    # there, so it can't learn to tell samples from images and answer them otherwise; none: the z of
+    # the images stand for z_hat
+    config.cascade.second_pass = one_of("trained", "fixed", "none")
+    # of the network: own are those of the latents themselves, so it can only forbid; given ones ask
+    # for z_hat = z, and for children that are the sum of their parents; for critic_input=joint
+    config.cascade.conditionals = one_of("own", "given")
     # more donors for samples of p_B; 0: batch_size
     config.cascade.prior_batch_size = not_negative(0, most=1_000_000)
     # weight of a penalty on the critic's slope, which steadies training at large weights of the KL

@@ -8,6 +8,7 @@ from cvae_jax.objectives import distributions, rows
 from cvae_jax.objectives.base import Objective
 from cvae_jax.objectives.bayesian_joint import sample_joint
 from cvae_jax.objectives.density_ratio import add_density_ratio
+from cvae_jax.objectives.given_conditionals import sample_given
 from cvae_jax.structures import Structure
 
 __all__ = ["CRITIC_INPUTS", "SOURCES", "cascade", "sample_joint"]
@@ -15,6 +16,8 @@ __all__ = ["CRITIC_INPUTS", "SOURCES", "cascade", "sample_joint"]
 CRITIC_INPUTS = ("z_hat", "joint")
 SOURCES = ("prior", "posterior")
 X_HATS = ("mean", "sample")
+SECOND_PASSES = ("trained", "fixed", "none")
+CONDITIONALS = ("own", "given")
 
 
 _BULK = 3.0  # standard deviations of the prior
@@ -40,6 +43,8 @@ def cascade(
     critic_input: str = "z_hat",
     source: str = "prior",
     x_hat: str = "mean",
+    second_pass: str = "trained",
+    conditionals: str = "own",
     prior_batch_size: int = 0,
     smoothness: float = 0.0,
     critic: Critic | None = None,
@@ -61,6 +66,13 @@ def cascade(
         batch's own z, as Fig. 2 draws it: x_hat are the reconstructions of the data.
       x_hat: "mean" takes the decoder's mean; "sample" draws x_hat ~ p(x | z), as Eq. 3 writes it,
         so that nothing can be hidden below the pixels' noise; see `Likelihood.sample`.
+      second_pass: "trained" sends the KL's gradient also to the encoder where it reads x_hat;
+        "fixed" does not: it reaches encoder and decoder through z and x_hat alone. An encoder that
+        is trained there learns to tell samples from images, and answers them as the KL likes.
+        "none" is no cascade any more: the batch's own z stand for z_hat, and the structure is one
+        of the posteriors of the data.
+      conditionals: of p_B; "own" are q's, by `sample_joint`; "given" are `sample_given`'s, which
+        ask for z_hat = z, and for children that are the sum of their parents.
       prior_batch_size: prior latents drawn over all devices; those beyond the data batch
         serve as donors for samples of p_B alone, without gradient. 0: as many as the data batch.
       smoothness: weight of the critic's `slope_penalty`, which steadies training at large weights
@@ -68,19 +80,27 @@ def cascade(
       critic: the discriminator; FactorVAE's 6 x 1000 when None.
 
     Raises:
-      ValueError: an unknown critic_input, source or x_hat, or a prior_batch_size where no z comes
-        from the prior; or, when it first runs, one under the batch size or a batch too small for
-        one sample of p_B.
+      ValueError: an unknown critic_input, source, x_hat, second_pass or conditionals, given
+        conditionals for a critic that does not see z, no second pass where z and z_hat are two, or
+        a prior_batch_size where no z comes from the prior; or, when it first runs, one under the
+        batch size or a batch too small for one sample of p_B.
     """
-    if critic_input not in CRITIC_INPUTS:
-        raise ValueError(f"critic_input {critic_input!r} is not one of {', '.join(CRITIC_INPUTS)}")
-    if source not in SOURCES:
-        raise ValueError(f"source {source!r} is not one of {', '.join(SOURCES)}")
-    if x_hat not in X_HATS:
-        raise ValueError(f"x_hat {x_hat!r} is not one of {', '.join(X_HATS)}")
+    for name, value, known in (
+        ("critic_input", critic_input, CRITIC_INPUTS),
+        ("source", source, SOURCES),
+        ("x_hat", x_hat, X_HATS),
+        ("second_pass", second_pass, SECOND_PASSES),
+        ("conditionals", conditionals, CONDITIONALS),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} {value!r} is not one of {', '.join(known)}")
     if source == "posterior" and prior_batch_size:
         raise ValueError("prior_batch_size adds prior latents: source must be prior")
     joint = critic_input == "joint"
+    if conditionals == "given" and not joint:
+        raise ValueError("given conditionals are of (z, z_hat): critic_input must be joint")
+    if second_pass == "none" and (joint or source != "posterior"):
+        raise ValueError("without a second pass source must be posterior, and critic_input z_hat")
     structure = structure if joint else structure.marginal()
 
     def to_image(params, z, keys, logits):
@@ -93,11 +113,14 @@ def cascade(
         """Runs the cascade's second half: z [n, d] -> z_hat [n, d]."""
         decode_rng, noise_rng = jax.random.split(rng)
         keys = rows.row_keys(decode_rng, len(z), axis_name)
-        mean, logvar = objective.encode(params, to_image(params, z, keys, logits))
+        encoder = jax.lax.stop_gradient(params) if second_pass == "fixed" else params
+        mean, logvar = objective.encode(encoder, to_image(params, z, keys, logits))
         noise = rows.normal_rows(noise_rng, z.shape, axis_name)
         return distributions.sample_z_hat(noise, mean, logvar)
 
     def extend(params, images, samples, rng, axis_name):
+        if second_pass == "none":
+            return {**samples, "cascade": {"z": samples["z"], "z_hat": samples["z"]}}
         batch = images.shape[0] * rows.num_devices(axis_name)
         pool = prior_batch_size or batch
         if pool < batch:
@@ -127,6 +150,11 @@ def cascade(
     def q_rows(samples):
         return critic_rows(seen(samples)["z"], seen(samples)["z_hat"])
 
+    def given_rows(samples, rng, axis_name):
+        z = rows.all_rows(samples["cascade"]["z"], axis_name)
+        new = jax.tree.map(without_tails, sample_given(rng, z, structure))
+        return rows.local_rows(critic_rows(*new), axis_name)
+
     def p_rows(samples, rng, axis_name):
         pool = {key: rows.all_rows(x, axis_name) for key, x in seen(samples).items()}
         index = rows.local_rows(jnp.arange(pool["z"].shape[0]), axis_name)
@@ -143,6 +171,6 @@ def cascade(
         critic=critic or Critic(),
         extend=extend,
         q_rows=q_rows,
-        p_rows=p_rows,
+        p_rows=given_rows if conditionals == "given" else p_rows,
         smoothness=smoothness,
     )

@@ -68,7 +68,8 @@ def no_reader(monkeypatch):
     monkeypatch.setattr(structure, "factor_reader", refused)
 
 
-def scores(objective):
+def scores(objective, known=True):
+    """Scores; known: of the data z_4 is z_1, as its lower halves show, or else not in use."""
     config = helpers.small_config(
         **{
             "objective.latents": LATENTS,
@@ -76,10 +77,10 @@ def scores(objective):
             "cascade.critic_input": "z_hat",
         }
     )
-    mean = np.concatenate([TRUTH, np.zeros((len(TRUTH), 1), np.float32)], axis=1)  # z_4 unused
+    mean = np.concatenate([TRUTH, TRUTH[:, :1] * known], axis=1, dtype=np.float32)
     images = np.zeros((len(mean), SIDE, SIDE, 1), np.uint8)
     data = helpers.in_memory(images, FACTORS, ("a", "b", "c"))
-    logvar = np.float32([-6, -6, -6, 0]) * np.ones_like(mean)
+    logvar = np.float32([-6, -6, -6, -6 * known]) * np.ones_like(mean)
     return structure_scores(Subject(Model(config, objective, {}, 0, 1), data, mean, logvar))
 
 
@@ -105,6 +106,24 @@ def test_what_the_image_shows_is_scored():
     assert np.array(shown["effects"])[0, 3] == pytest.approx(1, abs=0.15)
     assert shown["composition"][3] > 0.6
     assert shown["edges"]["1>4"]["low"] > 1
+
+
+def test_an_edge_that_samples_alone_have_scores_nothing():
+    """The encoder answers samples as the edge asks, and says nothing of the kind of images."""
+    assert scores(renderer(0.9), known=False)["edges"]["1>4"]["high"] < 0.1
+
+
+def test_an_encoder_that_answers_samples_otherwise_is_named(caplog):
+    shown = renderer(0.9)
+
+    def encode(params, images):
+        mean, logvar = shown.encode(params, images)
+        return mean.at[:, 1].set(0.0), logvar
+
+    assert scores(shown)["repeated"][1] > 0.9
+    assert not caplog.records
+    assert scores(shown._replace(encode=encode))["repeated"][1] < 0.01
+    assert "z_2 otherwise" in caplog.text
 
 
 def test_a_variance_beyond_float32_is_drawn_as_the_cascade_draws_it():

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from closed_forms import linear_gaussian
+from closed_forms import linear_gaussian, readings
 from flax import linen as nn
 
 from cvae_jax import cascade, structures
@@ -17,30 +17,36 @@ D = 3
 _RNG = np.random.default_rng(0)
 ROOT = _RNG.normal(size=(4, 4)).astype(np.float32)  # x = ROOT n
 ENCODER = (0.4 * _RNG.normal(size=(D, 4))).astype(np.float32)
-DECODER = np.linalg.pinv(ENCODER).astype(np.float32)
 VARIANCES = np.float32([0.3, 0.5, 0.4])  # of q(z | x)
+WHITE = np.linalg.inv(np.linalg.cholesky(ROOT @ ROOT.T))[:D].astype(np.float32)  # of no dependence
+NEAR = np.float32([0.012, 0.007, 0.03])  # variances where z_hat is to be nearly z
 PIXEL_NOISE = 0.7  # standard deviation of p(x | z)
 
 
 class QuadraticCritic(nn.Module):
     """A logit that is quadratic in the latents, as the log ratio of two Gaussians is."""
 
+    near: bool = False  # where z_hat is z but for a tenth: the difference has a scale of its own
+
     @nn.compact
     def __call__(self, v):
         v = helpers.with_tails(v)
+        if self.near:
+            v = jnp.concatenate([v[:, :D], 10 * (v[:, D:] - v[:, :D])], axis=1)
         products = (v[:, :, None] * v[:, None, :]).reshape(len(v), -1)
         return nn.Dense(1)(jnp.concatenate([v, products], axis=1))[:, 0]
 
 
-def base():
-    """z ~ N(ENCODER x, VARIANCES), x_hat = DECODER z, with pixel noise where it is sampled."""
+def base(encoder=ENCODER, variances=VARIANCES):
+    """z ~ N(encoder x, variances), x_hat = decoder z, with pixel noise where it is sampled."""
+    decoder = np.linalg.pinv(encoder)
 
     def encode(params, x):
-        mean = x.reshape(len(x), -1) @ ENCODER.T
-        return mean, jnp.broadcast_to(jnp.log(VARIANCES), mean.shape)
+        mean = x.reshape(len(x), -1) @ encoder.T
+        return mean, jnp.broadcast_to(jnp.log(variances), mean.shape)
 
     def decode(params, z, rng=None):
-        return (z @ DECODER.T)[:, None, None, :]
+        return (z @ decoder.T)[:, None, None, :]
 
     def sample(params, z, keys):
         noise = jax.vmap(lambda key: jax.random.normal(key, (1, 1, 4)))(keys)
@@ -62,26 +68,26 @@ def base():
     )
 
 
-def covariance(x_hat):
+def covariance(x_hat, encoder=ENCODER, variances=VARIANCES):
     """Of (z_hat, z) in closed form."""
-    of_z = ENCODER @ ROOT @ ROOT.T @ ENCODER.T + np.diag(VARIANCES)
-    again = ENCODER @ DECODER
-    of_z_hat = again @ of_z @ again.T + np.diag(VARIANCES)
+    of_z = encoder @ ROOT @ ROOT.T @ encoder.T + np.diag(variances)
+    again = encoder @ np.linalg.pinv(encoder)
+    of_z_hat = again @ of_z @ again.T + np.diag(variances)
     if x_hat == "sample":
-        of_z_hat = of_z_hat + PIXEL_NOISE**2 * ENCODER @ ENCODER.T
+        of_z_hat = of_z_hat + PIXEL_NOISE**2 * encoder @ encoder.T
     return np.block([[of_z_hat, again @ of_z], [of_z @ again.T, of_z]]).astype(np.float64)
 
 
-def estimate(structure, x_hat, steps=1_200, batch=512):
+def estimate(structure, x_hat, of=(ENCODER, VARIANCES), steps=1_200, batch=512, **reading):
     """The logged KL of fresh batches, after training the critic alone."""
     objective = cascade(
-        base(),
+        base(*of),
         structure,
         1.0,
         source="posterior",
-        critic_input="joint",
         x_hat=x_hat,
-        critic=QuadraticCritic(),
+        critic=QuadraticCritic(near=of[1] is NEAR),
+        **{"critic_input": "joint", **reading},
     )
     optimizer = optax.adam(optax.cosine_decay_schedule(0.03, steps), b1=0.5, b2=0.9)
 
@@ -115,4 +121,25 @@ def test_the_estimate_is_the_closed_forms(edges, x_hat):
     expected = linear_gaussian.kl(covariance(x_hat), structure)
     assert expected > 0.2
     found = jax.jit(lambda: estimate(structure, x_hat))()
+    assert float(found) == pytest.approx(expected, rel=0.05)
+
+
+def test_without_a_second_pass_it_is_the_kl_of_z():
+    structure = structures.from_config("2>3", D)
+    of_z = covariance("mean")[D:, D:]
+    alone = np.block([[of_z, np.zeros((D, D))], [np.zeros((D, D)), np.eye(D)]])
+    expected = linear_gaussian.kl(alone, structure.marginal())
+    assert expected > 0.1
+    found = jax.jit(lambda: estimate(structure, "mean", critic_input="z_hat", second_pass="none"))()
+    assert float(found) == pytest.approx(expected, rel=0.05)
+
+
+def test_given_conditionals_have_their_closed_form():
+    structure = structures.from_config("independent", D)
+    q = covariance("mean", WHITE, NEAR)
+    of_z = np.diag(np.diag(q)[D:])  # independent
+    p = np.block([[of_z + 0.1**2 * np.eye(D), of_z], [of_z, of_z]])
+    expected = readings.gaussian_kl(q, p)
+    assert expected > 0.2
+    found = jax.jit(lambda: estimate(structure, "mean", (WHITE, NEAR), conditionals="given"))()
     assert float(found) == pytest.approx(expected, rel=0.05)

@@ -170,9 +170,36 @@ def test_donors_come_from_the_larger_prior_batch(images):
     assert np.isin(p, donors).any()
 
 
+@pytest.mark.parametrize("second_pass", ["trained", "fixed"])
+def test_a_fixed_second_pass_trains_the_decoder_alone(images, second_pass):
+    """Of z from the prior: there the regulariser reaches the encoder in the second pass only."""
+    objective = helpers.small_cascade(weight=30.0, second_pass=second_pass)
+    params = jax.jit(objective.init)(jax.random.key(0), floats(images))
+
+    def gradient(weight):
+        objective = helpers.small_cascade(weight=weight, second_pass=second_pass)
+
+        def loss(model):
+            p = params._replace(model=model)
+            return objective.model_loss(p, floats(images), jax.random.key(1), 0)[0]
+
+        return jax.jit(jax.grad(loss))(params.model)
+
+    def moved(player):
+        pairs = zip(*(jax.tree.leaves(gradient(w)[player]) for w in (30.0, 0.0)), strict=True)
+        return max(float(jnp.abs(a - b).max()) for a, b in pairs)
+
+    assert moved("decoder") > 1e-3
+    assert (moved("encoder") > 1e-3) == (second_pass == "trained")
+
+
 def test_errors():
     with pytest.raises(ValueError, match="critic_input 'zhat' is not one of"):
         helpers.small_cascade(critic_input="zhat")
+    with pytest.raises(ValueError, match="must be joint"):
+        helpers.small_cascade(conditionals="given")
+    with pytest.raises(ValueError, match="source must be posterior"):
+        helpers.small_cascade(second_pass="none")
     with pytest.raises(ValueError, match="source 'data' is not one of prior, posterior"):
         helpers.small_cascade(source="data")
     with pytest.raises(ValueError, match="prior_batch_size adds prior latents"):
