@@ -5,7 +5,7 @@
 
 In each run the latents of x, y, scale and shape are found: those that know the largest share of it.
 `dsprites:hierarchy` trains from its weights with the structures of the paper's Figs. 7 to 9 between
-these latents, with high-order nodes that are not in use yet where arrows end. Of heads two
+these latents, with high-order nodes that say least where arrows end. Of heads two
 structures are trained, between the latents of azimuth, lighting and identity. A structure takes 4
 minutes on one CPU core. What is there is not trained again; records are in results/hierarchies.
 """
@@ -21,12 +21,12 @@ import cvae_jax
 from cvae_jax.config import shipped
 from cvae_jax.config.fields import to_pass_on
 from cvae_jax.datasets import filters
-from cvae_jax.evaluation.active_latents import encode_some
+from cvae_jax.evaluation.active_latents import encode_some, nats_of_latents, prior_of
 from cvae_jax.evaluation.latent_labels import labels_of
 from cvae_jax.runs.workdir import read_config, read_results, write_json
 
 IMAGES = 10_000  # by which the latents of factors are found
-# Of the latents of factors, and of two that are not in use, u and v. What decomposes is the factor
+# Of the latents of factors, and of the two that say least, u and v. What decomposes is the factor
 # that a network reads worst, as a whole's own factor is in none of its parts.
 STRUCTURES = {
     "dsprites": {
@@ -48,7 +48,7 @@ HEADER = (
 
 
 def latents_of(run, factors) -> dict:
-    """Returns the latent of each factor, counted from 1, and two unused ones, u and v."""
+    """Returns the latent of each factor, counted from 1, and u and v, which say least."""
     model = cvae_jax.load(run)
     dataset = filters.load(model.config.data)
     some, mean, logvar = encode_some(model, dataset, seed=0, count=IMAGES)
@@ -57,8 +57,9 @@ def latents_of(run, factors) -> dict:
     found = {f: int(np.argmax(shares[:, known.factors.index(f)])) + 1 for f in factors}
     if len(set(found.values())) < len(factors):
         raise SystemExit(f"{run} has no latent of its own for each factor: {found}")
-    u, v = (np.flatnonzero(~known.used) + 1)[:2]
-    return found | {"u": int(u), "v": int(v)}
+    nats = nats_of_latents(mean, logvar, prior_of(model.config))
+    rest = [int(j) + 1 for j in np.argsort(nats) if j + 1 not in found.values()]
+    return found | {"u": rest[0], "v": rest[1]}
 
 
 def factors_of(structures) -> list[str]:
@@ -112,6 +113,8 @@ def main():
     args = parser.parse_args()
     for run in args.runs:
         config = read_config(run)
+        if config.data.name not in STRUCTURES:
+            parser.error(f"{run} is of {config.data.name}; there are {', '.join(STRUCTURES)}")
         structures = STRUCTURES[config.data.name]
         latents = latents_of(run, factors_of(structures))
         for name, text in structures.items():

@@ -49,7 +49,7 @@ def get_config(variant: str = ""):
         config.objective.kl_falls_steps = 4_000
         config.num_steps = 30_000
         config.cascade.critic_input = "joint"
-        config.cascade.second_pass = "fixed"
+        config.cascade.conditionals = "given"
     elif variant == "hierarchy":
         _sampled(config)
         config.init_from = "dsprites_cascade"  # which has x in z_6, y in z_7 and size in z_9

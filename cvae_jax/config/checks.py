@@ -159,12 +159,9 @@ def _check_cascade(config):
             "latents: set it to 0, or config.cascade.source to prior"
         )
     joint, network = cascade.critic_input == "joint", structure(config)
-    if cascade.conditionals == "given" and not joint:
-        raise UserError(
-            "config.cascade.conditionals is given, and the critic sees z_hat alone: set "
-            "config.cascade.critic_input to joint"
-        )
-    if cascade.second_pass == "none" and (joint or not posterior):
+    if cascade.weight and cascade.conditionals == "given":
+        _check_given(config, network)
+    if cascade.weight and cascade.second_pass == "none" and (joint or not posterior):
         raise UserError(
             "config.cascade.second_pass is none, so z of the images is all there is: set "
             "config.cascade.source to posterior and config.cascade.critic_input to z_hat"
@@ -196,6 +193,31 @@ def _check_cascade(config):
         raise UserError(
             f"a sample of p_B needs {needed} rows and gets {rows}: raise "
             "config.batch_size or config.cascade.prior_batch_size"
+        )
+
+
+def _check_given(config, network):
+    """Whether given conditionals are those of the network, and can be met."""
+    cascade = config.cascade
+    if cascade.critic_input != "joint":
+        raise UserError(
+            "config.cascade.conditionals is given, and the critic sees z_hat alone: set "
+            "config.cascade.critic_input to joint"
+        )
+    if any(network.z_parents(j) != (j,) for j in range(network.latents)):
+        raise UserError(
+            f"config.cascade.structure {cascade.structure} has edges from z of its own, which "
+            "given conditionals do not know: leave them out"
+        )
+    if methods.method_of(config).prior != "normal":
+        raise UserError(
+            f"config.cascade.conditionals is given, and {config.objective.name} reads latents "
+            "more coarsely than to a tenth: set it to own"
+        )
+    if cascade.prior_batch_size:
+        raise UserError(
+            f"config.cascade.prior_batch_size is {cascade.prior_batch_size}, and given "
+            "conditionals need none: set it to 0"
         )
 
 

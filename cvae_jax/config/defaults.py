@@ -150,7 +150,8 @@ def _declared() -> ml_collections.ConfigDict:
     # the images stand for z_hat
     config.cascade.second_pass = one_of("trained", "fixed", "none")
     # of the network: own are those of the latents themselves, so it can only forbid; given ones ask
-    # for z_hat = z, and for children that are the sum of their parents; for critic_input=joint
+    # for z_hat = z, and for children that are the sum of their n parents by the root of n; for
+    # critic_input=joint
     config.cascade.conditionals = one_of("own", "given")
     # more donors for samples of p_B; 0: batch_size
     config.cascade.prior_batch_size = not_negative(0, most=1_000_000)
@@ -158,7 +159,8 @@ def _declared() -> ml_collections.ConfigDict:
     # and makes the estimated KL too small; 0.001 to 0.01 are useful; 0: none
     config.cascade.smoothness = not_negative(0.0)
     # An extension, not in the paper: weight of a reward that every edge must earn, its information
-    # given the child's other parents, up to half a nat each; needs x_hat=sample; 0: none
+    # given the child's other parents, up to half a nat each; needs x_hat=sample, or
+    # second_pass=none; 0: none
     config.cascade.edge_reward = not_negative(0.0)
     # Another extension: the decoder reads each part of the structure as the sum of itself and its
     # wholes, and the encoder takes them apart; for a model that init_from names

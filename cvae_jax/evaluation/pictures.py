@@ -171,7 +171,9 @@ def _traversals(folder, subject, where, mean, order, labels):
 
 
 def _structure(folder, config):
-    if config.cascade.critic_input == "z_hat":
+    if config.cascade.second_pass == "none":
+        note = "the critic sees z of the images in the place of z_hat"
+    elif config.cascade.critic_input == "z_hat":
         note = "the critic sees z_hat alone: the arrows from z are dropped in p_B"
     else:
         note = "the critic sees (z, z_hat)"

@@ -41,7 +41,7 @@ def draw(key, mean, logvar):
     return np.asarray(sample_gaussian(jax.random.normal(key, mean.shape), mean, logvar))
 
 
-def repeated(z, mean_hat):
+def read_back(z, mean_hat):
     """Squared correlations of z with the mean of z_hat, [d]; 0 of a constant."""
     both = np.concatenate([z, mean_hat], axis=1, dtype=np.float64)
     spread = both.std(axis=0)

@@ -6,10 +6,10 @@ import jax
 import numpy as np
 
 from cvae_jax import metrics
-from cvae_jax.config import build
+from cvae_jax.config import build, methods
 from cvae_jax.evaluation.active_latents import nats_of_latents, prior_of
 from cvae_jax.evaluation.factor_reader import factor_reader
-from cvae_jax.evaluation.second_pass import draw, re_encode, repeated
+from cvae_jax.evaluation.second_pass import draw, re_encode, read_back
 from cvae_jax.evaluation.subject import FEW, entry
 from cvae_jax.metrics.mig import information_of_varying
 from cvae_jax.objectives.density_ratio import named_key
@@ -23,7 +23,7 @@ EDGE_ROWS = 5_000  # rows of z_hat for the information of an edge
 IN_USE = 0.1  # nats per image that a latent of a hierarchy says
 # Of a latent with half a nat or more, R^2 of z by z_hat, 0.63 of a Gaussian one that says half a
 # nat: with less the encoder does not know its own samples.
-_REPEATED = 0.25
+_READ_BACK = 0.25
 
 
 def structure_scores(subject) -> dict:
@@ -40,7 +40,7 @@ def structure_scores(subject) -> dict:
       the regulariser sees with the source "posterior"; where the critic sees z_hat alone, of z or
       of z_hat, whichever have more; None: too few data), composition [d] (None without z_hat
       parents, labels that vary or 20 images); see `metrics`. nats [d], what each latent says about
-      an image; repeated [d], the squared correlation of z with the mean of z_hat; edges, {"1>4":
+      an image; read_back [d], the squared correlation of z with the mean of z_hat; edges, {"1>4":
       nats, low and high} of each edge, of z or z_hat, whichever have less ({}: too few images). Of
       a structure with edges: factors (names of the k that can be read), factor_r2 {factor: R^2} of
       them and of those that can't, factor_effects [d, k]; hierarchy, its families with nodes from 1
@@ -73,8 +73,8 @@ def structure_scores(subject) -> dict:
     nats = nats_of_latents(mean, logvar, prior_of(subject.config))
     noise = jax.random.normal(key("z_hat of edges"), mean_hat.shape)
     z_hat = np.asarray(sample_z_hat(noise, mean_hat, logvar_hat))
-    same = repeated(z, mean_hat)
-    _warn_of_another_answer(same, nats)
+    known = read_back(z, mean_hat)
+    _warn_of_another_answer(subject.config, known, nats)
     edges = _edges(structure, z, z_hat)
     hierarchy = None
     if has_edges:
@@ -83,8 +83,8 @@ def structure_scores(subject) -> dict:
     if len(z) > 2 * d + 1:
         of_data = forbidden(z, mean_hat, logvar_hat, "posterior")
         if not joint:
-            first = metrics.forbidden_dependence(None, z, seen.parents, joint=False).tolist()
-            of_data = max(first, of_data, key=sum)
+            of_z = metrics.forbidden_dependence(None, z, seen.parents, joint=False).tolist()
+            of_data = max(of_z, of_data, key=sum)
     composition, parents = np.full(d, np.nan), structure.marginal().parents
     information, varying = information_of_varying(mean_hat, factors)
     if varying.size and any(parents):
@@ -100,7 +100,7 @@ def structure_scores(subject) -> dict:
         "forbidden_of_data": of_data,
         "composition": [None if np.isnan(x) else float(x) for x in composition],
         "nats": nats.tolist(),
-        "repeated": same.tolist(),
+        "read_back": known.tolist(),
         "edges": edges,
         "factors": list(reader.names) if reader else [],
         "factor_r2": reader.r2 if reader else {},
@@ -109,17 +109,23 @@ def structure_scores(subject) -> dict:
     }
 
 
-def _warn_of_another_answer(same, nats):
+def _warn_of_another_answer(config, known, nats):
     """Logs the latents that say much and come back from the second pass as something else."""
-    lost = np.flatnonzero((nats > 0.5) & (same < _REPEATED)) + 1
-    if lost.size:
-        log.warning(
-            "of images sampled from its own z the encoder reads z_%s otherwise (R^2 under %.2f): "
-            "what the second pass shows of it is not what images show; "
-            "config.cascade.second_pass=fixed trains no encoder to do so",
-            ", z_".join(map(str, lost)),
-            _REPEATED,
+    lost = np.flatnonzero((nats > 0.5) & (known < _READ_BACK)) + 1
+    if not lost.size or not methods.method_of(config).likelihood:
+        return  # a recogniser reads samples alone: there is nothing else that it could answer
+    cascade, remedy = config.cascade, ""
+    if cascade.weight and cascade.second_pass == "trained" and cascade.conditionals == "own":
+        remedy = (
+            ": config.cascade.second_pass=fixed or config.cascade.conditionals=given prevent it"
         )
+    log.warning(
+        "of images sampled from its own z the encoder reads z_%s otherwise (R^2 under %.2f), so "
+        "z_hat says little of them%s",
+        ", z_".join(map(str, lost)),
+        _READ_BACK,
+        remedy,
+    )
 
 
 def _reader(subject):

@@ -216,7 +216,7 @@ SCORES = {
     "forbidden_dependence_of_data": Score("Forbidden dependence, posterior", "about 0 up, nats",
         "lower",
         "The same from posterior latents; where the critic sees z too, with the dependence among "
-        "them.",
+        "them, and else that of z or of the re-encoded latents, the larger.",
         "nats of dependence that the structure forbids, Gaussian copula, posterior latents, "
         "x_hat sampled"),
     "composition": Score("Composition", "0 to 1", "higher",

@@ -54,7 +54,8 @@ def cascade(
     z ~ source, x_hat of decode(z), z_hat ~ N(encode(x_hat)) with the same encoder as for the data;
     q is the law of what the critic sees and p_B the law that the structure makes of it; the critic
     sees latents without their tails (`without_tails`), which does not change the KL. The KL's
-    gradient through p_B vanishes, as p_B's conditionals are q's own, so samples of p_B are stopped.
+    gradient through p_B vanishes, as what p_B has of q are q's own conditionals or marginals, so
+    samples of p_B are stopped.
 
     Args:
       objective: any base; its prior, encode and decode are used.
@@ -72,7 +73,7 @@ def cascade(
         "none" is no cascade any more: the batch's own z stand for z_hat, and the structure is one
         of the posteriors of the data.
       conditionals: of p_B; "own" are q's, by `sample_joint`; "given" are `sample_given`'s, which
-        ask for z_hat = z, and for children that are the sum of their parents.
+        ask for z_hat = z, and for children that are the sum of their n parents by the root of n.
       prior_batch_size: prior latents drawn over all devices; those beyond the data batch
         serve as donors for samples of p_B alone, without gradient. 0: as many as the data batch.
       smoothness: weight of the critic's `slope_penalty`, which steadies training at large weights

@@ -75,12 +75,14 @@ def edge_reward(objective: Objective, structure: Structure, weight) -> Objective
     """Adds -weight * sum_edges min(`edge_information`, 0.5) to the loss of a cascade, in nats.
 
     No edge can earn more than half a nat, so none grows at the cost of the image, and none can
-    earn for another. z_hat_j and z_hat_k are drawn apart given x_hat, so what they share is in
-    x_hat. Each is seen within 3 of the prior's standard deviations.
+    earn for another. z_hat_j and z_hat_k are drawn apart given x_hat (or x, of a cascade without
+    a second pass), so what they share is in it. Each is seen within 3 standard deviations of the
+    prior.
 
     Args:
-      objective: a `cascade`, whose samples hold z_hat, with x_hat="sample": what the decoder's mean
-        hides below the pixels' noise would earn the reward as a visible shape does.
+      objective: a `cascade`, whose samples hold z_hat, with x_hat="sample" or second_pass="none":
+        what the decoder's mean hides below the pixels' noise would earn the reward as a visible
+        shape does.
       structure: the same Bayesian network.
       weight: nats per nat, a number or a function of the step.
 

@@ -31,7 +31,12 @@ def sample_given(rng, z, structure: Structure):
 
     Returns:
       (z_new, z_hat_new), each [B, d].
+
+    Raises:
+      ValueError: the structure adds or drops parents among z.
     """
+    if any(structure.z_parents(j) != (j,) for j in range(structure.latents)):
+        raise ValueError(f"given conditionals know no edges from z: {structure}")
     z_rng, noise_rng = jax.random.split(rng)
     z = permute_dims(z_rng, jax.lax.stop_gradient(z))
     noise = STD * jax.random.normal(noise_rng, z.shape)

@@ -122,8 +122,10 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
     likelihood = f"{config.objective.likelihood}, pixel weight {config.objective.pixel_weight}"
     cascade, structure = "none", "none"
     if config.cascade.weight:
-        cascade = f"weight {config.cascade.weight}, critic sees {config.cascade.critic_input}"
-        cascade += f", z of the {config.cascade.source}"
+        reading = config.cascade
+        cascade = f"weight {reading.weight}, critic sees {reading.critic_input}"
+        cascade += f", z of the {reading.source}, x_hat {reading.x_hat}"
+        cascade += f", second pass {reading.second_pass}, {reading.conditionals} conditionals"
         edges = str(build.structure(config)) or "no edges between latents"
         named = config.cascade.structure or "independent"
         structure = named if named == edges else f"{named}: {edges}"

@@ -66,6 +66,40 @@ def test_what_cannot_run_is_refused(overrides, devices, message):
         checks.check(helpers.small_config(**overrides), devices)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"cascade.conditionals": "given"}, "set config.cascade.critic_input to joint"),
+        ({"cascade.second_pass": "none"}, "set config.cascade.source to posterior"),
+        (
+            {
+                "cascade.conditionals": "given",
+                "cascade.critic_input": "joint",
+                "cascade.structure": "z1>2",
+            },
+            "given conditionals do not know",
+        ),
+    ],
+)
+def test_readings_that_contradict_each_other_are_refused(overrides, message):
+    fields = {"cascade.critic_input": "z_hat"} | overrides
+    with pytest.raises(UserError, match=message):
+        checks.check(helpers.small_config(**fields), 1)
+    checks.check(helpers.small_config(**fields, **{"cascade.weight": 0.0}), 1)
+
+
+def test_without_a_second_pass_an_edge_can_be_rewarded_whatever_x_hat_is():
+    fields = {
+        "cascade.structure": "1>2",
+        "cascade.edge_reward": 2.0,
+        "cascade.source": "posterior",
+        "cascade.critic_input": "z_hat",
+    }
+    checks.check(helpers.small_config(**fields, **{"cascade.second_pass": "none"}), 1)
+    with pytest.raises(UserError, match="x_hat"):
+        checks.check(helpers.small_config(**fields), 1)
+
+
 def test_a_missing_field_is_named():
     config = helpers.small_config()
     with config.unlocked():

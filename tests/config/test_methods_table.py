@@ -43,4 +43,6 @@ def test_a_fields_names_are_those_that_the_code_takes():
         "cascade.critic_input": set(cascade.CRITIC_INPUTS),
         "cascade.x_hat": set(cascade.X_HATS),
         "cascade.source": set(cascade.SOURCES),
+        "cascade.second_pass": set(cascade.SECOND_PASSES),
+        "cascade.conditionals": set(cascade.CONDITIONALS),
     }

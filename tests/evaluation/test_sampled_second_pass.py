@@ -120,9 +120,9 @@ def test_an_encoder_that_answers_samples_otherwise_is_named(caplog):
         mean, logvar = shown.encode(params, images)
         return mean.at[:, 1].set(0.0), logvar
 
-    assert scores(shown)["repeated"][1] > 0.9
+    assert scores(shown)["read_back"][1] > 0.9
     assert not caplog.records
-    assert scores(shown._replace(encode=encode))["repeated"][1] < 0.01
+    assert scores(shown._replace(encode=encode))["read_back"][1] < 0.01
     assert "z_2 otherwise" in caplog.text
 
 

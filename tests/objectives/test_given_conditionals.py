@@ -19,6 +19,11 @@ def test_samples_have_the_closed_forms_covariance(text):
     np.testing.assert_allclose(found, readings.given(structure, roots_from_z=True), atol=0.02)
 
 
+def test_edges_from_z_are_refused():
+    with pytest.raises(ValueError, match="no edges from z"):
+        sample_given(jax.random.key(0), jnp.zeros((4, 3)), structures.parse("-z3>3", 3))
+
+
 def test_dependence_among_z_is_left_out():
     z = jax.random.normal(jax.random.key(0), (10_000, 1)) * jnp.ones(3)
     new, _ = sample_given(jax.random.key(1), z, structures.from_config("independent", 3))

@@ -44,6 +44,19 @@ CASES = {
         }
         for likelihood in LIKELIHOODS
     },
+    **{
+        f"{name} {value}": {
+            "cascade.weight": 2.0,
+            "cascade.source": "posterior",
+            "cascade.critic_input": critic_input,
+            f"cascade.{name}": value,
+        }
+        for name, value, critic_input in (
+            ("conditionals", "given", "joint"),
+            ("second_pass", "fixed", "joint"),
+            ("second_pass", "none", "z_hat"),
+        )
+    },
     "donors": {"cascade.weight": 2.0, "cascade.prior_batch_size": 32},
     "edge reward": {
         "cascade.weight": 2.0,
