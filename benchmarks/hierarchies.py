@@ -1,6 +1,6 @@
 """Hierarchies on top of trained models: five structures from each run that is named, and a table.
 
-    cvae train --config=dsprites:half --config.seed=0 --workdir=runs/half-0
+    cvae train --config=paper:half,dsprites,vae_falling+independent+sampled --workdir=runs/half-0
     python -m benchmarks.hierarchies runs/half-0 runs/half-1 runs/half-2
 
 In each run the latents of x, y, scale and shape are found: those that know the largest share of it.
