@@ -1,6 +1,6 @@
 """Hierarchies on top of trained models: five structures from each run that is named, and a table.
 
-    cvae train --config=paper:half,dsprites,vae_falling+independent+sampled --workdir=runs/half-0
+    cvae train --config=paper:half,dsprites,vae_falling+independent+fixed --workdir=runs/half-0
     python -m benchmarks.hierarchies runs/half-0 runs/half-1 runs/half-2
 
 In each run the latents of x, y, scale and shape are found: those that know the largest share of it.
@@ -75,6 +75,7 @@ def train(run, config_of_run, name, structure, folder) -> Path:
     config.init_from = str(run)
     config.seed = config_of_run.seed
     config.cascade.structure = structure
+    config.eval.metrics = "mig,reconstruction"  # beside those of the structure
     workdir = folder / f"{config.data.name}-{name}-{config.seed}"
     cvae_jax.train_and_evaluate(config, workdir)
     return workdir
