@@ -75,7 +75,7 @@ def train(run, config_of_run, name, structure, folder) -> Path:
     config.init_from = str(run)
     config.seed = config_of_run.seed
     config.cascade.structure = structure
-    config.eval.metrics = "mig,reconstruction"  # beside those of the structure
+    config.eval.metrics = "mig,terms"  # beside those of the structure
     workdir = folder / f"{config.data.name}-{name}-{config.seed}"
     cvae_jax.train_and_evaluate(config, workdir)
     return workdir
