@@ -119,14 +119,14 @@ def test_weight_zero_leaves_the_base_as_it_is(images):
     "reading",
     [
         pytest.param({"x_hat": "mean"}, marks=pytest.mark.slow),
-        {"x_hat": "sample"},
+        pytest.param({"x_hat": "sample"}, marks=pytest.mark.slow),
         {"conditionals": "given", "critic_input": "joint"},
         {"second_pass": "none"},
     ],
     ids=lambda reading: "-".join(reading.values()),
 )
 def test_devices_share_the_latents_of_their_images(images, reading):
-    objective = helpers.small_cascade("independent", source="posterior", **reading)
+    objective = helpers.small_cascade(source="posterior", **reading)
     params = jax.jit(objective.init)(jax.random.key(0), floats(images))
 
     def loss(model, images, axis_name=None):
@@ -179,7 +179,7 @@ def test_donors_come_from_the_larger_prior_batch(images):
     assert np.isin(p, donors).any()
 
 
-@pytest.mark.parametrize("second_pass", ["trained", "fixed"])
+@pytest.mark.parametrize("second_pass", [pytest.param("trained", marks=pytest.mark.slow), "fixed"])
 def test_a_fixed_second_pass_trains_the_decoder_alone(images, second_pass):
     """Of z from the prior: there the regulariser reaches the encoder in the second pass only."""
     objective = helpers.small_cascade(weight=30.0, second_pass=second_pass)
