@@ -5,9 +5,9 @@
 
 In each run the latents of x, y, scale and shape are found: those that know the largest share of it.
 `dsprites:hierarchy` trains from its weights with the structures of the paper's Figs. 7 to 9 between
-these latents, with high-order nodes that say least where arrows end. Of heads two
-structures are trained, between the latents of azimuth, lighting and identity. A structure takes 4
-minutes on one CPU core. What is there is not trained again; records are in results/hierarchies.
+these latents, and for nodes where arrows end those that say least. Of heads two structures are
+trained, between the latents of azimuth, lighting and identity. A structure takes 4 minutes on one
+CPU core. What is there is not trained again; records are in results/hierarchies.
 """
 
 import argparse
@@ -108,7 +108,7 @@ def row(path, found) -> str:
 def main():
     """Trains what is not there yet, records it and prints the table of all records."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="*", help="trained runs of dsprites:half; none: the table")
+    parser.add_argument("runs", nargs="*", help="of dSprites or heads; none: the table")
     parser.add_argument("--workdirs", type=Path, default="runs/hierarchies")
     parser.add_argument("--results", type=Path, default="results/hierarchies")
     args = parser.parse_args()

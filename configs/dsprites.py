@@ -12,7 +12,7 @@ Variants:
             round differently: another run had MIG 0.05 and a FactorVAE score of 0.71. Place and
             size are found, shapes are not: squares and hearts come back as discs and ellipses
   half      the best of our settings, 32x32: x, y and scale get a latent each, and shapes come
-            apart. All images, 30,000 steps, 14 minutes on one CPU core (docs/method.md, "Given
+            apart. All images, 30,000 steps, 15 minutes on one CPU core (docs/method.md, "Given
             conditionals, and what they cost")
   hierarchy a latent, z_5, that is made of three others: on top of the shipped model
             dsprites_cascade, which is (half), a decoder that adds z_5 to z_2, z_3 and z_8, and a

@@ -204,7 +204,7 @@ def _check_given(config, network):
             "config.cascade.conditionals is given, and the critic sees z_hat alone: set "
             "config.cascade.critic_input to joint"
         )
-    if any(network.z_parents(j) != (j,) for j in range(network.latents)):
+    if not network.has_own_z_alone:
         raise UserError(
             f"config.cascade.structure {cascade.structure} has edges from z of its own, which "
             "given conditionals do not know: leave them out"

@@ -71,6 +71,11 @@ class Structure(NamedTuple):
         )
 
     @property
+    def has_own_z_alone(self) -> bool:
+        """Returns whether the z parent of every z_hat_j is z_j, and no other z."""
+        return all(self.z_parents(j) == (j,) for j in range(self.latents))
+
+    @property
     def is_marginal(self) -> bool:
         """Returns whether no node has a z parent, as in `marginal()`."""
         return self == self.marginal()
