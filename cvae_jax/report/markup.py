@@ -29,8 +29,10 @@ def escaped(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Marks text as code that may break after a point or an underscore."""
-    text = html.escape(text).replace(".", ".<wbr>").replace("_", "_<wbr>")
+    """Marks text as code that may break after a point, an underscore or a comma."""
+    text = html.escape(text)
+    for mark in "._,":
+        text = text.replace(mark, f"{mark}<wbr>")
     return f"<code>{text}</code>"
 
 
@@ -60,7 +62,7 @@ def table(heads, rows) -> str:
     """Returns a table of rows of cells under their heads."""
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in heads)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<table class="list"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def details(summary: str, body: str) -> str:
