@@ -47,9 +47,8 @@ HEADER = (
 )
 
 
-def latents_of(run, factors) -> dict:
+def latents_of(run, model, factors) -> dict:
     """Returns the latent of each factor, counted from 1, and u and v, which say least."""
-    model = cvae_jax.load(run)
     dataset = filters.load(model.config.data)
     some, mean, logvar = encode_some(model, dataset, seed=0, count=IMAGES)
     known = labels_of(model.config, mean, logvar, some.factors, some.factor_names)
@@ -108,16 +107,19 @@ def row(path, found) -> str:
 def main():
     """Trains what is not there yet, records it and prints the table of all records."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="*", help="of dSprites or heads; none: the table")
+    parser.add_argument(
+        "runs", nargs="*", help="runs of dSprites or heads, or shipped models; none: the table"
+    )
     parser.add_argument("--workdirs", type=Path, default="runs/hierarchies")
     parser.add_argument("--results", type=Path, default="results/hierarchies")
     args = parser.parse_args()
     for run in args.runs:
-        config = read_config(run)
+        model = cvae_jax.load(run)
+        config = model.config
         if config.data.name not in STRUCTURES:
             parser.error(f"{run} is of {config.data.name}; there are {', '.join(STRUCTURES)}")
         structures = STRUCTURES[config.data.name]
-        latents = latents_of(run, factors_of(structures))
+        latents = latents_of(run, model, factors_of(structures))
         for name, text in structures.items():
             workdir = train(run, config, name, text.format(**latents), args.workdirs)
             record(workdir, args.results)
