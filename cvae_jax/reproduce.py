@@ -71,7 +71,11 @@ def main(argv) -> None:
     }
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--table", choices=numbers["table"], help="of the paper")
-    what.add_argument("--figure", choices=numbers["figure"], help="of the paper")
+    what.add_argument(
+        "--figure",
+        choices=numbers["figure"],
+        help="of the paper; 12b: as 12, by other readings of its regulariser",
+    )
     what.add_argument(
         "--tuning", action="store_true", help="the settings that each method was tried with"
     )
