@@ -1,7 +1,7 @@
 """Hierarchies on top of trained models: five structures from each run that is named, and a table.
 
     cvae train --config=paper:half,dsprites,vae_falling+independent+fixed --workdir=runs/half-0
-    python -m benchmarks.hierarchies runs/half-0 runs/half-1 runs/half-2
+    python -m benchmarks.hierarchies runs/half-0 runs/half-1 runs/half-2 heads3d_cascade
 
 In each run the latents of x, y, scale and shape are found: those that know the largest share of it.
 `dsprites:hierarchy` trains from its weights with the structures of the paper's Figs. 7 to 9 between
