@@ -43,7 +43,7 @@ def test_classification_loss_by_hand():
     assert accuracy == pytest.approx((0.5 + 0.75) / 2)
 
 
-@pytest.mark.parametrize("critic_input", ["z_hat", "joint"])
+@pytest.mark.parametrize("critic_input", [pytest.param("z_hat", marks=pytest.mark.slow), "joint"])
 def test_cascade_adds_weight_times_the_mean_logit(images, critic_input):
     base = helpers.as_base_of("cascade", cvae_jax.vae(networks.burgess(8, 1, 4)))
     objective = helpers.small_cascade(weight=5.0, critic_input=critic_input)
@@ -121,7 +121,7 @@ def test_weight_zero_leaves_the_base_as_it_is(images):
         pytest.param({"x_hat": "mean"}, marks=pytest.mark.slow),
         pytest.param({"x_hat": "sample"}, marks=pytest.mark.slow),
         {"conditionals": "given", "critic_input": "joint"},
-        {"second_pass": "none"},
+        pytest.param({"second_pass": "none"}, marks=pytest.mark.slow),
     ],
     ids=lambda reading: "-".join(reading.values()),
 )
@@ -136,6 +136,7 @@ def test_devices_share_the_latents_of_their_images(images, reading):
     helpers.assert_devices_share(loss, params.model, floats(images), 2)
 
 
+@pytest.mark.slow
 def test_logits_at_hand_spare_a_decoding_and_change_nothing(images):
     base = cvae_jax.vae(networks.burgess(8, 1, 4))
 
