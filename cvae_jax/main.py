@@ -73,6 +73,6 @@ def main(argv) -> None:
     given = [arg[len("--config.") :].partition("=")[0] for arg in argv if "--config." in arg]
     with processes.ended_together():
         for field in checks.without_effect(config, given):
-            log.warning("config.%s has no effect: see objective.name and cascade.weight", field)
+            log.warning("config.%s has no effect with this objective.name and cascade", field)
         workdir = FLAGS.workdir or str(Path("runs") / name)
         loop.train_and_evaluate(config, os.path.expanduser(workdir))

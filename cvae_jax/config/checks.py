@@ -4,13 +4,11 @@ import ml_collections
 import numpy as np
 
 from cvae_jax.config import defaults, limits, methods
-from cvae_jax.config.build import structure
+from cvae_jax.config.cascade_checks import check_cascade
 from cvae_jax.config.fields import flat
 from cvae_jax.datasets import filters
 from cvae_jax.errors import UserError, did_you_mean
 from cvae_jax.metrics.groups import METRICS, named
-from cvae_jax.objectives import bayesian_joint
-from cvae_jax.structures import wholes
 
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
 # Steps are counted in int32, and everything else is float32.
@@ -34,14 +32,25 @@ def _shown(value) -> str:
 
 
 def without_effect(config, names) -> list[str]:
-    """Returns those of the fields that belong to another method, or to a cascade that is off."""
-    method = _field(config, "objective.name")
-    others = [f"objective.{name}." for name in methods.METHODS if name != method]
-    if not _field(config, "cascade.weight"):
-        others.append("cascade.")
+    """Returns those of the fields that nothing of the config's method and cascade reads."""
+    name, weight = _field(config, "objective.name"), _field(config, "cascade.weight")
+    if name not in methods.METHODS:
+        return []  # `check` refuses it
+    method = methods.METHODS[name]
+    idle = [f"objective.{other}." for other in methods.METHODS if other != name]
+    critics = {critic for other in methods.METHODS.values() for critic in other.critics}
+    idle += [f"optim.{critic}." for critic in critics - set(method.critics)]
+    if not method.likelihood:
+        idle += ["objective.likelihood", "objective.pixel_weight"]
+    if not method.warms_up:
+        idle.append("objective.warmup_steps")
+    if not weight:
+        idle += ["cascade.", "optim.cascade."]
+    elif _field(config, "cascade.second_pass") == "none":
+        idle.append("cascade.x_hat")
     # By two of them a model without the cascade is scored all the same.
     used = ("cascade.weight", "cascade.structure", "cascade.critic_input")
-    return [name for name in names if name.startswith(tuple(others)) and name not in used]
+    return [field for field in names if field.startswith(tuple(idle)) and field not in used]
 
 
 def _check_types(config) -> None:
@@ -86,7 +95,7 @@ def check(config, num_devices: int, num_processes: int = 1) -> None:
     _check_seeds(config, num_devices, num_processes)
     # Seeds are what the devices share: each batch stays whole.
     _check_batch(config, num_devices if config.num_seeds == 1 else 1)
-    _check_cascade(config)
+    check_cascade(config)
 
 
 def _check_limits(config):
@@ -145,82 +154,6 @@ def _check_batch(config, num_devices):
         )
 
 
-def _check_cascade(config):
-    """Whether the regulariser can have its source, its structure and enough rows."""
-    cascade, posterior = config.cascade, config.cascade.source == "posterior"
-    if posterior and not methods.method_of(config).likelihood:
-        raise UserError(
-            f"config.cascade.source is posterior, and {config.objective.name} encodes no data: "
-            "set it to prior"
-        )
-    if posterior and cascade.prior_batch_size:
-        raise UserError(
-            f"config.cascade.prior_batch_size is {cascade.prior_batch_size}; it adds prior "
-            "latents: set it to 0, or config.cascade.source to prior"
-        )
-    joint, network = cascade.critic_input == "joint", structure(config)
-    if cascade.weight and cascade.conditionals == "given":
-        _check_given(config, network)
-    if cascade.weight and cascade.second_pass == "none" and (joint or not posterior):
-        raise UserError(
-            "config.cascade.second_pass is none, so z of the images is all there is: set "
-            "config.cascade.source to posterior and config.cascade.critic_input to z_hat"
-        )
-    marginal = network.marginal()
-    if cascade.edge_reward and not (cascade.weight and any(marginal.parents)):
-        raise UserError(
-            f"config.cascade.edge_reward is {cascade.edge_reward}; it rewards edges between "
-            "z_hat nodes: give config.cascade.structure some and config.cascade.weight above 0, "
-            "or set it to 0"
-        )
-    if cascade.edge_reward and cascade.second_pass != "none" and cascade.x_hat != "sample":
-        raise UserError(
-            f"config.cascade.edge_reward is {cascade.edge_reward} and config.cascade.x_hat "
-            f"{cascade.x_hat}: marks too faint to be seen would earn it; set x_hat to sample, or "
-            "second_pass to none"
-        )
-    if cascade.additive:
-        _check_additive(config, network)
-    rows = cascade.prior_batch_size or config.batch_size
-    if rows < config.batch_size:
-        raise UserError(
-            f"config.cascade.prior_batch_size {rows} is under batch_size {config.batch_size}; "
-            "0 makes it as large as batch_size"
-        )
-    plan = bayesian_joint.plan(network if joint else marginal, with_z=joint)
-    needed = bayesian_joint.rows_needed(plan)
-    if cascade.weight and rows < needed:
-        raise UserError(
-            f"a sample of p_B needs {needed} rows and gets {rows}: raise "
-            "config.batch_size or config.cascade.prior_batch_size"
-        )
-
-
-def _check_given(config, network):
-    """Whether given conditionals are those of the network, and can be met."""
-    cascade = config.cascade
-    if cascade.critic_input != "joint":
-        raise UserError(
-            "config.cascade.conditionals is given, and the critic sees z_hat alone: set "
-            "config.cascade.critic_input to joint"
-        )
-    if not network.has_own_z_alone:
-        raise UserError(
-            f"config.cascade.structure {cascade.structure} has edges from z of its own, which "
-            "given conditionals do not know: leave them out"
-        )
-    if methods.method_of(config).prior != "normal":
-        raise UserError(
-            f"config.cascade.conditionals is given, and {config.objective.name} reads latents "
-            "more coarsely than to a tenth: set it to own"
-        )
-    if cascade.prior_batch_size:
-        raise UserError(
-            f"config.cascade.prior_batch_size is {cascade.prior_batch_size}, and given "
-            "conditionals need none: set it to 0"
-        )
-
-
 def _require_multiple(name, size, num_devices):
     if size % num_devices:
         raise UserError(
@@ -232,19 +165,3 @@ def _require_multiple(name, size, num_devices):
 def _nearest_multiples(size, factor):
     below = size - size % factor
     return f"{below} and {below + factor}" if below else f"{factor}"
-
-
-def _check_additive(config, network):
-    """Whether there are wholes that can be added to their parts in a decoder."""
-    if not methods.method_of(config).likelihood:
-        raise UserError(
-            f"config.cascade.additive is True, and {config.objective.name} has no decoder of a "
-            "VAE: set it to False"
-        )
-    try:
-        wholes.sums(network.parents)
-    except ValueError as error:
-        raise UserError(
-            f"config.cascade.additive is True, and {error}: set it to False, or "
-            "config.cascade.structure to one with wholes, such as compose3"
-        ) from None

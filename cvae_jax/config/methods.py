@@ -132,13 +132,14 @@ class Method(NamedTuple):
     prior: str = "normal"  # z ~ N(0, I); or uniform, z ~ U(-1, 1)^d
     # whether it has a likelihood p(x|z) and a posterior q(z|x) of the data
     likelihood: bool = True
+    warms_up: bool = True  # whether objective.warmup_steps are those of a weight of its own
     batch_multiple: int = 1  # of which each device's share of a batch is a multiple
 
 
 METHODS = {
-    "vae": Method("VAE", "Kingma & Welling 2014", _vae),
+    "vae": Method("VAE", "Kingma & Welling 2014", _vae, warms_up=False),
     "beta_vae": Method("beta-VAE", "Higgins et al. 2017", _beta_vae),
-    "annealed_vae": Method("annealed VAE", "Burgess et al. 2018", _annealed_vae),
+    "annealed_vae": Method("annealed VAE", "Burgess et al. 2018", _annealed_vae, warms_up=False),
     "factor_vae": Method(
         "FactorVAE",
         "Kim & Mnih 2018",
@@ -156,6 +157,7 @@ METHODS = {
         critics={"image": ""},
         prior="uniform",
         likelihood=False,
+        warms_up=False,
         batch_multiple=2,  # its discriminator judges packs of two images
     ),
 }

@@ -88,6 +88,15 @@ def test_readings_that_contradict_each_other_are_refused(overrides, message):
     checks.check(helpers.small_config(**fields, **{"cascade.weight": 0.0}), 1)
 
 
+@pytest.mark.parametrize("edge", ["z1>2", "-z3>3"])
+def test_edges_from_z_that_the_critic_does_not_see_are_refused(edge):
+    fields = {"cascade.structure": edge, "cascade.critic_input": "z_hat"}
+    with pytest.raises(UserError, match=f"{edge} names edges from z.*critic_input to joint"):
+        checks.check(helpers.small_config(**fields), 1)
+    checks.check(helpers.small_config(**fields | {"cascade.critic_input": "joint"}), 1)
+    checks.check(helpers.small_config(**fields | {"cascade.weight": 0.0}), 1)
+
+
 def test_without_a_second_pass_an_edge_can_be_rewarded_whatever_x_hat_is():
     fields = {
         "cascade.structure": "1>2",
@@ -179,16 +188,3 @@ def test_what_stands_in_place_of_the_kl_falls_from_a_hundred_times_itself(name):
         penalties.append(float(loss - config.objective.pixel_weight * terms["recon"]))
     assert penalties[3] != 0
     assert penalties == pytest.approx([x * penalties[3] for x in (100, 10, 1, 1)], rel=0.01)
-
-
-def test_fields_of_another_method_are_without_effect():
-    names = ["objective.beta_vae.beta", "cascade.weight", "cascade.source", "seed"]
-    vae = helpers.small_config()
-    assert checks.without_effect(vae, names) == ["objective.beta_vae.beta"]
-    off = helpers.small_config(**{"objective.name": "beta_vae", "cascade.weight": 0.0})
-    assert checks.without_effect(off, names) == ["cascade.source"]
-    scored = ["cascade.structure", "cascade.critic_input"]
-    assert checks.without_effect(off, scored) == []
-    del off.cascade
-    with pytest.raises(UserError, match=r"the config has no field cascade\.weight"):
-        checks.without_effect(off, [])
