@@ -8,6 +8,7 @@ from cvae_jax.evaluation import hierarchy_picture
 from cvae_jax.evaluation.latent_labels import without_bare_names
 from cvae_jax.plots.page import plain
 from cvae_jax.reproduction import paper
+from cvae_jax.reproduction.pairs import alike
 from cvae_jax.reproduction.runs import Run
 from cvae_jax.runs.workdir import damaged
 
@@ -41,12 +42,12 @@ def _draw_scores(name, scale, experiment, found, folder):
 def _draw_pairs(name, scale, experiment, found, folder):
     def panels_of(score):
         panels = {
-            paper.pair_name(pair): [found.values((*run, ()), score) for run in pair]
+            paper.pair_name(pair): alike(found, [(*run, ()) for run in pair], score)
             for pair in paper.pairs(experiment)
         }
         return {method: pair for method, pair in panels.items() if any(pair)}
 
-    note = "a line joins the two runs of a seed"
+    note = "a line joins the two runs of a seed; seeds that have both"
     return _by_score(name, scale, experiment, folder, plots.pairs, panels_of, note)
 
 

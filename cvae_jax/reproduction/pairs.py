@@ -56,11 +56,11 @@ def _differences(experiment, scores, found, gain):
             values = [found.values(what, score) for what in keys]
             if any(found.records[what] for what in keys) and not any(values):
                 continue  # InfoGAN has no bound on the likelihood, for instance
-            alike = _alike(found, keys, score)
-            mean, half, n = paired_difference(*alike)
+            paired = alike(found, keys, score)
+            mean, half, n = paired_difference(*paired)
             interval = "-"
             if n:
-                values = alike  # the means are of the seeds of the difference
+                values = paired  # the means are of the seeds of the difference
                 interval = f"{mean:+.3f} ± {half:.3f}" if n > 1 else f"{mean:+.3f}"
             elif set(values[0]) & set(values[1]):
                 interval = "of two definitions or steps"
@@ -82,7 +82,7 @@ def _differences(experiment, scores, found, gain):
     return table([*head, "paired seeds"], rows)
 
 
-def _alike(found, keys, score):
+def alike(found, keys, score):
     """Returns {seed: value} of both runs of a pair, for the seeds that can be compared.
 
     Those have the score at the same step and by the same definition. An interrupted run may differ

@@ -5,8 +5,10 @@ import itertools
 import numpy as np
 import pytest
 import scipy.stats
+from fixtures.recorded import cells_of, found_of, record_of
 from PIL import Image
 
+from cvae_jax import plots
 from cvae_jax.reproduction import pairs, paper, runs, show, tables
 
 
@@ -26,43 +28,6 @@ EDGES = {
     f"{i}>{j}": {"nats": 1.0, "low": 0.9, "high": 1.1}
     for i, j in ((1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4), (3, 5), (4, 5))
 }
-
-
-def record_of(score, step=100):
-    entry = {"value": score, "definition": "a score", "samples": 10, "seed": 0}
-    names = "mig mig_chen factor_score is is_classifier fid_classifier recon kl".split()
-    return {
-        "step": step,
-        "config": {"num_steps": 100},
-        "data": {"name": "dsprites", "source": "noise", "size": 32},
-        "scores": {name: entry for name in names},
-        "training_seconds": 1800,
-        "evaluation_seconds": 1800.0,
-        "device": "1 x cpu",
-        "curves": {
-            "step": [*range(10, 110, 10)],
-            "cascade_kl": [9.0, 3.0, *[score] * 8],
-            "cascade_critic_accuracy": [*[0.9] * 9, 0.5 + score],
-            "cascade_critic_loss": [*[0.5] * 9, score],
-        },
-        "largest": {"cascade_kl": 3.0 + score, "cascade_critic_loss": 0.7},
-    }
-
-
-def found_of(experiment, values):
-    """Records of as many seeds as each run has values."""
-    records = {
-        (*run, ()): {seed: record_of(value) for seed, value in enumerate(values.get(run, ()))}
-        for run in experiment.runs
-    }
-    reasons = {what: "needs more" for what, by_seed in records.items() if not by_seed}
-    return tables.Found(records, reasons)
-
-
-def cells_of(lines, *start):
-    """The cells after the first ones of the row that begins with these."""
-    (row,) = (line for line in lines if line.startswith(f"| {' | '.join(start)} |"))
-    return [cell.strip() for cell in row.split("|")[len(start) + 1 : -1]]
 
 
 def test_moves_of_a_structure_by_hand():
@@ -141,6 +106,28 @@ def test_figure_12_by_hand(tmp_path):
     blocks = itertools.groupby(lines, lambda line: line.startswith("|"))
     widths = [{line.count("|") for line in rows} for is_table, rows in blocks if is_table]
     assert [len(each) for each in widths] == [1, 1, 1]
+
+
+def test_the_picture_of_pairs_shows_what_the_table_compares(tmp_path, monkeypatch):
+    """Its means are those of the seeds that both have, at one step."""
+    experiment, panels = paper.EXPERIMENTS["figure12"], {}
+
+    def drawn(path, of_score, *, score, **_):
+        panels[score] = of_score
+        return path
+
+    monkeypatch.setattr(plots, "pairs", drawn)
+    values = {
+        ("dsprites", "beta_vae"): [0.1, 0.2, 0.9],  # the last has no partner
+        ("dsprites", "beta_vae+independent"): [0.2, 0.4],
+        ("dsprites", "infogan"): [0.1],  # nor has this one
+        ("dsprites", "vae"): [0.1],
+        ("dsprites", paper.OURS): [0.3],
+    }
+    found = found_of(experiment, values)
+    found.records["dsprites", paper.OURS, ()][0]["step"] = 90
+    show.write("figure12", "half", found, tmp_path)
+    assert panels["mig"] == {"beta-VAE + cascade": [{0: 0.1, 1: 0.2}, {0: 0.2, 1: 0.4}]}
 
 
 def test_interrupted_runs_are_reported_and_not_compared(tmp_path):
