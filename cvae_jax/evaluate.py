@@ -33,7 +33,7 @@ def main(argv) -> None:
         f"There are {', '.join(groups.METRICS)}",
     )
     parser.add_argument(
-        "--num_samples", type=int, default=10_000, help="images for FID, KID and inception score"
+        "--num_samples", type=int, help="images for FID, KID and inception score; default: 10,000"
     )
     parser.add_argument(
         "--inception", default="", type=cli.path, help="pytorch-fid's file of weights"
@@ -45,18 +45,32 @@ def main(argv) -> None:
     cli.compute_in_calling_thread()
     names = groups.named(args.metrics) if args.metrics else None
     checks.metrics(names or ())
-    if args.num_samples < 100:
+    if args.num_samples is not None and args.num_samples < 100:
         raise UserError(f"--num_samples is {args.num_samples}: it must be at least 100")
     model = loading.load(args.run)
     if not Path(args.run).exists():
         ships = loading.folder(args.run)
         raise UserError(f"results are written beside the model: copy {ships} and name the copy")
     config = model.config
+    _refuse_idle(args, names or groups.named(config.eval.metrics))
     if args.data_dir:
         config.data.dir = args.data_dir
     recorded, config.data.name = config.data.name, args.data or config.data.name
     dataset = filters.load(config.data)
     if args.data:
         dataset = data_record.as_recorded(args.run, recorded, dataset)
-    options = Options(args.num_samples, args.inception)
+    options = Options(args.num_samples or Options().num_samples, args.inception)
     evaluate_run(model, Path(args.run), dataset, names, options)
+
+
+def _refuse_idle(args, names) -> None:
+    """Refuses options that none of the metrics reads."""
+    if args.inception and "inception" not in names:
+        raise UserError(
+            "--inception names weights that no metric here reads: ask for --metrics=inception"
+        )
+    if args.num_samples is not None and not {"inception", "classifier"} & set(names):
+        raise UserError(
+            "--num_samples counts images of FID, KID and inception score, and no metric here has "
+            "them: ask for --metrics=inception or classifier"
+        )

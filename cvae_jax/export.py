@@ -136,11 +136,12 @@ def export(workdir, out, **own) -> None:
         write_json(part / CONFIG, config.to_dict())
         write_json(part / "data.json", {k: v for k, v in info.items() if k != "data"})
         weights.save(part / WEIGHTS, model.params.model, model.step)
-        if record := parts.recorded(workdir):
+        record = parts.recorded(workdir)
+        if record:
             write_json(part / PARTS, record)
         for name, content in programs(model, info["size"]).items():
             (part / name).write_bytes(content)
-        text = card.card(out.absolute().name, config, info, model.step, results)
+        text = card.card(out.absolute().name, config, info, model.step, results, record)
         write_text(part / "card.md", text)
 
 

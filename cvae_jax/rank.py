@@ -62,7 +62,7 @@ def rank(workdirs, data_dir="", data="") -> dict:
                 "on the same data"
             )
     dataset = filters.load(first.data, data, data_dir)
-    for workdir in models if datasets.kind_of(dataset.name) != dataset.name else ():
+    for workdir in models:
         if changed := data_record.differences(loading.folder(workdir), dataset):
             raise UserError(
                 f"{workdir} was trained on other data than {dataset.name} ({changed}): rank runs "

@@ -87,7 +87,9 @@ def main(argv) -> None:
         "--at_once", action="store_true", help="all seeds in one program, for GPUs and TPUs"
     )
     parser.add_argument(
-        "--jobs", type=int, default=1, help="programs side by side, for many cores or a large GPU"
+        "--jobs",
+        type=int,
+        help="programs side by side, for many cores or a large GPU; default: 1",
     )
     parser.add_argument("--gather", action="store_true", help="train nothing, show what is there")
     parser.add_argument(
@@ -103,6 +105,10 @@ def main(argv) -> None:
         given = getattr(args, option)
         if given is not None and given < 1:
             raise UserError(f"--{option} is {given}: it must be at least 1")
+    if args.gather and (args.at_once or args.jobs):
+        raise UserError("--gather trains nothing: leave out --jobs and --at_once")
+    if args.tuning and args.at_once:
+        raise UserError("--tuning has one seed: leave out --at_once")
     scale = "tuning" if args.tuning else args.scale or "quick"
     name = f"table{args.table}" if args.table else f"figure{args.figure}"
     name = "tuning" if args.tuning else name
@@ -116,7 +122,9 @@ def main(argv) -> None:
     reasons, failed = {}, []
     if not args.gather:
         done = {run: record for run, record in records.items() if not runs.is_cut(record)}
-        reasons, failed = trainer.train(planned, done, folders, results, args.at_once, args.jobs)
+        reasons, failed = trainer.train(
+            planned, done, folders, results, args.at_once, args.jobs or 1
+        )
         records |= done
     found = _found(planned, records, reasons)
     paths = show.write(name, scale, found, results, args.seeds)

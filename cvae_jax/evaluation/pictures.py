@@ -197,21 +197,27 @@ def _hierarchy(folder, structure, scores, where):
 
 
 def terms(line: dict) -> list[str]:
-    """Returns the names of a line of metrics that have curves: of the loss, then of the critics."""
-    names = [n for n in _TERMS if n in line]
-    names += [n for n in line if n.endswith("_kl")]
-    return names + [n for n in line if n.endswith("_critic_accuracy")]
+    """Returns the names of a line of metrics that have curves: of the loss, then of the critics.
+
+    Of an objective of one's own that has none of these, all numbers but the step and its speed.
+    """
+    numbers = [n for n, value in line.items() if np.ndim(value) == 0]
+    names = [n for n in _TERMS if n in numbers]
+    names += [n for n in numbers if n.endswith("_kl")]
+    names += [n for n in numbers if n.endswith("_critic_accuracy")]
+    return names or [n for n in numbers if n not in ("step", "steps_per_second")]
 
 
 def _curves(folder, lines, where):
-    """A plot if there are two lines of metrics or more."""
-    if len(lines) < 2:
+    """A plot if there are two lines of metrics or more, and numbers in them."""
+    names = terms(lines[0]) if len(lines) > 1 else []
+    if not names:
         return []
     return [
         plots.curves(
             folder / "curves.png",
             np.array([line["step"] for line in lines]),
-            {n: np.array([line.get(n, np.nan) for line in lines]) for n in terms(lines[0])},
+            {n: np.array([line.get(n, np.nan) for line in lines]) for n in names},
             title="Training, in nats per image",
             subtitle=where,
         )

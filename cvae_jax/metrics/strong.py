@@ -62,8 +62,8 @@ def strong_generalisation(
         for _ in range(experiments):
             other = factors[:, rng.choice(np.delete(np.arange(k), i))]
             held = other == rng.choice(np.unique(other))
-            inside = rng.permutation(np.flatnonzero(held))[:train]
-            outside = rng.permutation(np.flatnonzero(~held))[:test]
+            inside = rng.permutation(np.flatnonzero(held))[: len(x)]
+            outside = rng.permutation(np.flatnonzero(~held))[: len(x_test)]
             classifiers = fit_all(predictor, codes[inside], factors[inside, i : i + 1], seed)
             found.append(accuracies(classifiers, codes[outside], factors[outside, i : i + 1]))
     accuracy = float(np.mean(found))

@@ -30,6 +30,7 @@ from cvae_jax.files import expanded
 from cvae_jax.report import compared, comparison, facts, latents, layers, page, pictures, sliders
 from cvae_jax.report.words import PICTURES
 from cvae_jax.runs import data_record, loading, parts
+from cvae_jax.runs.identity import title
 from cvae_jax.runs.metrics_log import read_metrics
 from cvae_jax.runs.workdir import read_config, read_json, read_results, why_diverged, write_text
 from cvae_jax.structures import wholes
@@ -104,7 +105,7 @@ def _report(path, config, results, notes, explorer, known=None, found=None) -> p
     drawn = {name: pictures.drawn(path / "plots" / f"{name}.png") for name in PICTURES}
     return page.Report(
         name="/".join(parts[-2:]) if parts[-1] == f"seed_{config.seed}" else parts[-1],
-        subtitle=f"{methods.title(config)} · {of} · step {results['step']:,}",
+        subtitle=f"{title(config, path)} · {of} · step {results['step']:,}",
         results=results | {"data": data | {"name": without_paths(data["name"])}},
         pictures={name: content for name, content in drawn.items() if content},
         explorer=explorer,
@@ -130,6 +131,10 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None, out=None) -> Path:
         dataset = filters.load(config.data, data_dir=data_dir)
     data_record.require_channels(path, model, dataset)
     notes = []
+    if changed := data_record.differences(path, dataset):
+        notes.append(f"The images here are not those that the run was trained on: {changed}")
+    if changed := results["data"].get("changed"):
+        notes.append(f"The scores are of other data than the run was trained on: {changed}")
     if reason := why_diverged(path):
         notes.append(f"This seed diverged and was left out: {reason}")
     if model.step != results["step"]:

@@ -4,12 +4,13 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-from cvae_jax.config import checks, methods
+from cvae_jax.config import checks
 from cvae_jax.config.fields import to_pass_on
 from cvae_jax.errors import UserError
 from cvae_jax.files import expanded
 from cvae_jax.report import facts, pictures
 from cvae_jax.report.words import PICTURES
+from cvae_jax.runs.identity import identity, title
 from cvae_jax.runs.metrics_log import read_metrics
 from cvae_jax.runs.workdir import (
     CONFIG,
@@ -28,6 +29,7 @@ class Run(NamedTuple):
     name: str
     method: str
     config: dict  # the fields by their dotted names
+    identity: tuple  # see `runs.identity`
     results: dict  # the content of results.json
     metrics: list[dict]  # see `metrics_log.read_metrics`
     facts: dict[str, str]
@@ -96,14 +98,17 @@ def _read(path, name):
             f"The scores of {name} are means over {len(seeds) - len(diverged)} seeds, its curves "
             f"and plots those of seed {seed}."
         )
+    if changed := results["data"].get("changed"):
+        notes.append(f"The scores of {name} are of other data than it was trained on: {changed}")
     if results["step"] < config.num_steps:
         notes.append(f"{name} is at step {results['step']:,} of {config.num_steps:,}.")
     metrics, described = read_metrics(shown / "metrics.jsonl"), shown / "data.json"
     drawn = {key: pictures.drawn(shown / "plots" / f"{key}.png") for key in PICTURES}
     return Run(
         name=name,
-        method=methods.title(config),
+        method=title(config, shown),
         config=to_pass_on(config),
+        identity=identity(shown, results),
         results=results,
         metrics=metrics,
         facts=facts.of_training(metrics, read_json(described) if described.exists() else {}),

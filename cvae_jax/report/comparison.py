@@ -29,7 +29,8 @@ def _called(i: int, run: Run) -> str:
 def _data(run) -> tuple:
     """What scores must share to compare: data, size and what is taken out of them."""
     fields = ("data.size", "data.correlate", "data.hold_out")
-    return run.results["data"]["source"], *(run.config.get(name) for name in fields)
+    of = [pair for pair in run.identity if pair[0] != "parts"]
+    return *of, *(run.config.get(name) for name in fields)
 
 
 def _same_data(runs) -> bool:
@@ -57,8 +58,11 @@ def _differences(runs) -> str:
     """The recorded facts and the fields that differ, a column for each run."""
     rows = [["method", *(html.escape(run.method) for run in runs)]]
     rows += [["step", *(f"{run.results['step']:,}" for run in runs)]]
-    if not _same_data(runs):
-        rows.append(["data", *(html.escape(run.results["data"]["source"]) for run in runs)])
+    told = dict.fromkeys(name for run in runs for name, _ in run.identity)
+    for name in told:
+        of = [dict(run.identity).get(name, "–") for run in runs]
+        if len({*of}) > 1:
+            rows.append([name.replace("_", " "), *map(html.escape, of)])
     for name in dict.fromkeys(name for run in runs for name in run.facts):
         rows.append([name.lower(), *(html.escape(run.facts.get(name, "–")) for run in runs)])
     fields = dict.fromkeys(name for run in runs for name in run.config)

@@ -5,25 +5,7 @@ import math
 
 import jax
 
-
-def training_seconds(metrics: list[dict]) -> float | None:
-    """Returns the seconds of the steps that a run's curves cover; None: they have no speed.
-
-        sum_i (step_i - step_{i-1}) / steps_per_second_i
-
-    without evaluations, and without steps that were lost and taken again.
-
-    Args:
-      metrics: see `metrics_log.read_metrics`.
-    """
-    seconds, before = 0.0, 0
-    for line in metrics:
-        rate = line.get("steps_per_second", 0.0)
-        if not isinstance(rate, int | float) or rate <= 0:
-            return None
-        seconds += (line["step"] - before) / rate
-        before = line["step"]
-    return seconds if metrics else None
+from cvae_jax.runs.metrics_log import training_seconds
 
 
 def duration(seconds: float) -> str:

@@ -20,7 +20,7 @@ from cvae_jax.config.fields import differences
 from cvae_jax.errors import UserError, first_line
 from cvae_jax.files import replacing
 from cvae_jax.runs.metrics_log import read_metrics, training_seconds
-from cvae_jax.runs.workdir import damaged, read_json, read_results, write_json
+from cvae_jax.runs.workdir import damaged, read_config, read_json, read_results, write_json
 
 log = logging.getLogger(__name__)
 
@@ -122,8 +122,20 @@ def has_more(run: Run, record: dict | None, workdir: Path) -> bool:
     return same and set(found["scores"]) > set(record["scores"])
 
 
+def _at_once(run, workdir) -> int:
+    """Returns how many seeds were trained in one program with the run in workdir."""
+    if not (workdir.parent / "config.json").exists():
+        return 1
+    config = read_config(workdir.parent)
+    return config.num_seeds if 0 <= run.seed - config.seed < config.num_seeds else 1
+
+
 def write_record(results: Path, run: Run, workdir: Path) -> dict:
-    """Records the run that was evaluated in workdir; returns the record."""
+    """Records the run that was evaluated in workdir; returns the record.
+
+    Raises:
+      UserError: its metrics.jsonl does not say how fast it was.
+    """
     evaluated = read_results(workdir / "results.json")
     lines = read_metrics(workdir / "metrics.jsonl")
     # an interrupted run may have trained on since
@@ -132,15 +144,23 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
     if kept[-1:] != lines[-1:]:
         kept.append(lines[-1])
     names = [name for name in lines[0] if name != "steps_per_second"] if lines else []
+    seconds = training_seconds(lines)
+    if seconds is None:
+        raise UserError(
+            f"{workdir / 'metrics.jsonl'} has no speed of each line: remove {workdir}, and the "
+            "same command trains it again"
+        )
     begun = [line for line in lines if line["step"] > lines[-1]["step"] / 10]
     peaks = [name for name in names if name.endswith(("_kl", "_critic_loss"))]
     record = evaluated | {
         "config": read_json(workdir / "config.json"),
         "command": command([run]),
-        "training_seconds": round(training_seconds(lines)),
+        "training_seconds": round(seconds / _at_once(run, workdir)),
         "curves": {name: [_short(line.get(name)) for line in kept] for name in names},
         # after the first tenth of the steps; training may diverge and recover between two points
-        "largest": {name: _short(max(line[name] for line in begun)) for name in peaks},
+        "largest": {
+            name: _short(max(line[name] for line in begun if name in line)) for name in peaks
+        },
     }
     path = results / run.key.with_suffix(".json")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -59,11 +59,13 @@ def _scores(results: dict | None, step: int) -> list[str]:
         what, said = markdown.cell(score["definition"]), f"{score['value']:.4f}{spread}"
         lines.append(f"| {markdown.cell(name)} | {said} | {what} | {counted(name, score)} |")
     source = markdown.text(results["data"]["source"])
-    note = f"On the training data, {source}. Formulas: docs/metrics.md of cvae_jax."
+    changed = results["data"].get("changed")
+    data = f"other data than those of the training ({markdown.text(changed)})" if changed else ""
+    note = f"On {data or 'the training data'}, {source}. Formulas: docs/metrics.md of cvae_jax."
     return [*lines, "", note]
 
 
-def _limits(config, entry) -> list[str]:
+def _limits(config, entry, passed) -> list[str]:
     size, latents = config.data.size, config.objective.latents
     # A Gaussian's KL to U(-1, 1) is infinite; see active_latents.nats_of_latents.
     uniform = methods.method_of(config).prior == "uniform"
@@ -91,6 +93,11 @@ def _limits(config, entry) -> list[str]:
             f"Its networks are not cvae_jax's: to load it, {config.networks.partition(':')[0]} "
             "must be importable; the programs need nothing of it."
         )
+    if passed:
+        lines.append(
+            f"Its {passed} is of one's own: to load it, pass {passed}= as it was trained with; the "
+            "programs need nothing of it."
+        )
     if config.init_from:
         lines.append("It began from another run's weights, which the command needs as well.")
     return [f"* {line}" for line in lines]
@@ -105,20 +112,13 @@ def _licence(entry) -> str:
     )
 
 
-def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
-    """Returns the card as Markdown.
-
-    Args:
-      name: of the model's folder.
-      config: the run's.
-      info: the content of data.json.
-      step: of the weights.
-      results: the content of results.json; None: there is none.
-    """
-    entry = _entry(config.data.name)
+def _method(config, own) -> dict:
+    """Facts of the method and its cascade, by name; own: the content of parts.json."""
+    if "objective" in own:
+        return {"method": f"an objective of one's own: {own['objective'].get('model_loss', '')}"}
     method = methods.method_of(config)
-    own = methods.fields_of(config)
-    fields = ", ".join(f"{k} {v}" for k, v in own.items() if v != "")
+    fields = ", ".join(f"{k} {v}" for k, v in methods.fields_of(config).items() if v != "")
+    words = [f"{method.name} ({method.paper})", fields, "networks of one's own" if own else ""]
     likelihood = f"{config.objective.likelihood}, pixel weight {config.objective.pixel_weight}"
     cascade, structure = "none", "none"
     if config.cascade.weight:
@@ -129,15 +129,33 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
         edges = str(build.structure(config)) or "no edges between latents"
         named = config.cascade.structure or "independent"
         structure = named if named == edges else f"{named}: {edges}"
+    return {
+        "method": "; ".join(filter(None, words)),
+        **({"likelihood": likelihood} if method.likelihood else {}),
+        "cascade": cascade,
+        "structure": structure,
+    }
+
+
+def card(name, config, info: dict, step: int, results: dict | None, own: dict) -> str:
+    """Returns the card as Markdown.
+
+    Args:
+      name: of the model's folder.
+      config: the run's.
+      info: the content of data.json.
+      step: of the weights.
+      results: the content of results.json; None: there is none.
+      own: the content of parts.json; {}: all parts are the package's.
+    """
+    entry = _entry(config.data.name)
+    passed = "" if config.networks else next((x for x in ("objective", "networks") if x in own), "")
     evaluated = results is not None and results["step"] == step
     source = results["data"]["source"] if evaluated else entry.source
     kind = {1: "grey", 3: "colour"}[info["channels"]]
     shape = f"{config.data.size}, {config.data.size}, {info['channels']}"
     facts = {
-        "method": f"{method.name} ({method.paper})" + (fields and f"; {fields}"),
-        **({"likelihood": likelihood} if method.likelihood else {}),
-        "cascade": cascade,
-        "structure": structure,
+        **_method(config, own),
         "latents": config.objective.latents,
         "data": f"{config.data.name}: {source}",
         "images": f"{info['num_examples']:,}, {config.data.size}x{config.data.size}, {kind}",
@@ -161,7 +179,7 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
                 "python",
                 "import cvae_jax, numpy as np",
                 "",
-                f"model = cvae_jax.load({_quoted(name)})",
+                f"model = cvae_jax.load({_quoted(name)}{passed and f', {passed}=...'})",
                 f"images = np.zeros((5, {shape}), np.uint8)  # or float32 in [0, 1]",
                 "mean, logvar = model.encode(images)",
                 "reconstructions = model.decode(mean)",
@@ -194,11 +212,15 @@ def card(name: str, config, info: dict, step: int, results: dict | None) -> str:
             "",
             "## Train it again",
             "",
-            *markdown.fenced("sh", command(config, name)),
+            *(
+                [f"By a program that passes {passed}= to `cvae_jax.train_and_evaluate`."]
+                if passed
+                else markdown.fenced("sh", command(config, name))
+            ),
             "",
             "## Limits",
             "",
-            *_limits(config, entry),
+            *_limits(config, entry, passed),
             "",
             "## Licence",
             "",

@@ -35,11 +35,24 @@ def read_metrics(path: Path) -> list[dict]:
     return kept if not kept or kept[-1] is last else [*kept, last]
 
 
-def training_seconds(lines: list[dict]) -> float:
-    """Returns how long the training that wrote these lines took, by its steps per second."""
-    steps = [line["step"] for line in lines]
-    lasted = [b - a for a, b in zip([0, *steps], steps, strict=False)]
-    return sum(n / line["steps_per_second"] for n, line in zip(lasted, lines, strict=True))
+def training_seconds(metrics: list[dict]) -> float | None:
+    """Returns the seconds of the steps that a run's curves cover; None: they have no speed.
+
+        sum_i (step_i - step_{i-1}) / steps_per_second_i
+
+    without evaluations, and without steps that were lost and taken again.
+
+    Args:
+      metrics: see `read_metrics`.
+    """
+    seconds, before = 0.0, 0
+    for line in metrics:
+        rate = line.get("steps_per_second", 0.0)
+        if not isinstance(rate, int | float) or rate <= 0:
+            return None
+        seconds += (line["step"] - before) / rate
+        before = line["step"]
+    return seconds if metrics else None
 
 
 def _lines(path):

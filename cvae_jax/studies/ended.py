@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from cvae_jax.config.checks import check
 from cvae_jax.config.fields import FREE, flat
-from cvae_jax.config.methods import title
 from cvae_jax.errors import UserError
+from cvae_jax.runs.identity import identity, title
 from cvae_jax.runs.workdir import CONFIG, is_exported, read_config, read_json, read_results
 from cvae_jax.studies import record
 
@@ -23,7 +23,7 @@ class Ended(NamedTuple):
 
     path: Path
     seed: int
-    fields: tuple  # (name, value) of all of its config but seed and machine, and the data's source
+    fields: tuple  # (name, value) of all of its config but seed and machine, and its identity
     in_study: bool
     method: str  # its name in its study, else that of its objective
     setting: str  # likewise, else the fields that differ between runs
@@ -90,15 +90,19 @@ def ended_runs(folders) -> tuple[list[Ended], list[Path]]:
             continue
         fields = dict(flat(config.to_dict()))
         method = tuple((k, v) for k, v in fields.items() if k not in _NOT_THE_METHOD)
-        # Data rendered in place of the published ones differ from them, whatever the config says.
-        method += (("source", results["data"]["source"]),)
+        try:
+            method += identity(path, results)
+            called = title(config, path)
+        except UserError as error:
+            log.warning("left out: %s", error)
+            continue
         if (method, config.seed) in seen:
             raise UserError(
                 f"{path} and {seen[method, config.seed]} are the same run, seed {config.seed}: "
                 "name one"
             )
         seen[method, config.seed] = path
-        names = path in named, *(named.get(path) or (title(config), ""))
+        names = path in named, *(named.get(path) or (called, ""))
         data, scores = results["data"]["name"], results["scores"]
         ended.append(Ended(path, config.seed, method, *names, data, scores))
     if not ended:

@@ -99,7 +99,7 @@ def _draw_correlation(path, runs, scores, data):
 
 def _draw_shares(path, runs, scores, data):
     """Draws what explains each score's variance, if a method has several runs of one setting."""
-    explained, chance = {}, None
+    explained, chances = {}, []
     for score in scores:
         having = [run for run in runs if score in run.scores]
         methods = [run.method for run in having]
@@ -110,10 +110,10 @@ def _draw_shares(path, runs, scores, data):
         by_method, by_both = (variance_explained(values, of) for of in (methods, settings))
         if np.isfinite(by_method):
             explained[_label(score)] = by_method, by_both
-            chance = by_chance(methods), by_chance(settings)
+            chances.append((by_chance(methods), by_chance(settings)))
     if not explained:
         return None
-    method, both = (f"{100 * share:.0f} %" for share in chance)
+    method, both = (_percent(of) for of in zip(*chances, strict=True))
     return plots.shares(
         path,
         explained,
@@ -121,6 +121,12 @@ def _draw_shares(path, runs, scores, data):
         subtitle=f"{data}, {_count(runs)}; without any effect method would have {method}, method "
         f"and setting {both}",
     )
+
+
+def _percent(shares) -> str:
+    """Returns shares in words: the one that all have, or their range."""
+    low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
+    return f"{low} %" if low == high else f"{low} to {high} %"
 
 
 _DRAWN = {

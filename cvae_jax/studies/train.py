@@ -126,10 +126,10 @@ def _done(grid, cell, out) -> bool:
 
 
 def _seconds(grid, cell, out, seeds) -> float:
-    """Returns how long a cell took, trained in one program with so many seeds."""
+    """Returns how long a cell took, trained in one program with so many seeds; 0 if unknown."""
     results = results_of(out / cell.key, grid.configs[cell].num_steps)
     spent = training_seconds(read_metrics(out / cell.key / "metrics.jsonl"))
-    return spent / seeds + results.get("evaluation_seconds", 0.0)
+    return (spent or 0.0) / seeds + results.get("evaluation_seconds", 0.0)
 
 
 def _reason(job, code) -> str:

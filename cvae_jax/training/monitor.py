@@ -126,8 +126,9 @@ def diverged_critics(metrics: dict) -> dict[str, str]:
 
 def terms(means: dict) -> str:
     """Returns the terms to watch, those of the model first, as "recon 20.71, kl 19.97, ..."."""
-    first = [name for name in ("recon", "kl", "mi") if name in means]
-    more = [name for name in means if name.endswith(("_kl", "_critic_accuracy"))]
+    numbers = [name for name, value in means.items() if np.ndim(value) == 0]
+    first = [name for name in ("recon", "kl", "mi") if name in numbers]
+    more = [name for name in numbers if name.endswith(("_kl", "_critic_accuracy"))]
     return ", ".join(f"{name} {means[name]:.4g}" for name in [*first, *more])
 
 

@@ -5,6 +5,7 @@ import pytest
 from fixtures.code_sets import SIZES, code_set
 
 from cvae_jax import metrics
+from cvae_jax.metrics import predictors, strong
 from cvae_jax.metrics.fairness import _interventions, total_variation
 
 FEW = {"train": 150, "test": 300, "experiments": 1}
@@ -89,3 +90,20 @@ def test_a_copy_of_all_factors_in_one_latent_does_not_generalise():
     assert together.usual > 0.95
     assert together.gap > 0.2
     assert (apart.usual, apart.accuracy, apart.gap) == pytest.approx((1, 1, 0), abs=0.02)
+
+
+def test_both_accuracies_of_the_gap_rest_on_as_many_labels(monkeypatch):
+    """Of 3,000 rows 500 are fitted on, however many have the value."""
+    fitted = []
+
+    def counting(predictor, x, y, seed):
+        fitted.append(len(x))
+        return predictors.fit_all(predictor, x, y, seed)
+
+    monkeypatch.setattr(strong, "fit_all", counting)
+    rng = np.random.default_rng(0)
+    factors = rng.integers(0, 2, (3_000, 2))
+    found = strong.strong_generalisation(
+        factors + 0.1 * rng.normal(size=factors.shape), factors, seed=0, predictor="logistic"
+    )
+    assert {*fitted} == {found.labels} == {500}

@@ -112,7 +112,7 @@ def test_what_does_not_compare_has_no_best_run(tmp_path):
     assert "Defined differently in these runs: MIG." in parsed(text).text
     text = comparison.page(compared.read([a, c]))
     assert rows(text)["MIG"] == ["0.100", "0.200"]
-    assert rows(text)["data"] == ["dSprites", "heads"]
+    assert rows(text)["source"] == ["dSprites", "heads"]
     assert "different data" in parsed(text).text
     assert rows(comparison.page(compared.read([a, d])))["MIG"] == ["0.100", "<b>0.300</b>"]
 

@@ -112,6 +112,24 @@ def test_a_record_that_holds_no_numbers_is_damaged(recorded, change):
     assert "\n" not in str(caught.value)
 
 
+def test_seeds_of_one_program_share_its_time(recorded, whole_run, tmp_path):
+    """60 steps at 0.1 per second are 600 s, of three seeds 200 s each."""
+    results, run, _ = recorded
+    folder = shutil.copytree(whole_run[0], tmp_path / "seeds" / "seed_0")
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    slow = [json.dumps(line | {"steps_per_second": 0.1}) + "\n" for line in lines]
+    (folder / "metrics.jsonl").write_text("".join(slow))
+    assert runs.write_record(results, run, folder)["training_seconds"] == 600
+    parent = read_json(folder / "config.json") | {"num_seeds": 3}
+    write_json(folder.parent / "config.json", parent)
+    assert runs.write_record(results, run, folder)["training_seconds"] == 200
+    other = run._replace(seed=7)  # which was trained by itself, later
+    assert runs.write_record(results, other, folder)["training_seconds"] == 600
+    (folder / "metrics.jsonl").write_text('{"step": 60, "recon": 1.0}\n')
+    with pytest.raises(UserError, match="no speed of each line"):
+        runs.write_record(results, run, folder)
+
+
 def test_text_of_a_record_does_nothing_in_a_table(recorded, tiny, capsys):
     _, _, path = recorded
     nasty = "<img src=x onerror=alert(1)>\n# [a](javascript:b) `c` \x1b[31m"

@@ -99,7 +99,7 @@ def test_the_cards_of_data_from_elsewhere(data, words):
         **{"data.name": data, "objective.name": "infogan", "cascade.structure": "1>3 2>3"}
     )
     info = {"size": 32, "channels": 1, "num_examples": 5_000}
-    card = cards.card("tiny", config, info, 20, None)
+    card = cards.card("tiny", config, info, 20, None, {})
     assert all(text in card for text in words)
     assert "| method | InfoGAN (Chen et al. 2016); categories 0, " in card
     assert "networks ," not in card

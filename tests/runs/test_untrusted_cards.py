@@ -55,7 +55,7 @@ def test_text_from_elsewhere_is_shown_and_does_nothing(name):
     score = {"value": 0.5, "definition": name, "samples": 10}
     results = {"step": 20, "scores": {name: score}, "data": {"source": name}}
     page = Elements()
-    card = cards.card(name, config, INFO, 20, results)
+    card = cards.card(name, config, INFO, 20, results, {})
     page.feed(markdown.markdown(card, extensions=["tables", "fenced_code"]))
     allowed = {"h1", "h2", "table", "thead", "tbody", "tr", "th", "td", "p", "ul", "li"}
     assert page.tags <= allowed | {"pre", "code"}

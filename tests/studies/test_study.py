@@ -10,11 +10,12 @@ from pathlib import Path
 import helpers
 import pytest
 
-from cvae_jax import datasets, gather, study
+from cvae_jax import datasets, gather, plots, study
 from cvae_jax.errors import UserError
 from cvae_jax.runs.holding import open_workdir
 from cvae_jax.runs.workdir import read_json, write_json
-from cvae_jax.studies import grid, train
+from cvae_jax.studies import grid, show, train
+from cvae_jax.studies.ended import ended_runs
 
 FILE = """
 config = "dsprites:quick"
@@ -159,6 +160,24 @@ def test_what_gather_makes_of_a_study(file, tmp_path, capsys):
         "| beta-VAE | beta=4.0 | 0.450 ± 0.071 | 2 |",
         "| VAE | beta=4.0 | 0.050 ± 0.071 | 2 |",
     ]
+
+
+def test_what_chance_explains_is_of_all_scores(file, tmp_path, monkeypatch):
+    """A score that few runs have has a chance of its own, whichever stands last."""
+    run(file)
+    for seed in (0, 1):
+        folder = tmp_path / "out" / "vae" / f"seed_{seed}"
+        results = read_json(folder / "results.json")
+        results["scores"]["tc"] = results["scores"]["mig"]
+        write_json(folder / "results.json", results)
+    said = []
+    monkeypatch.setattr(
+        plots, "shares", lambda path, found, *, title, subtitle: said.append(subtitle)
+    )
+    runs = ended_runs([tmp_path / "out"])[0]
+    for scores in (["mig", "tc"], ["tc", "mig"]):
+        show.write(runs, scores, tmp_path / "plots")
+    assert said[0] == said[1]
 
 
 @pytest.mark.slow
