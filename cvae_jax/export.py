@@ -91,7 +91,12 @@ def _whole_or_not_at_all(out: Path):
             yield part
             if out.exists():
                 out.rename(old)
-            part.rename(out)
+            try:
+                part.rename(out)
+            except OSError:
+                if old.exists():  # or it would go with the folder
+                    old.rename(out)
+                raise
     except OSError as error:
         raise UserError(f"can't write --out {out}: {error.strerror}; name another one") from None
 

@@ -139,6 +139,26 @@ def test_only_an_export_is_replaced(drawn_run, exported, exported_copy, tmp_path
     assert list((tmp_path / "models").iterdir()) == []  # nothing half written, nothing hidden
 
 
+def test_a_disk_that_refuses_the_new_export_keeps_the_old(exported_copy, monkeypatch):
+    (exported_copy / "card.md").write_text("old")
+    rename = Path.rename
+
+    def refusing(path, target):
+        if path.name == "new":
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refusing)
+
+    def replace():
+        with export._whole_or_not_at_all(exported_copy) as part:
+            (part / "card.md").write_text("new")
+
+    refused(replace, f"can't write --out {exported_copy}: Input/output error")
+    assert (exported_copy / "card.md").read_text() == "old"
+    assert not list(exported_copy.parent.glob(".export-*"))
+
+
 def test_an_exports_folder_is_no_place_to_train_in(exported_copy):
     config = helpers.small_config()
     refused(lambda: open_workdir(exported_copy, config).__enter__(), "is an exported model")

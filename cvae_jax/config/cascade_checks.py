@@ -7,8 +7,8 @@ from cvae_jax.objectives import bayesian_joint
 from cvae_jax.structures import wholes
 
 
-def check_cascade(config):
-    """Refuses a cascade that can't be had, or a part of it that would have no effect.
+def check_cascade(config, begins: bool):
+    """Refuses a cascade that can't be had; of a run that begins, edges that nothing would see.
 
     Raises:
       UserError: one line that names the field, its value and what it must be.
@@ -32,7 +32,7 @@ def check_cascade(config):
             "config.cascade.second_pass is none, so z of the images is all there is: set "
             "config.cascade.source to posterior and config.cascade.critic_input to z_hat"
         )
-    if cascade.weight and not joint and not network.has_own_z_alone:
+    if begins and cascade.weight and not joint and not network.has_own_z_alone:
         raise UserError(
             f"config.cascade.structure {cascade.structure} names edges from z, and the "
             "critic sees z_hat alone: set config.cascade.critic_input to joint, or leave them out"
@@ -43,6 +43,11 @@ def check_cascade(config):
             f"config.cascade.edge_reward is {cascade.edge_reward}; it rewards edges between "
             "z_hat nodes: give config.cascade.structure some and config.cascade.weight above 0, "
             "or set it to 0"
+        )
+    if cascade.edge_reward and not methods.method_of(config).likelihood:
+        raise UserError(
+            f"config.cascade.edge_reward is {cascade.edge_reward}, and {config.objective.name} has "
+            "no noise of pixels: marks too faint to be seen would earn it; set it to 0"
         )
     if cascade.edge_reward and cascade.second_pass != "none" and cascade.x_hat != "sample":
         raise UserError(

@@ -41,19 +41,20 @@ def without_effect(config, names) -> list[str]:
     critics = {critic for other in methods.METHODS.values() for critic in other.critics}
     idle += [f"optim.{critic}." for critic in critics - set(method.critics)]
     if not method.likelihood:
-        idle += ["objective.likelihood", "objective.pixel_weight"]
+        # and no noise of pixels to sample
+        idle += ["objective.likelihood", "objective.pixel_weight", "cascade.x_hat"]
     if not method.warms_up:
         idle.append("objective.warmup_steps")
     if not weight:
         idle += ["cascade.", "optim.cascade."]
     elif _field(config, "cascade.second_pass") == "none":
         idle.append("cascade.x_hat")
-    # By two of them a model without the cascade is scored all the same.
-    used = ("cascade.weight", "cascade.structure", "cascade.critic_input")
+    # A model without the cascade is scored by two of them all the same, and built by one.
+    used = ("cascade.weight", "cascade.structure", "cascade.critic_input", "cascade.additive")
     return [field for field in names if field.startswith(tuple(idle)) and field not in used]
 
 
-def _check_types(config) -> None:
+def check_types(config) -> None:
     """Refuse a field that is missing, not of its default's type, or too large to be meant."""
     bounded = {name for name, field in defaults.get_limits().items() if field.most is not None}
     for name, default in flat(defaults.get_config().to_dict()):
@@ -79,23 +80,24 @@ def metrics(names) -> None:
         one_of("metric", name, METRICS)
 
 
-def check(config, num_devices: int, num_processes: int = 1) -> None:
+def check(config, num_devices: int, num_processes: int = 1, *, begins: bool = True) -> None:
     """Refuses a config that can't be run on this many devices, before anything is built.
 
     Args:
       config: of the run.
       num_devices: of all processes.
       num_processes: that share the run.
+      begins: whether the run is yet to begin: then what would have no effect is refused as well.
 
     Raises:
       UserError: one line that names the field, its value and what it must be.
     """
-    _check_types(config)
+    check_types(config)
     _check_limits(config)
     _check_seeds(config, num_devices, num_processes)
     # Seeds are what the devices share: each batch stays whole.
     _check_batch(config, num_devices if config.num_seeds == 1 else 1)
-    check_cascade(config)
+    check_cascade(config, begins)
 
 
 def _check_limits(config):

@@ -1,5 +1,6 @@
 """Any data set of tensorflow-datasets' catalogue, or of one's own builders, as square images."""
 
+import hashlib
 import pathlib
 import shlex
 
@@ -7,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from cvae_jax import errors
-from cvae_jax.datasets import progress, working_copy
+from cvae_jax.datasets import arrays, progress, working_copy
 from cvae_jax.datasets.resizing import square
 from cvae_jax.errors import UserError, first_line
 
@@ -46,12 +47,17 @@ def load(name: str, size: int, root: pathlib.Path, split: str = "train"):
     features = builder.info.features
     if "image" not in features:
         raise UserError(f"tfds:{name} has no feature 'image', only {', '.join(features)}")
+    image = features["image"]
+    if image.np_dtype != np.uint8:
+        raise UserError(
+            f"tfds:{name} has images of {np.dtype(image.np_dtype)}: build it with images of uint8"
+        )
     names = tuple(
         key
         for key, feature in features.items()
         if feature.shape == () and np.issubdtype(feature.np_dtype, np.integer)
     )
-    channels = 1 if features["image"].shape[-1] == 1 else 3
+    channels = 1 if image.shape[-1] == 1 else 3
     copy = root / "catalogue" / f"{builder.info.full_name.replace('/', '_')}_{split}_{size}"
 
     def make():
@@ -62,16 +68,23 @@ def load(name: str, size: int, root: pathlib.Path, split: str = "train"):
             names,
             source,
             len(records),
-            _chunks(records, names, size, channels),
+            _chunks(f"tfds:{name}", records, names, size, channels),
         )
-        working_copy.store(copy, str(len(records)), content)
+        working_copy.store(copy, made_from, content)
 
-    return working_copy.cached(
-        f"tfds:{name}", copy, str(len(records)), make, copy.with_suffix(".lock")
-    )
+    made_from = _files(builder.data_path)
+    return working_copy.cached(f"tfds:{name}", copy, made_from, make, copy.with_suffix(".lock"))
 
 
-def _chunks(records, names, size, channels):
+def _files(folder) -> str:
+    """Names, sizes and times of a prepared data set's files: they change if it is built again."""
+    files = [(path.name, path.stat()) for path in sorted(pathlib.Path(folder).iterdir())]
+    text = str([(name, found.st_size, found.st_mtime_ns) for name, found in files])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _chunks(name, records, factors_of, size, channels):
+    spread = 0
     starts = range(0, len(records), _CHUNK)
     for start in progress.watched(starts, "reading", len(records), _CHUNK):
         rows = records.__getitems__(list(range(start, min(start + _CHUNK, len(records)))))
@@ -79,5 +92,16 @@ def _chunks(records, names, size, channels):
             square(Image.fromarray(np.asarray(row["image"]).squeeze()), size, channels)
             for row in rows
         ]
-        factors = np.array([[row[name] for name in names] for row in rows], np.int32)
-        yield np.stack(images), factors.reshape(len(rows), len(names))
+        images = np.stack(images)
+        spread = max(spread, int(np.ptp(images, axis=(1, 2)).max()))
+        factors = np.zeros((len(rows), len(factors_of)), np.int32)
+        for column, key in enumerate(factors_of):
+            values = np.array([row[key] for row in rows])
+            factors[:, column] = values.astype(np.int32)
+            if (factors[:, column] != values).any():
+                raise UserError(
+                    f"{name} has values of {key!r} beyond 32 bits, which are no classes: build it "
+                    "without that feature"
+                )
+        yield images, factors
+    arrays.warn_if_flat(f"images of {name}", spread)

@@ -14,6 +14,7 @@ from cvae_jax.evaluation.held_out import likelihood_bounds
 from cvae_jax.evaluation.subject import entry
 
 _TERM_IMAGES = 10_000
+_OF_ALL_IMAGES = ("mi", "tc", "dwkl")
 _HELD_OUT_IMAGES = 1_000
 _IMPORTANCE = 64  # samples of the importance-weighted bound
 
@@ -70,7 +71,11 @@ def _has_critics(init, shape) -> bool:
 
 
 def terms_entries(subject):
-    """Returns the objective's own terms on training images."""
+    """Returns the objective's own terms on training images.
+
+    I(x; z), total correlation and dimension-wise KL of a batch are estimates for as many images as
+    the model was trained on, so of other sets they are left out.
+    """
     config, model = subject.config, subject.model
     size, channels = subject.dataset.size, subject.dataset.channels
     shape = (config.batch_size, size, size, channels)
@@ -78,9 +83,11 @@ def terms_entries(subject):
         raise UserError("an exported model has no critics, which they need; evaluate its run")
     means, samples = mean_terms(subject.model, subject.dataset, subject.key("terms"))
     estimate = f", estimate from batches of {config.batch_size}: aggregate_* take all images"
-    details = dict.fromkeys(("mi", "tc", "dwkl"), estimate)
+    details = dict.fromkeys(_OF_ALL_IMAGES, estimate)
     if not methods.method_of(config).likelihood:
         details["mi"] = ", lower bound, of generated images"
+    elif model.num_examples not in (0, subject.dataset.num_images):
+        means = {name: value for name, value in means.items() if name not in _OF_ALL_IMAGES}
     if config.cascade.source == "prior":
         details["cascade_kl"] = ", of generated images"
     scores = {}

@@ -67,7 +67,7 @@ def _names(paths):
 def _config(path):
     config = read_config(path)
     try:
-        checks.check(config, 1)
+        checks.check(config, 1, begins=False)
     except UserError as error:
         raise damaged(path / CONFIG, error) from None
     return config

@@ -42,7 +42,7 @@ def _described(path: Path, own):
     """Returns (config, DataInfo, `parts.Built`) of a run's or exported model's folder."""
     config = read_config(path)
     try:
-        checks.check(config, 1)
+        checks.check(config, 1, begins=False)
     except UserError as error:
         raise damaged(path / CONFIG, error) from None
     if config.num_seeds > 1:
@@ -136,13 +136,15 @@ def load(name, **own) -> Model:
     path = folder(name)
     if not is_exported(path):
         config, info, objective, state = restore(path, **own)
-        return Model(config, objective, state.params, int(state.step), info.channels)
+        known = info.channels, info.num_examples
+        return Model(config, objective, state.params, int(state.step), *known)
     config, info, built = _described(path, own)
     objective = built.objective
     shapes = _model_shapes(objective, _batch_shape(config, info))
     model, step = weights.read(path / WEIGHTS, shapes)
     model = jax.device_put(model, jax.local_devices()[0])
-    return Model(config, objective, Players(model=model, critic={}), step, info.channels)
+    params = Players(model=model, critic={})
+    return Model(config, objective, params, step, info.channels, info.num_examples)
 
 
 def params_like(workdir, params: Players, **own) -> Players:

@@ -32,6 +32,7 @@ class Model(NamedTuple):
     params: Players  # of an exported model without critics
     step: int  # steps it was trained for
     channels: int  # of its images
+    num_examples: int = 0  # images that it was trained on; 0: not known
 
     def encode(self, images):
         """Returns the posterior of images: (mean, logvar), each [B, d].

@@ -47,7 +47,7 @@ def _is_one_run(path) -> bool:
             log.warning("%s is no run's: left out", path / CONFIG)
             return False
         config = read_config(path)
-        check(config, 1)
+        check(config, 1, begins=False)
     except UserError as error:
         log.warning("%s: left out (%s)", path, error)
         return False

@@ -22,7 +22,7 @@ from cvae_jax.files import expanded
 from cvae_jax.runs import checkpoints, data_record, tracker
 from cvae_jax.runs.metrics_log import MetricsWriter, scalars
 from cvae_jax.runs.model import Model
-from cvae_jax.runs.workdir import write_json
+from cvae_jax.runs.workdir import CONFIG, write_json
 from cvae_jax.signals import Stopped, stop_requests
 from cvae_jax.step import train_step
 from cvae_jax.training import begin, calls, monitor, seeds
@@ -59,11 +59,13 @@ def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objectiv
         finite (of several seeds: those of all).
       Stopped: SIGINT or SIGTERM; the state is saved.
     """
+    checks.check_types(config)  # the next lines read some
     config, dataset = begin.with_data(config, dataset)
     said = str(config).encode(errors="backslashreplace")  # a path may hold what UTF-8 can't
     processes.require_same("config", data_record.digest(said))
-    checks.check(config, len(processes.devices()), processes.count())
     workdir = expanded(workdir)
+    begins = not (Path(workdir) / CONFIG).exists()
+    checks.check(config, len(processes.devices()), processes.count(), begins=begins)
     with seeds.open_runs(workdir, config) as runs:
         dataset = begin.load_data(config, dataset)
         built = begin.method(config, dataset, networks, objective)
@@ -74,6 +76,8 @@ def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objectiv
             log.info("resumed from the checkpoint of step %s in %s", f"{start:,}", workdir)
         devices = processes.devices()
         log.info("%s", monitor.start_up(config, dataset, states[0].params, devices, workdir))
+        for sentence in monitor.cut_short(config):
+            log.warning("%s", sentence)
         objective, optimizers = built.objective, built.optimizers
         states = _train(config, runs, states, start, dataset, objective, optimizers)
         results = _evaluate(runs, states, config.num_steps, objective, dataset)
@@ -100,7 +104,8 @@ def _evaluate(runs, states, step, objective, dataset):
                 log.info("scored and drawn before:")
                 shown.info("%s", table(found))
             if not processes.any_of(found is not None):
-                model = Model(run.config, objective, state.params, step, dataset.channels)
+                known = dataset.channels, dataset.num_images
+                model = Model(run.config, objective, state.params, step, *known)
                 found = evaluate.evaluate_run(model, run.workdir, dataset)
             tracker.log_scores(run.board, found)
             results.append(found)

@@ -92,6 +92,27 @@ def refuse_not_finite(step: int, values: dict) -> None:
         )
 
 
+def cut_short(config) -> list[str]:
+    """Returns a sentence on each schedule in use that is longer than the run."""
+    method, own = methods.method_of(config), config.objective.name
+    steps = {}
+    if method.warms_up:
+        steps["objective.warmup_steps"] = config.objective.warmup_steps
+    if method.likelihood:
+        steps["objective.kl_falls_steps"] = config.objective.kl_falls_steps
+    if config.cascade.weight:
+        steps["cascade.warmup_steps"] = config.cascade.warmup_steps
+    for field, value in methods.fields_of(config).items():
+        if field.endswith("_steps"):
+            steps[f"objective.{own}.{field}"] = value
+    return [
+        f"config.{name} is {value:,}, and the run has {config.num_steps:,} steps: it ends with "
+        f"{100 * config.num_steps / value:.2g} % of that schedule"
+        for name, value in steps.items()
+        if value > config.num_steps
+    ]
+
+
 def summarise(last_step: int, window: dict) -> dict:
     """Returns means over a window of steps' metrics, each [steps, ...].
 

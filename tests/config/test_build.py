@@ -95,6 +95,8 @@ def test_edges_from_z_that_the_critic_does_not_see_are_refused(edge):
         checks.check(helpers.small_config(**fields), 1)
     checks.check(helpers.small_config(**fields | {"cascade.critic_input": "joint"}), 1)
     checks.check(helpers.small_config(**fields | {"cascade.weight": 0.0}), 1)
+    # A run that began when they were accepted is loaded as it is.
+    checks.check(helpers.small_config(**fields), 1, begins=False)
 
 
 def test_without_a_second_pass_an_edge_can_be_rewarded_whatever_x_hat_is():

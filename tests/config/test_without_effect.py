@@ -41,6 +41,20 @@ def test_without_a_second_pass_there_is_no_x_hat():
         assert checks.without_effect(helpers.small_config(**fields), ["cascade.x_hat"]) == same
 
 
+def test_sums_of_wholes_are_built_without_the_regulariser_too():
+    fields = {"cascade.weight": 0.0, "cascade.structure": "compose2", "cascade.additive": True}
+    assert checks.without_effect(helpers.small_config(**fields), ["cascade.additive"]) == []
+    assert _loss(fields) != _loss(fields | {"cascade.additive": False})
+
+
+def test_infogan_has_no_noise_of_pixels():
+    fields = {"objective.name": "infogan", "cascade.structure": "1>2", "cascade.x_hat": "sample"}
+    assert checks.without_effect(helpers.small_config(**fields), ["cascade.x_hat"])
+    assert _loss(fields) == _loss(fields | {"cascade.x_hat": "mean"})
+    with pytest.raises(UserError, match="infogan has no noise of pixels"):
+        checks.check(helpers.small_config(**fields, **{"cascade.edge_reward": 1.0}), 1)
+
+
 def test_fields_of_another_method_are_without_effect():
     names = ["objective.beta_vae.beta", "cascade.weight", "cascade.source", "seed"]
     vae = helpers.small_config()

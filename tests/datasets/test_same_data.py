@@ -36,6 +36,24 @@ def test_a_run_resumes_with_its_own_data_alone(tmp_path):
     assert read_json(tmp_path / "data.json") == kept
 
 
+def test_pictures_in_another_order_are_other_data(tmp_path):
+    """Their mean is the same, and batches would hold other pictures."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    pictures = rng.integers(0, 255, (150, 1, 1, 1)) * np.ones((1, 16, 16, 1))
+
+    def write(order):
+        for number, i in enumerate(order):
+            Image.fromarray(pictures[i, ..., 0].astype(np.uint8)).save(folder / f"{number:03}.png")
+        return helpers.load_folder(folder, tmp_path / "data")
+
+    data_record.keep(tmp_path, write(range(150)))
+    with pytest.raises(UserError, match=r"other pixels"):
+        data_record.require_same(tmp_path, write(range(150)[::-1]))
+    data_record.require_same(tmp_path, write(range(150)))
+
+
 def test_another_source_or_shape_is_refused_by_its_name(tmp_path):
     dataset = helpers.noise_dataset(64, 8)
     data_record.keep(tmp_path, dataset)

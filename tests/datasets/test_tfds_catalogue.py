@@ -1,5 +1,7 @@
 """A data set of tensorflow-datasets' catalogue, prepared as array_record."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -49,3 +51,60 @@ def test_tfds_catalogue(tmp_path):
     assert (images[1] == 10).all()
     with pytest.raises(UserError, match="tfds:no_such_thing"):
         datasets.load("tfds:no_such_thing", 16, str(tmp_path))
+
+
+class Changing(OwnCatalogueEntry):
+    """As above, with images and labels of the test's."""
+
+    shade, label, dtype = 10, 1, np.uint8
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Tensor(shape=(16, 16, 1), dtype=self.dtype, encoding="zlib"),
+            "label": tfds.features.Scalar(dtype=np.int64),
+        }
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _generate_examples(self, count):
+        for i in range(count):
+            image = np.zeros((16, 16, 1), self.dtype)
+            image[:8] = self.shade
+            yield i, {"image": image, "label": self.label}
+
+
+def _built(folder, **values):
+    """The data set as it is after it was built, or built again, with these values."""
+    shutil.rmtree(folder / "changing", ignore_errors=True)
+    for name, value in values.items():
+        setattr(Changing, name, value)
+    Changing(data_dir=folder).download_and_prepare(file_format="array_record")
+    return datasets.load("tfds:changing", 16, str(folder))
+
+
+def test_a_data_set_that_is_built_again_is_read_again(tmp_path):
+    for shade in (10, 200):
+        assert _built(tmp_path, shade=shade).images(np.arange(1)).max() == shade
+
+
+def test_images_of_0_and_1_are_named(tmp_path, caplog):
+    _built(tmp_path, shade=1)
+    assert "whether 1 should be 255" in caplog.text
+    caplog.clear()
+    _built(tmp_path, shade=255)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"label": 2**40}, "values of 'label' beyond 32 bits"),
+        ({"dtype": np.uint16}, "images of uint16"),
+        ({"dtype": np.float32}, "images of float32"),
+    ],
+)
+def test_what_can_be_no_image_or_class_is_refused(tmp_path, values, message):
+    usual = {"shade": 10, "label": 1, "dtype": np.uint8}
+    with pytest.raises(UserError, match=message) as caught:
+        _built(tmp_path, **usual | values)
+    assert "\n" not in str(caught.value)
+    _built(tmp_path, **usual)

@@ -76,6 +76,9 @@ def test_scores_of_both_parts(tmp_path, monkeypatch):
     assert known("mig_held_out") is known("mig") is not None
     assert "test_elbo" in scores
     assert "test_elbo_held_out" not in scores
+    # Estimates for as many images as there were in training say nothing of fewer.
+    assert {"mi", "tc", "dwkl", "recon", "recon_held_out", "kl_held_out"} <= set(scores)
+    assert not {"mi_held_out", "tc_held_out", "dwkl_held_out"} & set(scores)
     model = loading.load(tmp_path)
     entries = scoring.score(scoring.subject_of(model, dataset), ["reconstruction"]).entries
     mean = (224 * trained["value"] + 32 * held_out["value"]) / 256

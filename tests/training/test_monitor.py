@@ -74,3 +74,21 @@ def test_a_start_is_four_lines():
     assert "64 images of 8x8, grey" in data
     assert "2 x cpu: batch 16, 20 steps, 2 seeds at once" in devices
     assert folder.endswith("runs/x")
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "others"),
+    [
+        ("annealed_vae", "objective.annealed_vae.capacity_steps", {}),
+        ("beta_vae", "objective.warmup_steps", {}),
+        ("vae", "objective.kl_falls_steps", {"objective.warmup_steps": 900}),  # which it has not
+        ("vae", "cascade.warmup_steps", {}),
+        ("infogan", "objective.infogan.image_noise_steps", {}),
+    ],
+)
+def test_a_schedule_that_the_run_cuts_short_is_named(name, field, others):
+    fields = {"objective.name": name, "num_steps": 100, field: 400} | others
+    (sentence,) = monitor.cut_short(helpers.small_config(**fields))
+    assert f"config.{field} is 400" in sentence
+    assert " 25 %" in sentence
+    assert monitor.cut_short(helpers.small_config(**fields | {field: 100})) == []

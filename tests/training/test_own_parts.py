@@ -97,6 +97,21 @@ def test_paths_of_a_config_hold_in_any_folder(tmp_path, unscored, monkeypatch):
     helpers.assert_same_training(third.params.model, first.params.model)
 
 
+@pytest.mark.parametrize("value", [None, 5])
+@pytest.mark.parametrize("field", ["data.dir", "data.name"])
+def test_a_field_of_the_data_that_is_wrong_or_missing_is_named(tmp_path, field, value):
+    config = helpers.small_config()
+    group, name = field.split(".")
+    with config.unlocked(), config.ignore_type():
+        config[group][name] = value
+    with pytest.raises(UserError, match=f"config.{field} is {value}; it must be text"):
+        cvae_jax.train_and_evaluate(config, tmp_path)
+    with config.unlocked():
+        del config[group][name]
+    with pytest.raises(UserError, match=f"the config has no field {field}"):
+        cvae_jax.train_and_evaluate(config, tmp_path)
+
+
 @pytest.mark.slow
 def test_a_whole_objective_of_ones_own_with_a_critic(tmp_path, unscored):
     objective = helpers.small_cascade()
