@@ -7,7 +7,7 @@
 # The checkout is copied to all hosts of a new slice and installed there. Process 0, on worker 0,
 # alone writes the run's folder; it is copied to the bucket every minute, and back before a start. A
 # copy that was interrupted is no harm: a checkpoint counts once its list of checksums is there, which is
-# copied last. The slice is deleted at the end; where you stop the script, delete it yourself.
+# copied last, and only if it was there before the files were. The slice is deleted at the end; where you stop the script, delete it yourself.
 set -euo pipefail
 if [[ $# -lt 5 || $5 != -- ]]; then
   echo "usage: $0 NAME ZONE TYPE gs://BUCKET/RUN -- flags of cvae_jax.main" >&2
@@ -31,9 +31,11 @@ install='cd cvae_jax && python3 -m venv --clear .venv && .venv/bin/pip install -
 fetch="mkdir -p cvae_jax/run; found=\$(gcloud storage ls $remote 2>&1) || case \$found in
   *'matched no objects'*) exit 0 ;; *) echo \"\$found\" >&2; exit 1 ;; esac
 gcloud storage rsync -r $remote cvae_jax/run"
-# Lists last, so that a checkpoint's is never there without its files.
-keep="gcloud storage rsync -r --exclude='(^|.*/)sha256\.json\$' run $remote"
-keep+=" && gcloud storage rsync -r run $remote"
+# Lists last, and those alone that were there at first, so that a checkpoint's is never there without
+# its files, also where one is saved in the meantime.
+keep="(lists=\$(find run -name sha256.json)"
+keep+="; gcloud storage rsync -r --exclude='(^|.*/)sha256\.json\$' run $remote || exit"
+keep+="; for list in \$lists; do [ ! -e \$list ] || gcloud storage cp \$list $remote/\${list#run/} || exit; done)"
 first='[ $(hostname | grep -c "w-0\$") = 1 ]'
 train="cd cvae_jax; if $first; then (while sleep 60; do $keep; done) & fi"
 train+="; .venv/bin/python -m cvae_jax.main --multihost --workdir=run $flags; code=\$?"

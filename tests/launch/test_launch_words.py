@@ -79,7 +79,46 @@ def test_a_buckets_name_is_one_word_on_the_hosts(tmp_path, code):
     assert f"\n{bucket}\n" in log.read_text()
     assert not list(tmp_path.rglob("ran"))
     (train,) = [word for word in commands if "cvae_jax.main" in word]
-    assert f"rsync -r run {quoted(tmp_path, bucket)}" in train
+    assert f" run {quoted(tmp_path, bucket)} || exit" in train
+
+
+GCLOUD = """
+import pathlib, re, shutil, sys
+_, kind, *rest = sys.argv[1:]
+run, bucket = map(pathlib.Path, rest[-2:])
+if kind == "cp":
+    shutil.copy(run, bucket)
+    sys.exit()
+pattern = next(word.partition("=")[2] for word in rest if word.startswith("--exclude="))
+for path in run.rglob("*"):
+    if path.is_file() and not re.match(pattern, str(path.relative_to(run))):
+        (bucket / path.relative_to(run)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, bucket / path.relative_to(run))
+new = run / "checkpoints" / "20"  # saved meanwhile
+new.mkdir(exist_ok=True)
+for name in ("data", "sha256.json"):
+    (new / name).write_text("20")
+"""
+
+
+def test_a_checkpoint_saved_during_a_copy_waits_for_the_next(tmp_path):
+    """A list of checksums in the bucket has its files beside it, whenever the copy was made."""
+    (tmp_path / "gcloud.py").write_text(GCLOUD)
+    first, bucket = tmp_path / "run/checkpoints/10", tmp_path / "bucket"
+    first.mkdir(parents=True)
+    for name in ("data", "sha256.json"):
+        (first / name).write_text("10")
+    line = ("bash", os.path.abspath("launch/tpu_pod.sh"), "pod", "zone", "v4-16", str(bucket))
+    shown = run(tmp_path, *line, "--", "--config=x.py", DRY_RUN="1").stdout
+    said = run(tmp_path, "bash", "-c", "gcloud() { printf '%s\\0' \"$@\"; }\n" + shown).stdout
+    (train,) = [word for word in said.split("\0") if "cvae_jax.main" in word]
+    keep = train[train.index("(lists=") : train.index("; done) & fi")]
+    program = f'gcloud() {{ {sys.executable} {tmp_path}/gcloud.py "$@"; }}\n{keep}'
+    for complete in ({"10"}, {"10", "20"}):
+        run(tmp_path, "bash", "-c", program)
+        lists = {path.parent.name for path in bucket.rglob("sha256.json")}
+        assert lists == complete
+        assert all((bucket / "checkpoints" / step / "data").exists() for step in lists)
 
 
 def quoted(tmp_path, text):
