@@ -13,10 +13,10 @@ Variants:
             size are found, shapes are not: squares and hearts come back as discs and ellipses
   half      the best of our settings, 32x32: x, y and scale get a latent each. Ellipses and large
             hearts come back as such, squares with round corners. All images, 30,000 steps, 15
-            minutes on one CPU core (docs/method.md, "Given conditionals, and what they cost")
+            minutes on one CPU core (docs/extensions.md, "Given conditionals, and what they cost")
   hierarchy a latent, z_5, that is made of three others: on top of the shipped model
             dsprites_cascade, which is (half), a decoder that adds z_5 to z_2, z_3 and z_8, and a
-            reward for edges. 32x32, 5,000 steps, 4 minutes on one CPU core (docs/method.md, "A
+            reward for edges. 32x32, 5,000 steps, 4 minutes on one CPU core (docs/extensions.md, "A
             whole that is the sum of its parts")
   official  as (none), on DeepMind's own file in place of the rendered images
   color, noisy, patches  as (none), each sprite in a colour of its own, in noise, or on a patch of a

@@ -7,7 +7,7 @@ SCALE   quick  a look at everything: sub-grids of the data at 32x32, 1,000 steps
 DATA    dsprites, heads3d (stands in for faces3d), mnist, fashion_mnist, faces3d, chairs3d, celeba
 METHOD  vae, beta_vae, factor_vae, beta_tcvae, beta_tcvae_weighted (Chen et al.'s own estimator) or
         infogan; or NAME_falling of a VAE, whose KL weighs a hundred times as much at first and
-        falls to itself: docs/method.md. Alone or, after a +, with the cascade and
+        falls to itself: docs/extensions.md. Alone or, after a +, with the cascade and
         a structure: vae+independent is the paper's method, vae+tower its Fig. 9; then, after
         another +, how the paper is read: without, z of the prior and the decoder's mean, Section
         3.4 to the letter; posterior, z of the data's posteriors; sampled, the same, x_hat a
@@ -48,7 +48,7 @@ TUNED = {
 }
 # Of the cascade, by its reading. Of "sampled" 60 is the best of tuning, and other seeds oscillated
 # with it: docs/reproduction.md. With 6 and "given" the penalty of beta-TCVAE wins; beta-VAE's
-# must: docs/method.md.
+# must: docs/extensions.md.
 TUNED_WEIGHT = {"": 3.0, "posterior": 6.0, "sampled": 20.0, "fixed": 20.0, "given": 6.0}
 _SAMPLED = {
     "cascade.source": "posterior",
@@ -103,7 +103,7 @@ def get_config(variant: str = "half,dsprites,vae+independent"):
         config.update_from_flattened_dict(TUNED.get(base, {}))
         if structure:
             config.cascade.weight = TUNED_WEIGHT[reading]
-            if falls:  # 20 oscillated after 10,000 steps: docs/method.md
+            if falls:  # 20 oscillated after 10,000 steps: docs/extensions.md
                 config.cascade.weight = min(config.cascade.weight, 6.0)
             if reading == "given" and base == "beta_tcvae":
                 config.cascade.weight = 36.0

@@ -86,7 +86,7 @@ def _declared() -> ml_collections.ConfigDict:
     config.objective.warmup_steps = not_negative(0)
     # Steps over which the weight of a VAE's KL falls from 100 times its own, by equal factors.
     # Latents then get into use one after the other, those of the largest differences first:
-    # docs/method.md
+    # docs/extensions.md
     config.objective.kl_falls_steps = not_negative(0)
 
     config.objective.beta_vae = ml_collections.ConfigDict()  # Higgins et al. 2017

@@ -6,7 +6,7 @@ allows. This term asks for it, edge by edge, up to half a nat each.
 Why given the other parents: they hide each other. A Gaussian child shares at most 0.2 nats with
 each of three independent parents, so a reward of I(z_hat_j ; z_hat_k) pays for dependent parents,
 which the KL forbids. So does one of I(z_hat_k ; z_hat_j, other parents): copied parents earn it
-without a child. docs/method.md compares them.
+without a child. docs/extensions.md compares them.
 
 Why a partial correlation: InfoNCE would need negatives drawn given the other parents, and there are
 none; a difference of two bounds bounds nothing. A fit by least squares is exact at every step, and

@@ -3,14 +3,14 @@
 z ~ N(0, I) has 3 dimensions; z_hat = M z + 0.1 noise. Of q(z, z_hat) each reading takes the KL to
 a law that the structure makes:
 
-  A  D(z_hat), q's own conditionals given the parents among z_hat
-  B  D(z, z_hat), q's own conditionals given all parents
-  C  D(z_hat), given conditionals: roots N(0, 1), children N(m, s^2), where m is the sum of the
-     parents divided by the root of their number
-  D  D(z, z_hat), given conditionals: roots N(z_j, s^2), children as in C; s is 0.1
+  z_hat, own    the critic sees z_hat; q's own conditionals given the parents among z_hat
+  joint, own    it sees (z, z_hat); q's own conditionals given all parents
+  z_hat, given  it sees z_hat; given conditionals: roots N(0, 1), children N(m, s^2), where m is the
+                sum of the parents divided by the root of their number
+  joint, given  it sees (z, z_hat); roots N(z_j, s^2), children as before; s is 0.1
 
-A and B are what `sample_joint` samples (cascade.critic_input z_hat and joint). Under `independent`
-all z_hat are roots; under `compose2` z_hat_3 has the parents 1 and 2.
+The first two are what `sample_joint` samples (cascade.critic_input z_hat and joint). Under
+`independent` all z_hat are roots; under `compose2` z_hat_3 has the parents 1 and 2.
 
   python -m tests.closed_forms.readings
 """
@@ -72,14 +72,14 @@ def given(structure, roots_from_z: bool):
 
 
 def readings(name: str, text: str) -> dict[str, float]:
-    """What A, B, C and D say of a map by name under a preset or a structure's text, nats."""
+    """What the readings say of a map by name under a preset or a structure's text, nats."""
     q, structure = covariance(name), structures.from_config(text, 3)
     d = structure.latents
     return {
-        "A": linear_gaussian.kl(q, structure.marginal()),
-        "B": linear_gaussian.kl(q, structure),
-        "C": gaussian_kl(q[:d, :d], given(structure, roots_from_z=False)[:d, :d]),
-        "D": gaussian_kl(q, given(structure, roots_from_z=True)),
+        "z_hat, own": linear_gaussian.kl(q, structure.marginal()),
+        "joint, own": linear_gaussian.kl(q, structure),
+        "z_hat, given": gaussian_kl(q[:d, :d], given(structure, roots_from_z=False)[:d, :d]),
+        "joint, given": gaussian_kl(q, given(structure, roots_from_z=True)),
     }
 
 
@@ -91,7 +91,8 @@ def _shown(value: float) -> str:
 
 def main() -> None:
     """Print the table."""
-    print("| structure | latents | A | B | C | D |\n|---|---|---|---|---|---|")
+    readings_of = readings("z_hat = z", "independent")
+    print(f"| structure | latents | {' | '.join(readings_of)} |\n|---|---|---|---|---|---|")
     for structure in ("independent", "compose2", "3>1 3>2"):
         for name in (*MAPS, COLLAPSE):
             cells = " | ".join(map(_shown, readings(name, structure).values()))
