@@ -15,7 +15,7 @@ def pairs(experiment, found: Found) -> list[str]:
     return [
         *_differences(experiment, experiment.scores, found, gain=True),
         "",
-        "Scores that may explain them:",
+        "Other scores, and what may explain them:",
         "",
         *_differences(experiment, experiment.why, found, gain=False),
         "",

@@ -29,7 +29,7 @@ class Experiment(NamedTuple):
     runs: tuple  # (data, method) in the order they are shown
     kind: str  # how it is shown, see `show`
     scores: tuple = ()  # of results.json
-    why: tuple = ()  # scores that explain those, in a table of their own
+    why: tuple = ()  # other scores, and what may explain them, in a table of their own
 
 
 # The VAE is ours: without it nothing shows what the paper's own method gains by its regulariser.
@@ -39,6 +39,7 @@ _BASES = ("vae", "beta_vae", "factor_vae", "beta_tcvae", "infogan")
 
 _DISENTANGLEMENT = ("mig", "mig_chen", "factor_score")
 _WHY = (
+    *("sap", "modularity", "explicitness"),
     *("recon", "kl", "active_dimensions", "aggregate_mi", "aggregate_tc"),
     *("forbidden_dependence", "forbidden_dependence_of_data", "ancestor_share"),
     "fid_classifier",
