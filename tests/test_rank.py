@@ -9,7 +9,7 @@ import pytest
 from cvae_jax import rank
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import active_latents
-from cvae_jax.runs.workdir import read_json
+from cvae_jax.runs.workdir import read_json, write_json
 
 
 def test_runs_are_ranked(capsys, tmp_path, monkeypatch):
@@ -39,5 +39,9 @@ def test_runs_are_ranked(capsys, tmp_path, monkeypatch):
     assert found["turned"] == pytest.approx(0.34, abs=0.02)
     assert found["seed0"] == pytest.approx((1 + found["turned"]) / 2, abs=0.03)
     assert found["seed1"] == pytest.approx(found["seed0"], abs=0.01)
+    (tmp_path / "turned").mkdir()
+    write_json(tmp_path / "turned" / "data.json", {"data": {"labels": "of other images"}})
+    with pytest.raises(UserError, match=r"turned was trained on other data .* \(other labels\)"):
+        rank.rank(known)
     with pytest.raises(UserError, match="two folders or more"):
         rank.main(["rank", "seed0", "./seed0/"])

@@ -172,6 +172,19 @@ def test_missing_data_are_named(tiny, tmp_path, caplog):
     assert "faces3d" in text
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--figure=9", "--gather", "--jobs=2"], "--gather trains nothing"),
+        (["--figure=9", "--gather", "--at_once"], "--gather trains nothing"),
+        (["--tuning", "--at_once"], "--tuning has one seed"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        reproduce.main(["reproduce", *options])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [["--seeds=1"], ["--seeds=2", "--at_once"]])
 def test_an_interrupted_reproduction_resumes(tiny, tmp_path, options):
