@@ -31,11 +31,13 @@ install='cd cvae_jax && python3 -m venv --clear .venv && .venv/bin/pip install -
 fetch="mkdir -p cvae_jax/run; found=\$(gcloud storage ls $remote 2>&1) || case \$found in
   *'matched no objects'*) exit 0 ;; *) echo \"\$found\" >&2; exit 1 ;; esac
 gcloud storage rsync -r $remote cvae_jax/run"
-# Lists last, and those alone that were there at first, so that a checkpoint's is never there without
-# its files, also where one is saved in the meantime.
-keep="(lists=\$(find run -name sha256.json)"
+# Lists last, and those alone that were there at first and still are, so that a checkpoint's is never
+# there without its files, also where one is saved or removed in the meantime.
+keep="(rm -rf lists; mkdir lists"
+keep+="; (cd run && find . -name sha256.json -exec cp --parents -t ../lists {} +)"
 keep+="; gcloud storage rsync -r --exclude='(^|.*/)sha256\.json\$' run $remote || exit"
-keep+="; for list in \$lists; do [ ! -e \$list ] || gcloud storage cp \$list $remote/\${list#run/} || exit; done)"
+keep+="; (cd lists && find . -name sha256.json | while read -r x; do [ -e ../run/\$x ] || rm \$x; done)"
+keep+="; [ -z \"\$(find lists -type f)\" ] || gcloud storage rsync -r lists $remote)"
 first='[ $(hostname | grep -c "w-0\$") = 1 ]'
 train="cd cvae_jax; if $first; then (while sleep 60; do $keep; done) & fi"
 train+="; .venv/bin/python -m cvae_jax.main --multihost --workdir=run $flags; code=\$?"

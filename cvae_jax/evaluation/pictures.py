@@ -218,7 +218,7 @@ def _curves(folder, lines, where):
             folder / "curves.png",
             np.array([line["step"] for line in lines]),
             {n: np.array([line.get(n, np.nan) for line in lines]) for n in names},
-            title="Training, in nats per image",
+            title="Training, in nats per image" if {*names} & {*_TERMS} else "Training",
             subtitle=where,
         )
     ]

@@ -105,7 +105,7 @@ def _report(path, config, results, notes, explorer, known=None, found=None) -> p
     drawn = {name: pictures.drawn(path / "plots" / f"{name}.png") for name in PICTURES}
     return page.Report(
         name="/".join(parts[-2:]) if parts[-1] == f"seed_{config.seed}" else parts[-1],
-        subtitle=f"{title(config, path)} · {of} · step {results['step']:,}",
+        subtitle=f"{title(config, parts.recorded(path))} · {of} · step {results['step']:,}",
         results=results | {"data": data | {"name": without_paths(data["name"])}},
         pictures={name: content for name, content in drawn.items() if content},
         explorer=explorer,

@@ -10,6 +10,7 @@ from cvae_jax.errors import UserError
 from cvae_jax.files import expanded
 from cvae_jax.report import facts, pictures
 from cvae_jax.report.words import PICTURES
+from cvae_jax.runs import parts
 from cvae_jax.runs.identity import identity, title
 from cvae_jax.runs.metrics_log import read_metrics
 from cvae_jax.runs.workdir import (
@@ -106,7 +107,7 @@ def _read(path, name):
     drawn = {key: pictures.drawn(shown / "plots" / f"{key}.png") for key in PICTURES}
     return Run(
         name=name,
-        method=title(config, shown),
+        method=title(config, parts.recorded(shown)),
         config=to_pass_on(config),
         identity=identity(shown, results),
         results=results,

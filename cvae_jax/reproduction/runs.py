@@ -110,8 +110,11 @@ def has_more(run: Run, record: dict | None, workdir: Path) -> bool:
     if found is None or "pictures" not in found:
         return False
     lacks = [name for name in _NEEDED if not (workdir / name).exists()]
-    if lacks or "changed" in found["data"]:
-        why = f"it lacks {lacks[0]}" if lacks else "it was scored on other data than its own"
+    slow = not lacks and training_seconds(read_metrics(workdir / "metrics.jsonl")) is None
+    if lacks or slow or "changed" in found["data"]:
+        why = "it was scored on other data than its own"
+        why = "its metrics.jsonl does not say how fast it was" if slow else why
+        why = f"it lacks {lacks[0]}" if lacks else why
         log.warning("the results of %s are not taken over: %s", workdir, why)
         return False
     if differences(read_json(workdir / "config.json"), _planned(run)):
@@ -147,8 +150,8 @@ def write_record(results: Path, run: Run, workdir: Path) -> dict:
     seconds = training_seconds(lines)
     if seconds is None:
         raise UserError(
-            f"{workdir / 'metrics.jsonl'} has no speed of each line: remove {workdir}, and the "
-            "same command trains it again"
+            f"{workdir / 'metrics.jsonl'} does not say how fast the run was: remove {workdir}, and "
+            "the command that made it trains it again"
         )
     begun = [line for line in lines if line["step"] > lines[-1]["step"] / 10]
     peaks = [name for name in names if name.endswith(("_kl", "_critic_loss"))]

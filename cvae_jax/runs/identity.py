@@ -16,13 +16,8 @@ from cvae_jax.runs.workdir import read_json
 _SHORT = 8  # of a digest's letters
 
 
-def title(config, workdir) -> str:
-    """Returns what a run's method is called, its own parts named.
-
-    Raises:
-      UserError: parts.json is damaged.
-    """
-    own = parts.recorded(workdir)
+def title(config, own: dict) -> str:
+    """Returns what a run's method is called; own: the content of its parts.json."""
     if "objective" in own:
         return "an objective of its own"
     name = methods.title(config)
@@ -45,9 +40,10 @@ def identity(workdir, results) -> tuple:
     if isinstance(data, dict):
         known = {name: data[name] for name in ("content", "labels", "shape") if name in data}
         mean = data.get("mean_value")
-        if str(results["data"]["name"]).partition(":")[0] in OWN and isinstance(mean, int | float):
-            known["mean_value"] = f"{mean:.1f}"  # coarse: decoders of pictures round differently
-        if known:
+        if "content" not in known and isinstance(mean, int | float):
+            known["mean_value"] = f"{mean:.0f}"  # coarse: decoders of pictures round differently
+        # Of the others name and source say which they are.
+        if known and str(results["data"]["name"]).partition(":")[0] in (*OWN, "tfds"):
             text = json.dumps(known, sort_keys=True)
             found.append(("images", digest(text.encode())[:_SHORT]))
     if own := parts.recorded(workdir):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from cvae_jax.config.checks import check
 from cvae_jax.config.fields import FREE, flat
 from cvae_jax.errors import UserError
+from cvae_jax.runs import parts
 from cvae_jax.runs.identity import identity, title
 from cvae_jax.runs.workdir import CONFIG, is_exported, read_config, read_json, read_results
 from cvae_jax.studies import record
@@ -92,7 +93,7 @@ def ended_runs(folders) -> tuple[list[Ended], list[Path]]:
         method = tuple((k, v) for k, v in fields.items() if k not in _NOT_THE_METHOD)
         try:
             method += identity(path, results)
-            called = title(config, path)
+            called = title(config, parts.recorded(path))
         except UserError as error:
             log.warning("left out: %s", error)
             continue

@@ -19,7 +19,7 @@ from cvae_jax.errors import UserError
 from cvae_jax.evaluation import run as evaluate
 from cvae_jax.evaluation.results import results_of, table
 from cvae_jax.files import expanded
-from cvae_jax.runs import checkpoints, data_record, tracker
+from cvae_jax.runs import checkpoints, data_record, identity, tracker
 from cvae_jax.runs.metrics_log import MetricsWriter, scalars
 from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import CONFIG, write_json
@@ -64,7 +64,8 @@ def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objectiv
     said = str(config).encode(errors="backslashreplace")  # a path may hold what UTF-8 can't
     processes.require_same("config", data_record.digest(said))
     workdir = expanded(workdir)
-    begins = not (Path(workdir) / CONFIG).exists()
+    # Only the first process has the folder.
+    begins = not processes.any_of(processes.first() and (Path(workdir) / CONFIG).exists())
     checks.check(config, len(processes.devices()), processes.count(), begins=begins)
     with seeds.open_runs(workdir, config) as runs:
         dataset = begin.load_data(config, dataset)
@@ -75,8 +76,10 @@ def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objectiv
         if start:
             log.info("resumed from the checkpoint of step %s in %s", f"{start:,}", workdir)
         devices = processes.devices()
-        log.info("%s", monitor.start_up(config, dataset, states[0].params, devices, workdir))
-        for sentence in monitor.cut_short(config):
+        title = identity.title(config, built.record)
+        params = states[0].params
+        log.info("%s", monitor.start_up(config, title, dataset, params, devices, workdir))
+        for sentence in () if "objective" in built.record else monitor.cut_short(config):
             log.warning("%s", sentence)
         objective, optimizers = built.objective, built.optimizers
         states = _train(config, runs, states, start, dataset, objective, optimizers)

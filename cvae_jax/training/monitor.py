@@ -56,11 +56,12 @@ def _numbers(tree) -> str:
     return f"{count / 1e6:.2f} million" if count >= 10_000 else f"{count:,}"
 
 
-def start_up(config, dataset, params, devices, workdir) -> str:
+def start_up(config, title, dataset, params, devices, workdir) -> str:
     """Returns what a run is, in four lines.
 
     Args:
       config: of the run.
+      title: of its method.
       dataset: see `datasets.Dataset`.
       params: `Players`, of one seed.
       devices: of all processes.
@@ -72,7 +73,7 @@ def start_up(config, dataset, params, devices, workdir) -> str:
     said = [f"{dataset.size}x{dataset.size}", channels, *filters.words(config.data)]
     return "\n".join(
         (
-            f"method   {methods.title(config)}: {_numbers(params.model)} parameters{critics}",
+            f"method   {title}: {_numbers(params.model)} parameters{critics}",
             f"data     {dataset.name}, {dataset.num_images:,} images of {', '.join(said)}",
             f"devices  {len(devices)} x {devices[0].device_kind}: batch {config.batch_size}, "
             f"{config.num_steps:,} steps{seeds}",
@@ -106,8 +107,8 @@ def cut_short(config) -> list[str]:
         if field.endswith("_steps"):
             steps[f"objective.{own}.{field}"] = value
     return [
-        f"config.{name} is {value:,}, and the run has {config.num_steps:,} steps: it ends with "
-        f"{100 * config.num_steps / value:.2g} % of that schedule"
+        f"config.{name} is {value:,}, and the run has {config.num_steps:,} steps: it ends before "
+        "that schedule does"
         for name, value in steps.items()
         if value > config.num_steps
     ]

@@ -73,7 +73,7 @@ def test_a_buckets_name_is_one_word_on_the_hosts(tmp_path, code):
     shown = run(tmp_path, *line, DRY_RUN="1").stdout
     said = run(tmp_path, "bash", "-c", "gcloud() { printf '%s\\0' \"$@\"; }\n" + shown).stdout
     commands = [word for word in said.split("\0") if word.startswith("--command=")]
-    (fetch,) = [word.removeprefix("--command=") for word in commands if "mkdir" in word]
+    (fetch,) = [word.removeprefix("--command=") for word in commands if "mkdir -p" in word]
     path = f"{tmp_path}/bin:{os.environ['PATH']}"
     run(tmp_path, "bash", "-c", fetch, PATH=path)
     assert f"\n{bucket}\n" in log.read_text()
@@ -84,35 +84,36 @@ def test_a_buckets_name_is_one_word_on_the_hosts(tmp_path, code):
 
 GCLOUD = """
 import pathlib, re, shutil, sys
-_, kind, *rest = sys.argv[1:]
-run, bucket = map(pathlib.Path, rest[-2:])
-if kind == "cp":
-    shutil.copy(run, bucket)
-    sys.exit()
-pattern = next(word.partition("=")[2] for word in rest if word.startswith("--exclude="))
-for path in run.rglob("*"):
-    if path.is_file() and not re.match(pattern, str(path.relative_to(run))):
-        (bucket / path.relative_to(run)).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, bucket / path.relative_to(run))
-new = run / "checkpoints" / "20"  # saved meanwhile
-new.mkdir(exist_ok=True)
-for name in ("data", "sha256.json"):
-    (new / name).write_text("20")
+*words, source, bucket = sys.argv[1:]
+source, bucket = pathlib.Path(source), pathlib.Path(bucket)
+pattern = next((x.partition("=")[2] for x in words if x.startswith("--exclude=")), "a^")
+for path in source.rglob("*"):
+    name = str(path.relative_to(source))
+    if path.is_file() and not re.match(pattern, name):
+        (bucket / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, bucket / name)
+if source.name == "run":  # in the meantime one is saved, and one is removed
+    new = source / "checkpoints" / "20"
+    new.mkdir(exist_ok=True)
+    for name in ("data", "sha256.json"):
+        (new / name).write_text("20")
+    shutil.rmtree(source / "checkpoints" / "5", ignore_errors=True)
 """
 
 
 def test_a_checkpoint_saved_during_a_copy_waits_for_the_next(tmp_path):
-    """A list of checksums in the bucket has its files beside it, whenever the copy was made."""
+    """A list of checksums in the bucket has its files beside it, and is of a whole checkpoint."""
     (tmp_path / "gcloud.py").write_text(GCLOUD)
-    first, bucket = tmp_path / "run/checkpoints/10", tmp_path / "bucket"
-    first.mkdir(parents=True)
-    for name in ("data", "sha256.json"):
-        (first / name).write_text("10")
+    bucket = tmp_path / "bucket"
+    for step in ("5", "10"):
+        (tmp_path / "run/checkpoints" / step).mkdir(parents=True)
+        for name in ("data", "sha256.json"):
+            (tmp_path / "run/checkpoints" / step / name).write_text(step)
     line = ("bash", os.path.abspath("launch/tpu_pod.sh"), "pod", "zone", "v4-16", str(bucket))
     shown = run(tmp_path, *line, "--", "--config=x.py", DRY_RUN="1").stdout
     said = run(tmp_path, "bash", "-c", "gcloud() { printf '%s\\0' \"$@\"; }\n" + shown).stdout
     (train,) = [word for word in said.split("\0") if "cvae_jax.main" in word]
-    keep = train[train.index("(lists=") : train.index("; done) & fi")]
+    keep = train[train.index("(rm -rf lists") : train.index("; done) & fi")]
     program = f'gcloud() {{ {sys.executable} {tmp_path}/gcloud.py "$@"; }}\n{keep}'
     for complete in ({"10"}, {"10", "20"}):
         run(tmp_path, "bash", "-c", program)

@@ -126,7 +126,7 @@ def test_seeds_of_one_program_share_its_time(recorded, whole_run, tmp_path):
     other = run._replace(seed=7)  # which was trained by itself, later
     assert runs.write_record(results, other, folder)["training_seconds"] == 600
     (folder / "metrics.jsonl").write_text('{"step": 60, "recon": 1.0}\n')
-    with pytest.raises(UserError, match="no speed of each line"):
+    with pytest.raises(UserError, match="does not say how fast"):
         runs.write_record(results, run, folder)
 
 

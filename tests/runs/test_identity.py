@@ -8,7 +8,7 @@ from fixtures.report_pages import RESULTS, parsed
 from cvae_jax.config import defaults
 from cvae_jax.evaluation.pictures import terms
 from cvae_jax.report import compared, comparison
-from cvae_jax.runs import card
+from cvae_jax.runs import card, parts
 from cvae_jax.runs.identity import title
 from cvae_jax.runs.workdir import write_json
 from cvae_jax.studies.ended import ended_runs
@@ -37,6 +37,7 @@ def run(path, seed, mig, data=None, parts=None, name="array:images", **of_data):
 OTHERS = {
     "images": {"data": {"content": "b", "mean_value": 1.0}},
     "pictures in a folder": {"name": "folder:x", "data": {"mean_value": 9.0}},
+    "pictures built again": {"name": "tfds:x", "data": {"mean_value": 9.0}},
     "networks": {"parts": NETWORKS},
     "objective": {"parts": {"objective": {"model_loss": "mine.loss"}}},
     "data it is scored on": {"changed": "other content"},
@@ -45,7 +46,9 @@ OTHERS = {
 
 @pytest.mark.parametrize("what", OTHERS)
 def test_seeds_are_runs_that_differ_in_nothing_else(tmp_path, what):
-    first = {"name": "folder:x"} if what.startswith("pictures") else {}
+    first = {}
+    if what.startswith("pictures"):
+        first = {"name": OTHERS[what]["name"], "data": {"mean_value": 1.0}}
     run(tmp_path / "a", 0, 0.1, **first)
     run(tmp_path / "b", 1, 0.3, **first)
     run(tmp_path / "c", 2, 0.9, **OTHERS[what])
@@ -57,7 +60,9 @@ def test_seeds_are_runs_that_differ_in_nothing_else(tmp_path, what):
 
 @pytest.mark.parametrize("what", OTHERS)
 def test_the_best_is_of_the_same_images(tmp_path, what):
-    first = {"name": "folder:x"} if what.startswith("pictures") else {}
+    first = {}
+    if what.startswith("pictures"):
+        first = {"name": OTHERS[what]["name"], "data": {"mean_value": 1.0}}
     folders = [run(tmp_path / "a", 0, 0.1, **first), run(tmp_path / "c", 1, 0.9, **OTHERS[what])]
     text = comparison.page(compared.read(folders))
     methods_differ = what in ("networks", "objective")  # which is what a page compares
@@ -71,8 +76,8 @@ def test_own_parts_are_named(tmp_path):
     config = defaults.get_config()
     run(tmp_path / "a", 0, 0.1, parts=NETWORKS)
     run(tmp_path / "b", 0, 0.1, parts={"objective": {"model_loss": "mine.loss"}})
-    assert title(config, tmp_path / "a").endswith("networks of its own")
-    assert "VAE" not in title(config, tmp_path / "b")
+    assert title(config, parts.recorded(tmp_path / "a")).endswith("networks of its own")
+    assert "VAE" not in title(config, parts.recorded(tmp_path / "b"))
 
 
 def test_the_card_of_an_objective_of_ones_own_promises_no_vae():
@@ -82,7 +87,7 @@ def test_the_card_of_an_objective_of_ones_own_promises_no_vae():
     text = card.card("mine", config, info, 7, None, own)
     assert "mine.loss" in text
     assert 'cvae_jax.load("mine", objective=...)' in text
-    for wrong in ("Kingma", "likelihood", "cvae_jax.main"):
+    for wrong in ("Kingma", "likelihood", "cvae_jax.main", "each pixel"):
         assert wrong not in text
 
 
