@@ -1,102 +1,30 @@
 """Hierarchy of hand-made pairs of encoder and decoder, whose images say what each latent moves."""
 
-import functools
 import json
 
 import helpers
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from fixtures.bars import (
+    COMPOSED,
+    ENTANGLED,
+    FACTORISED,
+    HALF,
+    NAMES,
+    OBJECTIVE,
+    ONE_EACH,
+    N,
+    Z,
+    data,
+    lengths,
+    pair,
+    subject,
+)
 
 from cvae_jax.evaluation import structure
 from cvae_jax.evaluation.factor_reader import Reader, factor_reader
 from cvae_jax.evaluation.structure import structure_entries, structure_scores
-from cvae_jax.evaluation.subject import Subject
-from cvae_jax.objectives.base import Objective
-from cvae_jax.objectives.likelihoods import LIKELIHOODS
 from cvae_jax.runs.model import Model
-
-SIDE, N = 16, 2_000
-HALF = SIDE // 2
-P_X = LIKELIHOODS["bernoulli"]
-Z = np.random.default_rng(0).normal(size=(N, 4)).astype(np.float32)
-NAMES = ("a", "b", "c", "d")
-
-# Which z (row) makes which factor (column): each column has the norm 1.
-HALVES = np.sqrt(0.5)
-COMPOSED = np.array([[HALVES, 0, 0], [0, HALVES, 0], [0, 0, 1], [HALVES, HALVES, 0]])
-COMPOSED = np.concatenate([COMPOSED, np.zeros((4, 1))], axis=1)  # nobody moves d
-FACTORISED = np.eye(4)
-ENTANGLED = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
-ONE_EACH = np.diag([1.0, 1.0, 1.0, 0.0])  # z_4 moves no bar
-
-
-def bars(factors):
-    """Four bars of two rows, as long as a factor [n, 4] is large; black below: [n, H, W, 1]."""
-    share = jax.nn.sigmoid(1.5 * factors)
-    columns = (jnp.arange(SIDE) + 0.5) / SIDE
-    upper = jnp.clip(SIDE * (share[:, :, None] - columns) + 0.5, 1e-6, 1 - 1e-6)
-    upper = jnp.repeat(upper, 2, axis=1)  # [n, 8, SIDE]
-    return jnp.concatenate([upper, jnp.full((len(factors), HALF, SIDE), 1e-6)], axis=1)[..., None]
-
-
-def lengths(images):
-    """What share of the width each bar is, [n, 4]."""
-    return images[:, :HALF].sum(axis=(2, 3)).reshape(-1, 4, 2).mean(axis=2) / SIDE
-
-
-@functools.cache
-def data():
-    """Images whose factors are independent; their labels are eight classes of each."""
-    factors = np.random.default_rng(1).normal(size=(N, 4)).astype(np.float32)
-    edges = np.quantile(factors, np.arange(1, 8) / 8)
-    images = np.round(255 * np.asarray(bars(factors))).astype(np.uint8)
-    return helpers.in_memory(images, np.digitize(factors, edges).astype(np.int32), NAMES)
-
-
-def pair(mixing, mark=0.0):
-    """Parameters: the images show z @ mixing and, below, `mark` times the share of z_4."""
-    return {"mixing": mixing.astype(np.float32), "mark": np.float32(mark)}
-
-
-def probabilities(params, z):
-    faint = params["mark"] * jax.nn.sigmoid(1.5 * z[:, 3])[:, None, None, None]
-    return bars(z @ params["mixing"]).at[:, HALF:].add(faint)
-
-
-def sample(params, z, keys):
-    p = probabilities(params, z)
-    return P_X.sample(keys, jnp.log(p) - jnp.log1p(-p))
-
-
-def encode(params, images):
-    """The bars are z_1 to z_3, and z_4 the mean of the first two."""
-    share = jnp.clip(lengths(images), 0.02, 0.98)
-    read = (jnp.log(share) - jnp.log1p(-share)) / 1.5
-    mean = jnp.concatenate([read[:, :3], read[:, :2].mean(axis=1, keepdims=True)], axis=1)
-    return mean, jnp.full_like(mean, -4.0)
-
-
-# One for all pairs, so that all are one program.
-OBJECTIVE = Objective(
-    init=None,
-    model_loss=None,
-    critic_loss=None,
-    prior=lambda rng, n: jax.random.normal(rng, (n, 4)),
-    encode=encode,
-    decode=lambda params, z, rng=None: probabilities(params, z),
-    sample=sample,
-)
-
-
-def subject(params, text="1>4 2>4", logvar=(-4, -4, -4, -4), objective=OBJECTIVE, z=Z):
-    config = helpers.small_config(
-        **{"objective.latents": 4, "cascade.structure": text, "cascade.critic_input": "z_hat"}
-    )
-    logvar = np.float32(logvar) * np.ones_like(z)
-    mean = np.where(logvar < 0, z, 0)
-    return Subject(Model(config, objective, params, 0, 1), data(), mean, logvar)
 
 
 @pytest.fixture(scope="module")
