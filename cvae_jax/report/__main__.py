@@ -101,10 +101,10 @@ def explorer(model, some, known: latents.Latents) -> sliders.Explorer | str:
 def _report(path, config, results, notes, explorer, known=None, found=None) -> page.Report:
     data, size = results["data"], config.data.size
     of = f"{data['source']}, {size}x{size}"
-    parts = path.resolve().parts
+    names = path.resolve().parts
     drawn = {name: pictures.drawn(path / "plots" / f"{name}.png") for name in PICTURES}
     return page.Report(
-        name="/".join(parts[-2:]) if parts[-1] == f"seed_{config.seed}" else parts[-1],
+        name="/".join(names[-2:]) if names[-1] == f"seed_{config.seed}" else names[-1],
         subtitle=f"{title(config, parts.recorded(path))} · {of} · step {results['step']:,}",
         results=results | {"data": data | {"name": without_paths(data["name"])}},
         pictures={name: content for name, content in drawn.items() if content},
