@@ -162,6 +162,7 @@ def test_what_gather_makes_of_a_study(file, tmp_path, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_what_chance_explains_is_of_all_scores(file, tmp_path, monkeypatch):
     """A score that few runs have has a chance of its own, whichever stands last."""
     run(file)
