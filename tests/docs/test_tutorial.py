@@ -129,7 +129,7 @@ def test_every_block_runs_in_order(tmp_path):
         )
         assert done.returncode == 0, (code, done.stderr[-2000:])
         assert not helpers.OF_LIBRARIES.search(done.stdout + done.stderr), (code, done.stderr)
-    for name in ("own.png", "between.png", "codes.npz", "compare.csv"):
+    for name in ("own.png", "between.png", "latents.npz", "compare.csv"):
         assert (tmp_path / name).stat().st_size
     for name in ("reconstructions", "curves", "traversals", "hierarchy", "effects"):
         assert (tmp_path / f"runs/own/plots/{name}.png").exists()
