@@ -7,7 +7,8 @@
 # The checkout is copied to all hosts of a new slice and installed there. Process 0, on worker 0,
 # alone writes the run's folder; it is copied to the bucket every minute, and back before a start. A
 # copy that was interrupted is no harm: a checkpoint counts once its list of checksums is there, which is
-# copied last, and only if it was there before the files were. The slice is deleted at the end; where you stop the script, delete it yourself.
+# copied last, and only if it was there before the files were. The slice is deleted at the end; where
+# you stop the script, delete it yourself.
 set -euo pipefail
 if [[ $# -lt 5 || $5 != -- ]]; then
   echo "usage: $0 NAME ZONE TYPE gs://BUCKET/RUN -- flags of cvae_jax.main" >&2

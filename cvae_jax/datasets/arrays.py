@@ -82,6 +82,15 @@ def warn_if_flat(what: str, spread: int) -> None:
         )
 
 
+def watched(what: str, chunks):
+    """Yields chunks of (images, factors) as they are, and warns if all images were flat."""
+    spread = 0
+    for images, factors in chunks:
+        spread = max(spread, int(np.ptp(images, axis=(1, 2)).max()))
+        yield images, factors
+    warn_if_flat(what, spread)
+
+
 def own(dataset, known=()) -> Dataset:
     """Returns what a caller passed as a data set as a `Dataset`.
 

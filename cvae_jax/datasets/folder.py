@@ -100,8 +100,7 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
     for file in inputs:
         if not file.is_file():  # to open a pipe is to wait for ever
             raise UserError(f"{file} is no file that can be read: fix or remove it")
-    stats = [(f.relative_to(folder), f.stat()) for f in inputs]
-    listing = "\n".join([_READ_AS, *(f"{f} {s.st_size} {s.st_mtime_ns}" for f, s in stats)])
+    listing = f"{_READ_AS}\n{working_copy.listing(folder, inputs)}"
     key = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
     copy = root / "folders" / f"{key}_{size}"
 
@@ -111,13 +110,14 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
             names, factors = factor_table.read(table, _names(files, folder))
         channels, bits = _form(folder, files)
         source = f"{len(files):,} pictures of {folder.absolute().name}"
+        chunks = _chunks(files, factors, size, channels, bits)
         content = working_copy.Content(
             (size, size, channels),
             False,
             names,
             source,
             len(files),
-            _chunks(files, factors, size, channels, bits),
+            arrays.watched(f"{len(files)} pictures", chunks),
         )
         working_copy.store(copy, listing, content)
 
@@ -187,7 +187,6 @@ def _opened(file, size=0):
 
 
 def _chunks(files, factors, size, channels, bits):
-    spread = 0
     starts = range(0, len(files), _CHUNK)
     for start in progress.watched(starts, "reading", len(files), _CHUNK):
         images = []
@@ -196,7 +195,4 @@ def _chunks(files, factors, size, channels, bits):
                 images.append(resizing.square(_as_shown(picture), size, channels, bits=bits))
         rows = slice(start, start + len(images))
         none = np.zeros((len(images), 0), np.int32)
-        images = np.stack(images)
-        spread = max(spread, int(np.ptp(images, axis=(1, 2)).max()))
-        yield images, none if factors is None else factors[rows]
-    arrays.warn_if_flat(f"{len(files)} pictures", spread)
+        yield np.stack(images), none if factors is None else factors[rows]

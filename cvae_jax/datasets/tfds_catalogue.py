@@ -1,6 +1,5 @@
 """Any data set of tensorflow-datasets' catalogue, or of one's own builders, as square images."""
 
-import hashlib
 import pathlib
 import shlex
 
@@ -62,29 +61,23 @@ def load(name: str, size: int, root: pathlib.Path, split: str = "train"):
 
     def make():
         source = f"{builder.info.full_name}, {len(records):,} {split} images"
+        chunks = _chunks(f"tfds:{name}", records, names, size, channels)
         content = working_copy.Content(
             (size, size, channels),
             False,
             names,
             source,
             len(records),
-            _chunks(f"tfds:{name}", records, names, size, channels),
+            arrays.watched(f"images of tfds:{name}", chunks),
         )
         working_copy.store(copy, made_from, content)
 
-    made_from = _files(builder.data_path)
+    prepared = pathlib.Path(builder.data_path)
+    made_from = working_copy.listing(prepared, sorted(prepared.iterdir()))
     return working_copy.cached(f"tfds:{name}", copy, made_from, make, copy.with_suffix(".lock"))
 
 
-def _files(folder) -> str:
-    """Names, sizes and times of a prepared data set's files: they change if it is built again."""
-    files = [(path.name, path.stat()) for path in sorted(pathlib.Path(folder).iterdir())]
-    text = str([(name, found.st_size, found.st_mtime_ns) for name, found in files])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _chunks(name, records, factors_of, size, channels):
-    spread = 0
     starts = range(0, len(records), _CHUNK)
     for start in progress.watched(starts, "reading", len(records), _CHUNK):
         rows = records.__getitems__(list(range(start, min(start + _CHUNK, len(records)))))
@@ -92,8 +85,6 @@ def _chunks(name, records, factors_of, size, channels):
             square(Image.fromarray(np.asarray(row["image"]).squeeze()), size, channels)
             for row in rows
         ]
-        images = np.stack(images)
-        spread = max(spread, int(np.ptp(images, axis=(1, 2)).max()))
         factors = np.zeros((len(rows), len(factors_of)), np.int32)
         for column, key in enumerate(factors_of):
             values = np.array([row[key] for row in rows])
@@ -103,5 +94,4 @@ def _chunks(name, records, factors_of, size, channels):
                     f"{name} has values of {key!r} beyond 32 bits, which are no classes: build it "
                     "without that feature"
                 )
-        yield images, factors
-    arrays.warn_if_flat(f"images of {name}", spread)
+        yield np.stack(images), factors

@@ -84,6 +84,12 @@ def prepared(
     return cached(name, copy, made_from, make, folder.with_name(folder.name + ".lock"))
 
 
+def listing(folder: pathlib.Path, inputs) -> str:
+    """Returns name, size and time of each file in a folder: they change if it is written again."""
+    stats = [(file.relative_to(folder), file.stat()) for file in inputs]
+    return "\n".join(f"{name} {s.st_size} {s.st_mtime_ns}" for name, s in stats)
+
+
 def cached(
     name: str, folder: pathlib.Path, made_from: str, make: Callable, lock: pathlib.Path
 ) -> WorkingCopy:

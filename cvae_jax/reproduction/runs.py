@@ -109,13 +109,13 @@ def has_more(run: Run, record: dict | None, workdir: Path) -> bool:
     found = read_results(workdir / "results.json")
     if found is None or "pictures" not in found:
         return False
-    lacks = [name for name in _NEEDED if not (workdir / name).exists()]
-    slow = not lacks and training_seconds(read_metrics(workdir / "metrics.jsonl")) is None
-    if lacks or slow or "changed" in found["data"]:
-        why = "it was scored on other data than its own"
-        why = "its metrics.jsonl does not say how fast it was" if slow else why
-        why = f"it lacks {lacks[0]}" if lacks else why
-        log.warning("the results of %s are not taken over: %s", workdir, why)
+    why = [f"it lacks {name}" for name in _NEEDED if not (workdir / name).exists()]
+    if not why and training_seconds(read_metrics(workdir / "metrics.jsonl")) is None:
+        why.append("its metrics.jsonl does not say how fast it was")
+    if "changed" in found["data"]:
+        why.append("it was scored on other data than its own")
+    if why:
+        log.warning("the results of %s are not taken over: %s", workdir, why[0])
         return False
     if differences(read_json(workdir / "config.json"), _planned(run)):
         return False

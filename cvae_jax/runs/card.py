@@ -65,7 +65,7 @@ def _scores(results: dict | None, step: int) -> list[str]:
     return [*lines, "", note]
 
 
-def _limits(config, entry, passed, own) -> list[str]:
+def _limits(config, entry, passed) -> list[str]:
     size, latents = config.data.size, config.objective.latents
     # A Gaussian's KL to U(-1, 1) is infinite; see active_latents.nats_of_latents.
     uniform = methods.method_of(config).prior == "uniform"
@@ -82,12 +82,12 @@ def _limits(config, entry, passed, own) -> list[str]:
     if "binary" in entry.images:
         grey = "" if size == 64 else f" (at {size}x{size} means of pixels, so grey at edges)"
         lines.insert(1, f"Images are black and white{grey}.")
-    if methods.method_of(config).likelihood and "objective" not in own:
+    if passed != "objective":  # what its decode does is its own
         lines.append(
             "decode gives each pixel's mean, no sample: blurred where the model is unsure."
+            if methods.method_of(config).likelihood
+            else "decode fixes the generator's noise and its category: one image for each z."
         )
-    elif "objective" not in own:
-        lines.append("decode fixes the generator's noise and its category: one image for each z.")
     if config.networks:
         lines.append(
             f"Its networks are not cvae_jax's: to load it, {config.networks.partition(':')[0]} "
@@ -220,7 +220,7 @@ def card(name, config, info: dict, step: int, results: dict | None, own: dict) -
             "",
             "## Limits",
             "",
-            *_limits(config, entry, passed, own),
+            *_limits(config, entry, passed),
             "",
             "## Licence",
             "",
