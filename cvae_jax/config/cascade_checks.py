@@ -7,8 +7,10 @@ from cvae_jax.objectives import bayesian_joint
 from cvae_jax.structures import wholes
 
 
-def check_cascade(config, begins: bool):
-    """Refuses a cascade that can't be had; of a run that begins, edges that nothing would see.
+def check_cascade(config, begins: bool) -> None:
+    """Refuses a cascade that can't be had; of a run that begins, also what earlier versions took.
+
+    Those are edges from z that no critic sees, and a reward that marks below the noise would earn.
 
     Raises:
       UserError: one line that names the field, its value and what it must be.
@@ -44,7 +46,7 @@ def check_cascade(config, begins: bool):
             "z_hat nodes: give config.cascade.structure some and config.cascade.weight above 0, "
             "or set it to 0"
         )
-    if cascade.edge_reward and not methods.method_of(config).likelihood:
+    if begins and cascade.edge_reward and not methods.method_of(config).likelihood:
         raise UserError(
             f"config.cascade.edge_reward is {cascade.edge_reward}, and {config.objective.name} has "
             "no noise of pixels: marks too faint to be seen would earn it; set it to 0"

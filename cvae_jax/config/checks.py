@@ -87,7 +87,7 @@ def check(config, num_devices: int, num_processes: int = 1, *, begins: bool = Tr
       config: of the run.
       num_devices: of all processes.
       num_processes: that share the run.
-      begins: whether the run is yet to begin: then what would have no effect is refused as well.
+      begins: whether the run is yet to begin: then also what earlier versions took is refused.
 
     Raises:
       UserError: one line that names the field, its value and what it must be.

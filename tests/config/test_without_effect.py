@@ -54,6 +54,8 @@ def test_infogan_has_no_noise_of_pixels():
     assert checks.without_effect(helpers.small_config(**fields), ["cascade.x_hat"])
     with pytest.raises(UserError, match="infogan has no noise of pixels"):
         checks.check(helpers.small_config(**fields, **{"cascade.edge_reward": 1.0}), 1)
+    # A run that began when it was accepted is loaded as it is.
+    checks.check(helpers.small_config(**fields, **{"cascade.edge_reward": 1.0}), 1, begins=False)
 
 
 @pytest.mark.slow
