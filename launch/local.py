@@ -42,15 +42,33 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def visible_gpus(num_processes) -> list[str]:
+    """The GPUs of the processes, one each: the first of those that this program may see.
+
+    Raises:
+      ValueError: CUDA_VISIBLE_DEVICES names fewer.
+    """
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is None:
+        return [str(index) for index in range(num_processes)]
+    named = [name.strip() for name in allowed.split(",") if name.strip()]
+    if len(named) < num_processes:
+        raise ValueError(
+            f"--processes={num_processes} and CUDA_VISIBLE_DEVICES={allowed} names {len(named)} "
+            "GPUs: start as many at most"
+        )
+    return named[:num_processes]
+
+
 def commands(arguments, num_processes, port, gpus):
-    """(variables, command line) of every process."""
+    """(variables, command line) of every process; gpus: one for each, or none."""
     for index in range(num_processes):
         meeting = (
             f"--coordinator_address=127.0.0.1:{port}",
             f"--num_processes={num_processes}",
             f"--process_id={index}",
         )
-        variables = {"CUDA_VISIBLE_DEVICES": str(index)} if gpus else {}
+        variables = {"CUDA_VISIBLE_DEVICES": gpus[index]} if gpus else {}
         yield variables, [sys.executable, "-m", "cvae_jax.main", *arguments, *meeting]
 
 
@@ -125,20 +143,24 @@ def main() -> int:
         description=__doc__.splitlines()[0], usage="%(prog)s [options] -- flags of cvae_jax.main"
     )
     parser.add_argument("--processes", type=int, required=True)
-    parser.add_argument("--gpus", action="store_true", help="process i sees GPU i alone")
+    parser.add_argument("--gpus", action="store_true", help="each process sees one GPU, its own")
     parser.add_argument("--restarts", type=int, default=3, help="after a process that died")
     parser.add_argument("--dry_run", action="store_true", help="print the commands alone")
     args = parser.parse_args(sys.argv[1:split])
     arguments = sys.argv[split + 1 :]
     if args.processes < 1 or args.restarts < 0:
         parser.error("--processes must be at least 1, --restarts at least 0")
+    try:
+        gpus = visible_gpus(args.processes) if args.gpus else []
+    except ValueError as error:
+        parser.error(str(error))
     if args.dry_run:
-        for variables, command in commands(arguments, args.processes, free_port(), args.gpus):
+        for variables, command in commands(arguments, args.processes, free_port(), gpus):
             print(*(f"{name}={value}" for name, value in variables.items()), shlex.join(command))
         return 0
     stopping = []
     for left in range(args.restarts, -1, -1):
-        code = run(arguments, args.processes, args.gpus, stopping)
+        code = run(arguments, args.processes, gpus, stopping)
         if stopping or code in _NOT_STARTED_AGAIN or not left:
             break
         print(f"all are started again, {left} times at most", file=sys.stderr, flush=True)

@@ -8,7 +8,8 @@
 # alone writes the run's folder; it is copied to the bucket every minute, and back before a start. A
 # copy that was interrupted is no harm: a checkpoint counts once its list of checksums is there, which is
 # copied last, and only if it was there before the files were. The slice is deleted at the end; where
-# you stop the script, delete it yourself.
+# you stop the script, delete it yourself. After exit code 1, of a program's error or of gcloud's own
+# where the slice is gone, it is started again 20 times at most: RESTARTS.
 set -euo pipefail
 if [[ $# -lt 5 || $5 != -- ]]; then
   echo "usage: $0 NAME ZONE TYPE gs://BUCKET/RUN -- flags of cvae_jax.main" >&2
@@ -16,6 +17,12 @@ if [[ $# -lt 5 || $5 != -- ]]; then
 fi
 name=$1 zone=$2 type=$3 bucket=$4
 shift 5
+for flag in "$@"; do  # nothing but run/ is copied to the bucket
+  if [[ $flag =~ ^--?workdir(=|$) ]]; then
+    echo "leave out $flag: the run's folder is the bucket's" >&2
+    exit 2
+  fi
+done
 flags=$(printf '%q ' "$@")
 remote=$(printf '%q' "$bucket")  # as the hosts' shells read it
 version=${TPU_VERSION:-tpu-ubuntu2204-base}
@@ -40,9 +47,10 @@ keep+="; gcloud storage rsync -r --exclude='(^|.*/)sha256\.json\$' run $remote |
 keep+="; (cd lists && find . -name sha256.json | while read -r x; do [ -e ../run/\$x ] || rm \$x; done)"
 keep+="; [ -z \"\$(find lists -type f)\" ] || gcloud storage rsync -r lists $remote)"
 first='[ $(hostname | grep -c "w-0\$") = 1 ]'
-train="cd cvae_jax; if $first; then (while sleep 60; do $keep; done) & fi"
+# With -m a job is a group of processes, and a copy under way ends with its loop.
+train="set -m; cd cvae_jax; if $first; then (while sleep 60; do $keep; done) & fi"
 train+="; .venv/bin/python -m cvae_jax.main --multihost --workdir=run $flags; code=\$?"
-train+="; if $first; then kill %1; $keep || code=75; fi; exit \$code"
+train+="; if $first; then kill %1; wait %1 2>/dev/null; $keep || code=75; fi; exit \$code"
 
 prepare() {
   tpu create --accelerator-type="$type" --version="$version" --preemptible || return
@@ -51,7 +59,7 @@ prepare() {
   tpu ssh --worker=0 --command="$fetch"
 }
 
-prepared=
+prepared='' errors=0
 trap 'echo "stopped; $name may still be there, and cost: look with gcloud" >&2; exit 130' INT TERM
 while true; do
   now=$(state)
@@ -68,8 +76,9 @@ while true; do
   fi
   code=0
   tpu ssh --worker=all --command="$train" || code=$?
+  if ((code == 1)); then errors=$((errors + 1)); fi
   # done, or an error that a restart would not fix
-  if ((code <= 2)); then
+  if ((code == 0 || code == 2 || errors > ${RESTARTS:-20})); then
     tpu delete --quiet
     exit "$code"
   fi

@@ -197,9 +197,10 @@ def test_programs_of_the_package_take_an_export(
     assert gather.runs_under([drawn_run.parent, exported_copy]) == [drawn_run]
 
 
-def test_a_run_starts_from_an_exports_weights_with_critics_of_its_own(drawn_run, exported):
+def test_seeds_start_from_an_exports_weights_each_with_critics_of_its_own(drawn_run, exported):
     params = cvae_jax.load(drawn_run).params
-    own = jax.tree.map(np.zeros_like, params)
+    own = [jax.tree.map(lambda x, to=to: np.full_like(x, to), params) for to in (0.0, 1.0)]
     found = loading.params_like(exported, own)
-    helpers.assert_trees_equal(found.model, params.model)
-    helpers.assert_trees_equal(found.critic, own.critic)
+    for one, before in zip(found, own, strict=True):
+        helpers.assert_trees_equal(one.model, params.model)
+        helpers.assert_trees_equal(one.critic, before.critic)

@@ -67,7 +67,8 @@ def check_cascade(config, begins: bool) -> None:
         )
     plan = bayesian_joint.plan(network if joint else marginal, with_z=joint)
     needed = bayesian_joint.rows_needed(plan)
-    if cascade.weight and rows < needed:
+    # of samples that q's rows are put together to; given conditionals are drawn
+    if cascade.weight and cascade.conditionals == "own" and rows < needed:
         raise UserError(
             f"a sample of p_B needs {needed} rows and gets {rows}: raise "
             "config.batch_size or config.cascade.prior_batch_size"

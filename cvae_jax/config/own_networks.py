@@ -30,7 +30,15 @@ def of(config, info, given: Networks | None = None) -> Networks | None:
             "for networks of your own"
         )
     if given is None:
-        given = _function(config.networks)(info.size, info.channels, config.objective.latents)
+        function = _function(config.networks)
+        try:
+            given = function(info.size, info.channels, config.objective.latents)
+        except Exception as error:  # whatever the user's function raises
+            raise UserError(
+                f"config.networks: {config.networks} failed, called with size {info.size}, "
+                f"channels {info.channels} and latents {config.objective.latents} "
+                f"({first_line(error)}): correct it"
+            ) from error
     if not isinstance(given, tuple) or len(given) != 2:
         raise UserError(
             f"networks are {type(given).__name__}: they must be networks.Networks(encoder, decoder)"

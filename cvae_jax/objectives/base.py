@@ -22,8 +22,8 @@ class Objective(NamedTuple):
     # (rng, images [B, H, W, C] float) -> Players of parameters
     init: Callable
     # (params, images, rng, step, axis_name=None) -> (loss, (metrics, samples)); differentiated with
-    # respect to params.model. samples is a dict, its arrays not stopped: a wrapper may add a
-    # differentiable term from them.
+    # respect to params.model. metrics is a dict of numbers and vectors, samples one of arrays, not
+    # stopped: a wrapper may add a differentiable term from them.
     model_loss: Callable
     # (params, samples, rng, step, axis_name=None) -> (loss, metrics); w.r.t. params.critic
     critic_loss: Callable

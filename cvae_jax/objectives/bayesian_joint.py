@@ -114,10 +114,11 @@ def sample_joint(rng, z, z_hat, structure: Structure, rows=None):
       (z_new, z_hat_new), each [n, d]; z_new is None where z is.
 
     Raises:
-      ValueError: the batch has fewer rows than a sample needs (`rows_needed`), or z is None and the
-        structure has z parents.
+      ValueError: the batch has fewer rows than a sample needs (`rows_needed`), z is None and the
+        structure has z parents, or it is of another number of latents.
     """
     batch, latents = z_hat.shape
+    structure.require(latents)
     how = plan(structure, with_z=z is not None)
     if batch < rows_needed(how):
         raise ValueError(

@@ -83,8 +83,9 @@ def cascade(
     Raises:
       ValueError: an unknown critic_input, source, x_hat, second_pass or conditionals, given
         conditionals for a critic that does not see z, no second pass where z and z_hat are two, or
-        a prior_batch_size where no z comes from the prior; or, when it first runs, one under the
-        batch size or a batch too small for one sample of p_B.
+        a prior_batch_size where no z comes from the prior or conditionals are given; or, when it
+        first runs, one under the batch size, a batch too small for one sample of p_B, or a
+        structure of another number of latents than the objective's.
     """
     for name, value, known in (
         ("critic_input", critic_input, CRITIC_INPUTS),
@@ -97,6 +98,8 @@ def cascade(
             raise ValueError(f"{name} {value!r} is not one of {', '.join(known)}")
     if source == "posterior" and prior_batch_size:
         raise ValueError("prior_batch_size adds prior latents: source must be prior")
+    if conditionals == "given" and prior_batch_size:
+        raise ValueError("given conditionals need no prior_batch_size: leave it out")
     joint = critic_input == "joint"
     if conditionals == "given" and not joint:
         raise ValueError("given conditionals are of (z, z_hat): critic_input must be joint")

@@ -54,7 +54,11 @@ def edge_information(z_hat, structure: Structure):
 
     Returns:
       [edges], in the order of `edges`; 1.96 for two equal latents of variance 1.
+
+    Raises:
+      ValueError: the structure is of another number of latents.
     """
+    structure.require(z_hat.shape[1])
     z_hat = z_hat - jnp.mean(z_hat, axis=0)
     covariance = z_hat.T @ z_hat / len(z_hat)
     found = []

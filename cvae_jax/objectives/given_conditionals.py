@@ -33,8 +33,9 @@ def sample_given(rng, z, structure: Structure):
       (z_new, z_hat_new), each [B, d].
 
     Raises:
-      ValueError: the structure adds or drops parents among z.
+      ValueError: the structure adds or drops parents among z, or is of another number of latents.
     """
+    structure.require(z.shape[1])
     if not structure.has_own_z_alone:
         raise ValueError(f"given conditionals know no edges from z: {structure}")
     z_rng, noise_rng = jax.random.split(rng)

@@ -14,6 +14,7 @@ from cvae_jax.errors import UserError, option
 from cvae_jax.runs.workdir import (
     CONFIG,
     damaged,
+    is_config,
     is_exported,
     read_config,
     read_json,
@@ -35,14 +36,9 @@ def holds_run(path, config) -> bool:
             f"{shlex.quote(f'--config.init_from={path}')} to start from its weights"
         )
     saved = _saved(path)
-    for name in (CONFIG, "data.json") if path in saved else ():
-        if not (path / name).exists():
-            raise UserError(
-                f"{path} holds checkpoints and no {name}: put it back, or choose another "
-                f"{option('workdir')}"
-            )
     # A start that came no further than its data, misspelt for instance, has nothing to keep.
     begun = any(any(path.glob(name)) for name in ("data.json", "seed_*/data.json"))
+    _require_no_others(path, begun)
     if not begun or not (path / CONFIG).exists():
         return False
     old = read_config(path).to_dict()
@@ -59,6 +55,28 @@ def holds_run(path, config) -> bool:
     return True
 
 
+def _require_no_others(path, begun) -> None:
+    """Refuses files that a run would replace or remove, where no run of ours has written them.
+
+    A run writes config.json and data.json before any of them. Other programs have checkpoints/ and
+    metrics.jsonl too, and orbax's checkpoints look alike.
+    """
+    needed = (CONFIG,) if begun else (CONFIG, "data.json")  # of several seeds each has data.json
+    lacking = [name for name in needed if not (path / name).exists()]
+    held = [name for name in ("metrics.jsonl", "results.json") if (path / name).exists()]
+    with contextlib.suppress(OSError):
+        held += ["checkpoints"] if any((path / "checkpoints").iterdir()) else []
+    if lacking and held:
+        raise UserError(
+            f"{path} holds {held[-1]} and no {lacking[0]}: put it back, or choose another "
+            f"{option('workdir')}"
+        )
+    if not begun and (path / CONFIG).exists() and not is_config(read_json(path / CONFIG)):
+        raise UserError(
+            f"{path} holds a {CONFIG} that is no run's: choose another {option('workdir')}"
+        )
+
+
 def _moved_or_lengthened(path, old, new) -> dict:
     """The config `old` with those fields of `new` that leave the run the same.
 
@@ -70,13 +88,26 @@ def _moved_or_lengthened(path, old, new) -> dict:
         before, name = old["num_steps"], old["data"]["name"]
         if new["num_steps"] > before and new["optim"]["decay_from"] == 1:
             old = old | {"num_steps": new["num_steps"]}
-        if Path(new["init_from"]).name == Path(old["init_from"]).name:  # it has begun
+        if _moved(old["init_from"], new["init_from"]):  # it has begun
             old = old | {"init_from": new["init_from"]}
         if datasets.kind_of(new["data"]["name"]) == datasets.kind_of(name):
             old = old | {"data": old["data"] | {"name": new["data"]["name"]}}
     except (AttributeError, KeyError, TypeError) as error:
         raise damaged(path / CONFIG, error) from None
     return old
+
+
+def _moved(old, new) -> bool:
+    """Returns whether a folder of weights may be `old` under another path.
+
+    All seeds' folders have the same last names, so one that is still where it was is another.
+    """
+    if not old or not new:
+        return old == new
+    old, new = (Path(os.path.expanduser(name)) for name in (old, new))
+    return old.name == new.name and (
+        not old.exists() or (new.exists() and os.path.samefile(old, new))
+    )
 
 
 def in_use(workdir) -> bool:
@@ -116,7 +147,8 @@ def open_workdir(workdir, config):
             f"--workdir {path} has bytes that are no text: choose another one"
         ) from None
     config = json.loads(config.to_json_best_effort())
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    new = (path / CONFIG, path / ".lock", path / "checkpoints", path, *path.parents)
+    new = [name for name in new if not name.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = files.open_lock(path / ".lock")
@@ -132,15 +164,16 @@ def open_workdir(workdir, config):
             raise UserError(f"another run is at work in {path}; choose another --workdir") from None
         if not _still_there(path / ".lock", lock):
             raise UserError(f"a start in {path} has just been refused; run the same command again")
-        for name in (CONFIG, "data.json", "metrics.jsonl"):
-            files.remove_leftovers(path / name)
-        if not holds_run(path, config) or read_json(path / CONFIG) != config:
-            write_json(path / CONFIG, config)
         try:
+            holds = holds_run(path, config)
+            for name in (CONFIG, "data.json", "metrics.jsonl"):
+                files.remove_leftovers(path / name)
+            if not holds or read_json(path / CONFIG) != config:
+                write_json(path / CONFIG, config)
             yield path
         except BaseException:
             if not _saved(path) and not any(path.rglob("data.json")):
-                _leave_nothing(path, made)
+                _remove(new)
             raise
 
 
@@ -151,16 +184,15 @@ def _still_there(path, file) -> bool:
     return False
 
 
-def _leave_nothing(path, made) -> None:
-    """Removes what a refused start has made: its config, its lock, and folders that were not there.
+def _remove(new) -> None:
+    """Removes what a refused start has made, unless a folder holds something else.
 
     Args:
-      path: the run's folder.
-      made: the folders that were made for it, the innermost first.
+      new: files and folders that were not there, the innermost first.
     """
     with contextlib.suppress(OSError):  # the error that ended the start is the one to report
-        for name in (CONFIG, ".lock"):
-            (path / name).unlink(missing_ok=True)
-        for folder in (path / "checkpoints", *made):
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+        for path in new:
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)

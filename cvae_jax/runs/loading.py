@@ -147,24 +147,34 @@ def load(name, **own) -> Model:
     return Model(config, objective, params, step, info.channels, info.num_examples)
 
 
-def params_like(workdir, params: Players, **own) -> Players:
-    """Returns `params` with another model's weights.
+def params_like(workdir, several: list[Players], **own) -> list[Players]:
+    """Returns the parameters of several seeds with another model's weights.
 
-    Critics of `params` stay where the other has none, or one of other shapes: an exported model has
-    none, and a critic of another input judges something else. A line says so.
+    Each seed's own critics stay where the other has none, or one of other shapes: an exported model
+    has none, and a critic of another input judges something else. A line says so.
 
     Raises:
       UserError: a parameter of the model is missing or has another shape; it is named.
     """
     path = folder(workdir)
     loaded = load(path, **own).params
-    critics = {}
-    for name, fresh in params.critic.items():
-        other = {} if is_exported(path) else loaded.critic.get(name, {})
-        same = jax.tree.map(jnp.shape, other) == jax.tree.map(jnp.shape, fresh)
-        critics[name] = other if same else fresh
-        if not same:
+    critics = {} if is_exported(path) else loaded.critic
+    for name, fresh in several[0].critic.items():
+        if not _same_shapes(critics.get(name, {}), fresh):
             log.info("the critic %r is not that of %s: it starts with random weights", name, path)
+    return [_filled(path, loaded._replace(critic=critics), params) for params in several]
+
+
+def _same_shapes(a, b) -> bool:
+    return jax.tree.map(jnp.shape, a) == jax.tree.map(jnp.shape, b)
+
+
+def _filled(path, loaded, params):
+    """The parameters of one seed, see `params_like`."""
+    critics = {
+        name: loaded.critic[name] if _same_shapes(loaded.critic.get(name, {}), fresh) else fresh
+        for name, fresh in params.critic.items()
+    }
     loaded = loaded._replace(critic=critics)
     found = {jax.tree_util.keystr(k): x for k, x in jax.tree_util.tree_leaves_with_path(loaded)}
 

@@ -157,7 +157,17 @@ class MetricsWriter:
             ) from error
 
     def write(self, step: int, metrics: dict) -> None:
-        """Writes scalars and short vectors of one step."""
+        """Writes scalars and short vectors of one step.
+
+        Raises:
+          UserError: a metric is neither, or the disk is full.
+        """
+        for name, value in metrics.items():
+            if np.ndim(value) > 1 or np.size(value) == 0:
+                raise UserError(
+                    f"the objective's metric {name!r} has the shape {list(np.shape(value))}: make "
+                    "it a number or a vector"
+                )
         metrics = {name: np.asarray(value).tolist() for name, value in metrics.items()}
         with self._naming_the_file():
             self._file.write(json.dumps({"step": step, **metrics}) + "\n")

@@ -1,10 +1,9 @@
 """Parts of a run that are not the package's: networks or a whole objective of one's own.
 
-A run that has any keeps them in parts.json by their text and the shapes of their parameters, so
-that it is resumed and loaded with the same ones alone.
+A run that has any keeps them in parts.json, described by `functions.described` and the shapes of
+their parameters, so that it is resumed and loaded with the same ones alone.
 """
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from cvae_jax.config import build, own_networks
 from cvae_jax.errors import UserError
 from cvae_jax.networks import Networks
 from cvae_jax.objectives.base import Objective, Players
+from cvae_jax.runs.functions import described, name_of
 from cvae_jax.runs.workdir import damaged, read_json, write_json
 
 PARTS = "parts.json"
@@ -45,13 +45,13 @@ def build_with(config, info, networks: Networks | None = None, objective=None) -
         _require_whole(config, networks, objective)
         # The optional functions play no part in training.
         needed = [name for name in Objective._fields if name not in Objective._field_defaults]
-        record = {"objective": {name: _text(getattr(objective, name)) for name in needed}}
+        record = {"objective": {name: described(getattr(objective, name)) for name in needed}}
     else:
         own = own_networks.of(config, info, networks)
         if own is None:
             return Built(build.objective(config, info), build.optimizers(config), {})
         objective = build.objective(config, info, own)
-        record = {"networks": {name: _text(part) for name, part in own._asdict().items()}}
+        record = {"networks": {name: described(part) for name, part in own._asdict().items()}}
     like = _shapes(config, info, objective)
     unknown = sorted({*like.critic} - {*_CRITICS})
     if unknown:
@@ -94,13 +94,6 @@ def _shapes(config, info, objective) -> Players:
     return like
 
 
-def _text(part) -> str:
-    """A module as linen prints it, a function by its name; no addresses in memory."""
-    name = getattr(part, "__qualname__", "")
-    text = f"{part.__module__}.{name}" if name else " ".join(repr(part).split())
-    return re.sub(r" at 0x[0-9a-f]+", "", text)
-
-
 def recorded(workdir) -> dict:
     """Returns the content of a run's parts.json; {}: all its parts are the package's.
 
@@ -129,8 +122,8 @@ def require_same(workdir, record: dict) -> None:
     was = {f"{kind} {k}": v for kind, group in recorded(workdir).items() for k, v in group.items()}
     now = {f"{kind} {k}": v for kind, group in record.items() for k, v in group.items()}
     for name in [*was, *now]:
-        if was.get(name) != now.get(name):
-            before, after = was.get(name, "the package's own"), now.get(name, "the package's own")
+        before, after = was.get(name, "the package's own"), now.get(name, "the package's own")
+        if before not in (after, name_of(after)):  # the name alone was kept by earlier versions
             raise UserError(
                 f"{workdir} began with other parts than there are now ({name}: {before[:100]} -> "
                 f"{after[:100]}): pass the same, or name another --workdir"

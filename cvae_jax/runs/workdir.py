@@ -14,6 +14,7 @@ from cvae_jax.runs import forms
 CONFIG = "config.json"
 DIVERGED = "diverged.json"  # of one of several seeds: why it is left out
 WEIGHTS = "weights.npz"  # of an exported model
+_FIELDS = {"objective", "data", "num_steps"}  # that every run's config has
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -48,6 +49,11 @@ def read_json(path: Path, finite: bool = False):
         raise UserError(f"can't read {path}: {error.strerror}; is it a run's folder?") from None
     except (ValueError, RecursionError) as error:
         raise damaged(path, error) from None
+
+
+def is_config(content) -> bool:
+    """Returns whether the content of a config.json is a run's, not another program's."""
+    return isinstance(content, dict) and _FIELDS.issubset(content)
 
 
 def read_results(path: Path) -> dict | None:

@@ -21,6 +21,18 @@ class Structure(NamedTuple):
         """Returns the number of dimensions d of z and of z_hat."""
         return len(self.parents)
 
+    def require(self, latents: int) -> None:
+        """Refuses arrays of another number of latents, whose columns JAX would clamp indices to.
+
+        Raises:
+          ValueError: names both numbers.
+        """
+        if self.latents != latents:
+            raise ValueError(
+                f"the structure is of {self.latents} latents and there are {latents}: parse it "
+                f"with latents={latents}"
+            )
+
     @property
     def order(self) -> tuple:
         """Returns the z_hat indices in topological order, the smallest first among equals.

@@ -10,12 +10,18 @@ from cvae_jax.config.fields import FREE, flat
 from cvae_jax.errors import UserError
 from cvae_jax.runs import parts
 from cvae_jax.runs.identity import identity, title
-from cvae_jax.runs.workdir import CONFIG, is_exported, read_config, read_json, read_results
+from cvae_jax.runs.workdir import (
+    CONFIG,
+    is_config,
+    is_exported,
+    read_config,
+    read_json,
+    read_results,
+)
 from cvae_jax.studies import record
 
 log = logging.getLogger(__name__)
 
-_RUNS = {"objective", "data", "num_steps"}  # fields that every run's config has
 _NOT_THE_METHOD = (*FREE, "seed", "num_seeds")
 
 
@@ -43,8 +49,7 @@ def runs_under(folders) -> list[Path]:
 
 def _is_one_run(path) -> bool:
     try:
-        content = read_json(path / CONFIG)
-        if not isinstance(content, dict) or not _RUNS.issubset(content):
+        if not is_config(read_json(path / CONFIG)):
             log.warning("%s is no run's: left out", path / CONFIG)
             return False
         config = read_config(path)

@@ -92,6 +92,18 @@ def states(config, runs, dataset, built, **own):
     return found, int(start)
 
 
+def _require_no_scores(workdir) -> None:
+    """Refuses to begin where a run has scores, which the new run would take for its own or replace.
+
+    A checkpoint is written before the scores of its step.
+    """
+    if (workdir / "results.json").exists():
+        raise UserError(
+            f"{workdir} has the scores of a run and no checkpoint of it any more: choose another "
+            "--workdir, or remove its results.json to train it again from the first step"
+        )
+
+
 def _restored(config, runs, found, dataset, built, own):
     for run in runs:
         data_record.require_same(run.workdir, dataset)
@@ -100,10 +112,12 @@ def _restored(config, runs, found, dataset, built, own):
     if 0 < start < config.num_steps:
         for run in runs:
             data_record.require_same_version(run.workdir)
+    for run in () if start else runs:
+        _require_no_scores(run.workdir)
     if config.init_from and not start:
         like = own if parts.recorded(loading.folder(config.init_from)) else {}
-        params = loading.params_like(config.init_from, found[0].params, **like)
-        found = [state._replace(params=params) for state in found]
+        given = loading.params_like(config.init_from, [x.params for x in found], **like)
+        found = [x._replace(params=y) for x, y in zip(found, given, strict=True)]
     for run in runs:
         parts.keep(run.workdir, built.record)
         # last: a folder with data.json holds a run

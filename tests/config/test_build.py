@@ -4,6 +4,7 @@ import pytest
 
 from cvae_jax.config import build, checks, methods
 from cvae_jax.errors import UserError
+from cvae_jax.runs import parts
 
 
 def test_a_good_config_passes():
@@ -86,6 +87,31 @@ def test_readings_that_contradict_each_other_are_refused(overrides, message):
     with pytest.raises(UserError, match=message):
         checks.check(helpers.small_config(**fields), 1)
     checks.check(helpers.small_config(**fields, **{"cascade.weight": 0.0}), 1)
+
+
+def test_given_conditionals_take_a_batch_of_any_size():
+    """Rows of q are put together to samples of its own conditionals alone."""
+    fields = {"cascade.critic_input": "joint", "cascade.structure": "1>3 2>3", "batch_size": 3}
+    checks.check(helpers.small_config(**fields, **{"cascade.conditionals": "given"}), 1)
+    with pytest.raises(UserError, match="a sample of p_B needs"):
+        checks.check(helpers.small_config(**fields), 1)
+
+
+NETWORKS = """
+def three(size, channels, latents, depth): pass
+def odd(size, channels, latents): raise ValueError(f"{latents} latents")
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "cause"), [("three", "missing 1 required .* 'depth'"), ("odd", "4 latents")]
+)
+def test_a_function_of_networks_that_fails_is_one_line(tmp_path, monkeypatch, function, cause):
+    (tmp_path / "failing_networks.py").write_text(NETWORKS)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = helpers.small_config(networks=f"failing_networks:{function}")
+    with pytest.raises(UserError, match=f"failing_networks:{function} failed, .*{cause}"):
+        parts.build_with(config, build.DataInfo(8, 1, 100))
 
 
 @pytest.mark.parametrize("edge", ["z1>2", "-z3>3"])

@@ -4,6 +4,7 @@ import csv
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -56,6 +57,19 @@ def test_local_shows_what_it_would_do(tmp_path):
         assert words[-2:] == ["--num_processes=2", f"--process_id={index}"]
     assert len(lines) == 2
     assert lines[0][-3] == lines[1][-3]  # they meet at one port
+
+
+@pytest.mark.parametrize(
+    ("allowed", "given"), [("4,5", ["4", "5"]), ("GPU-a, GPU-b,7", ["GPU-a", "GPU-b"])]
+)
+def test_local_takes_of_the_gpus_that_it_may_see(tmp_path, allowed, given):
+    line = (sys.executable, "launch/local.py", "--gpus", "--dry_run")
+    rest = ("--", "--config=configs/dsprites.py")
+    shown = run(tmp_path, *line, "--processes=2", *rest, CUDA_VISIBLE_DEVICES=allowed).stdout
+    assert re.findall(r"^CUDA_VISIBLE_DEVICES=(\S+)", shown, re.MULTILINE) == given
+    done = run(tmp_path, *line, "--processes=4", *rest, CUDA_VISIBLE_DEVICES=allowed)
+    assert done.returncode == 2
+    assert f"CUDA_VISIBLE_DEVICES={allowed} names" in done.stderr
 
 
 @pytest.mark.parametrize("options", [["--processes=0"], ["--processes=1", "--restarts=-1"]])
@@ -150,6 +164,70 @@ esac""",
         in trained[0]
     )
     assert run(tmp_path, "bash", "launch/tpu_pod.sh", "pod").returncode == 2
+
+
+@pytest.mark.parametrize(("code", "starts"), [(0, 1), (2, 1), (1, 3)])
+def test_a_pod_starts_again_after_an_error_of_gcloud_and_not_for_ever(
+    tmp_path, stand_in, code, starts
+):
+    """gcloud ends with 1 where the slice is gone, as a program does after a traceback."""
+    stand_in("gcloud", f'case "$*" in *describe*) echo READY ;; *multihost*) exit {code} ;; esac')
+    line = (
+        "bash",
+        "launch/tpu_pod.sh",
+        "pod",
+        "zone",
+        "v4-16",
+        "gs://mine/run",
+        "--",
+        "--config=x",
+    )
+    done = run(tmp_path, *line, PAUSE="0", RESTARTS="2")
+    assert done.returncode == code
+    assert sum("multihost" in call for call in calls(tmp_path)) == starts
+    assert "delete" in calls(tmp_path)[-1]
+
+
+@pytest.mark.parametrize("flag", [["--workdir=runs/x"], ["--workdir", "runs/x"], ["-workdir=x"]])
+def test_a_pods_run_has_the_buckets_folder_alone(tmp_path, stand_in, flag):
+    stand_in("gcloud")
+    line = ("bash", "launch/tpu_pod.sh", "pod", "zone", "v4-16", "gs://mine/run", "--")
+    done = run(tmp_path, *line, "--config=x.py", *flag)
+    assert done.returncode == 2
+    assert not (tmp_path / "calls").exists()
+
+
+def test_a_copy_under_way_ends_before_the_last_one(tmp_path, stand_in):
+    """What the hosts run, here: the minute's copy hangs as the run ends."""
+    stand_in("hostname", "echo t1v-n-w-0")
+    stand_in("sleep", f"[ -e {tmp_path}/hangs ] || exit 0; exec {shutil.which('sleep')} 60")
+    stand_in("gcloud", f"touch {tmp_path}/hangs; [ -e {tmp_path}/ended ] || sleep 60")
+    line = (
+        "bash",
+        "launch/tpu_pod.sh",
+        "pod",
+        "zone",
+        "v4-16",
+        "gs://mine/run",
+        "--",
+        "--config=x",
+    )
+    shown = run(tmp_path, *line, DRY_RUN="1").stdout
+    said = run(tmp_path, "bash", "-c", "gcloud() { printf '%s\\0' \"$@\"; }\n" + shown).stdout
+    (train,) = [word for word in said.split("\0") if "multihost" in word]
+    home = tmp_path / "home/cvae_jax"
+    (home / "run").mkdir(parents=True)
+    (home / ".venv/bin").mkdir(parents=True)
+    python = home / ".venv/bin/python"
+    python.write_text(
+        f"#!/bin/sh\nwhile [ ! -e {tmp_path}/hangs ]; do :; done; touch {tmp_path}/ended; exit 3\n"
+    )
+    python.chmod(0o755)
+    script = f"cd {tmp_path}/home; {train.removeprefix('--command=')}"
+    done = run(tmp_path, "bash", "-c", script)
+    assert done.returncode == 3, done.stderr
+    left = subprocess.run(["pgrep", "-f", f"{tmp_path}/bin/gcloud"], check=False)
+    assert left.returncode == 1  # none
 
 
 def test_a_pod_is_shown_without_a_call(tmp_path, stand_in):

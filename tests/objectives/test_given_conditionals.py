@@ -7,6 +7,8 @@ import pytest
 from closed_forms import readings
 
 from cvae_jax import structures
+from cvae_jax.objectives.bayesian_joint import sample_joint
+from cvae_jax.objectives.edge_reward import edge_information
 from cvae_jax.objectives.given_conditionals import sample_given
 
 
@@ -22,6 +24,19 @@ def test_samples_have_the_closed_forms_covariance(text):
 def test_edges_from_z_are_refused():
     with pytest.raises(ValueError, match="no edges from z"):
         sample_given(jax.random.key(0), jnp.zeros((4, 3)), structures.parse("-z3>3", 3))
+
+
+@pytest.mark.parametrize("latents", [2, 4])
+def test_a_structure_of_another_number_of_latents_is_refused(latents):
+    """JAX would take the last latent for one that is not there."""
+    structure, z = structures.parse("1>2", latents), jnp.zeros((32, 3))
+    for draw in (
+        lambda: sample_given(jax.random.key(0), z, structure),
+        lambda: sample_joint(jax.random.key(0), z, z, structure),
+        lambda: edge_information(z, structure),
+    ):
+        with pytest.raises(ValueError, match=f"of {latents} latents and there are 3"):
+            draw()
 
 
 def test_dependence_among_z_is_left_out():

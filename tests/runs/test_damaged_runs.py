@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 from fixtures.damage import DEEP, FILES, HUGE, JSON, cases, refused, to_folder
 from fixtures.short_runs import in_checkpoint, program, resume
 
 from cvae_jax import datasets, encode, evaluate, rank
+from cvae_jax.errors import UserError
 from cvae_jax.runs import loading
 from cvae_jax.runs.metrics_log import MetricsWriter, read_metrics
 from cvae_jax.runs.workdir import read_json
@@ -182,3 +184,13 @@ def test_encode_and_rank_refuse_a_damaged_run(run, short_run, tmp_path, file):
     refused(program(encode.main, f"--workdir={run}", f"--out={tmp_path / 'codes.npz'}"), run)
     refused(program(rank.main, short_run, run), run)
     assert not (tmp_path / "codes.npz").exists()
+
+
+@pytest.mark.parametrize("value", [np.eye(2), np.zeros(0)], ids=["matrix", "empty"])
+def test_a_metric_that_could_not_be_read_again_is_not_written(tmp_path, value):
+    writer = MetricsWriter(tmp_path, 0)
+    writer.write(1, {"loss": 1.0, "edges": np.ones(2)})
+    with pytest.raises(UserError, match=r"metric 'covariance' has the shape \["):
+        writer.write(2, {"loss": 1.0, "covariance": value})
+    writer.close()
+    assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [1]

@@ -46,6 +46,51 @@ def test_checkpoints_without_the_rest_of_their_run_are_refused(tmp_path, lost):
             pass
 
 
+@pytest.mark.parametrize("fields", [{}, {"num_seeds": 2}], ids=["one_seed", "two_seeds"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "metrics.jsonl", "results.json", "checkpoints/1000/params/w"]
+)
+def test_what_another_program_has_in_a_folder_is_refused_and_kept(tmp_path, name, fields):
+    """Orbax's checkpoints of any project are folders of a number: ours alone are removed."""
+    files = {tmp_path / "notes.txt", tmp_path / name}
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        file.write_text('{"step": 1000}\n')
+    with pytest.raises(UserError, match=f"holds a?.*{name.split('/')[0]}.*choose another"):
+        with open_workdir(tmp_path, helpers.small_config(**fields)):
+            pass
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == files
+    assert {file.read_text() for file in files} == {'{"step": 1000}\n'}
+
+
+def test_weights_may_move_and_those_of_another_run_are_others(tmp_path):
+    """The folders of all seeds have the same last names."""
+    first, other, moved = (tmp_path / name / "seed_0" for name in ("first", "other", "moved"))
+    for folder in (first, other):
+        folder.mkdir(parents=True)
+
+    def opened(weights):
+        return open_workdir(tmp_path / "run", helpers.small_config(init_from=str(weights)))
+
+    with opened(first):
+        (tmp_path / "run/data.json").touch()
+    with pytest.raises(UserError, match=r"another config \(init_from .*first.* -> .*other"):
+        with opened(other):
+            pass
+    first.parent.rename(moved.parent)
+    with opened(moved):
+        assert read_config(tmp_path / "run").init_from == str(moved)
+
+
+def test_a_refused_start_leaves_a_folder_that_was_there_as_it_was(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/.lock").touch()
+    with pytest.raises(UserError, match="no data"):
+        with open_workdir(tmp_path / "mine", helpers.small_config()):
+            raise UserError("no data")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == [".lock"]
+
+
 def test_a_run_older_than_a_field_has_its_default(tmp_path):
     with open_workdir(tmp_path, helpers.small_config()):
         (tmp_path / "data.json").touch()

@@ -1,6 +1,7 @@
 """The loop: a resumed run, numbers that are not finite, other weights to start from, scores."""
 
 import logging
+import shutil
 import signal
 
 import chex
@@ -137,3 +138,12 @@ def test_scores_that_are_there_are_not_made_again(tmp_path, monkeypatch, caplog)
     write_json(tmp_path / "results.json", results)
     loop.train_and_evaluate(config, tmp_path)
     assert made == [5, 10, 10]
+    shutil.rmtree(tmp_path / "checkpoints")
+    before = (tmp_path / "metrics.jsonl").read_text()
+    with pytest.raises(UserError, match=r"the scores of a run and no checkpoint .* results.json"):
+        loop.train_and_evaluate(config, tmp_path)
+    assert (tmp_path / "metrics.jsonl").read_text() == before
+    assert read_json(tmp_path / "results.json")["step"] == 10
+    (tmp_path / "results.json").unlink()
+    loop.train_and_evaluate(config, tmp_path)
+    assert made == [5, 10, 10, 5, 10]
