@@ -114,8 +114,8 @@ def show_messages() -> None:
 def run(program: Callable, argv: list[str]) -> int:
     """Runs program(argv) with messages on standard error; returns the exit code.
 
-    0; 2 after a UserError or a refusal of the disk or of a path, shown in one line; 128 + n after
-    the signal n, of which SIGPIPE is what reads the output having ended.
+    0; 2 after a UserError, a refusal of the disk or of a path or want of memory, shown in one line;
+    128 + n after the signal n, of which SIGPIPE is what reads the output having ended.
     """
     show_messages()
     log = logging.getLogger("cvae_jax")
@@ -134,6 +134,14 @@ def run(program: Callable, argv: list[str]) -> int:
             raise
         what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
         _print_error(f"{what}; {remedies[error.errno]}")
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not errors.is_out_of_memory(error):
+            raise
+        _print_error(
+            f"there is not enough memory ({errors.first_line(error)}): end what else uses it, or "
+            "lower config.batch_size or config.eval.num_images; what was saved stays"
+        )
         return 2
     except signals.Stopped as stopped:
         log.info("Saved. Run the same command again to resume.")

@@ -48,6 +48,11 @@ def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Returns whether Python, numpy or XLA found no memory."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
 def printable(text: str) -> str:
     r"""Returns text as a terminal may have it: what a name could steer it by is spelt out.
 

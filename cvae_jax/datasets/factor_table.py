@@ -1,6 +1,7 @@
 """factors.csv: labels of pictures, typed by hand, matched to the pictures by their names."""
 
 import collections
+import contextlib
 import csv
 import itertools
 import logging
@@ -147,7 +148,9 @@ def _require_all(table, pictures, found, left):
         )
 
 
-def _number(value: str) -> float | None:
+def _number(value: str) -> float | int | None:
+    with contextlib.suppress(ValueError):  # exact, also beyond 2^53
+        return int(value)
     try:
         number = float(value)
     except ValueError:

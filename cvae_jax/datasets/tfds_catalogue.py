@@ -17,6 +17,8 @@ _CHUNK = 256
 def load(name: str, size: int, root: pathlib.Path, split: str = "train"):
     """Loads a prepared data set's working copy: its feature `image`, integer scalars as factors.
 
+    Their values are numbered from 0 in their order; a `ClassLabel` has its own numbers.
+
     Args:
       name: as tfds knows it, such as "cifar10" or "coil100/1.0.0".
       size: pixels a side; the central square is resized.
@@ -74,7 +76,20 @@ def load(name: str, size: int, root: pathlib.Path, split: str = "train"):
 
     prepared = pathlib.Path(builder.data_path)
     made_from = working_copy.listing(prepared, sorted(prepared.iterdir()))
-    return working_copy.cached(f"tfds:{name}", copy, made_from, make, copy.with_suffix(".lock"))
+    found = working_copy.cached(f"tfds:{name}", copy, made_from, make, copy.with_suffix(".lock"))
+    labels = [isinstance(features[key], tfds.features.ClassLabel) for key in names]
+    return found._replace(factors=_classes(found.factors, labels))
+
+
+def _classes(factors, labels) -> np.ndarray:
+    """Factors [N, k] as classes from 0, in the order of their values; `labels` are classes as is.
+
+    A year or an identity number is none: as it is, 1990 would be far from 0 and not from 1999.
+    """
+    ranked = factors.copy()
+    for column in np.flatnonzero(np.logical_not(labels)):
+        ranked[:, column] = np.unique(factors[:, column], return_inverse=True)[1]
+    return ranked
 
 
 def _chunks(name, records, factors_of, size, channels):

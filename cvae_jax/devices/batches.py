@@ -14,6 +14,14 @@ def _rows(devices) -> int:
     return 128 if devices[0].platform == "cpu" else 1024
 
 
+def at_once(size: int, channels: int) -> int:
+    """Returns how many images a program decodes and encodes at once: 1,000 up to 64x64 in colour.
+
+    Larger images by as many fewer: a thousand of 512x512 would take 30 GB.
+    """
+    return max(1, min(1_000, 2**24 // (size * size * channels)))
+
+
 def mapped(function, rows, num_rows: int, devices, *, what: str, batch: int | None = None):
     """Computes function(rows(index)) over index 0 ... num_rows - 1, batch by batch.
 
@@ -85,6 +93,7 @@ def draw_images(objective, params, rng, num_images: int, devices):
     def images(index):
         split = [placement.split_rows(x, devices) for x in (z[index], index)]
         decoded = _decode(objective.decode, params, *split, rest_rng)
-        return np.rint(np.asarray(decoded) * 255).astype(np.uint8)
+        # A decoder of one's own may leave [0, 1], and 256 would be 0.
+        return np.rint(np.clip(decoded, 0, 1) * 255).astype(np.uint8)
 
     return images

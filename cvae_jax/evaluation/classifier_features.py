@@ -32,6 +32,7 @@ STEPS = 3_000
 _BATCH = 128
 _SEED = 0  # of its initialisation, batches and held-out images
 _HELD_OUT = 5_000
+_READ = 10_000  # images whose checksum is taken at once
 _DIGEST = 32  # bytes of the SHA-256 that a kept classifier's file begins with
 
 
@@ -167,9 +168,9 @@ def classifier(dataset, cache: pathlib.Path) -> Trained:
     classes = _classes(dataset)
     module = Classifier(tuple(int(n) for n in classes.max(axis=0) + 1))
     # A folder of pictures may change under its name.
-    checksum = 0
-    for array in (dataset.factors, dataset.pixels):
-        checksum = zlib.crc32(np.ascontiguousarray(array), checksum)
+    checksum = zlib.crc32(np.ascontiguousarray(dataset.factors))
+    for i in range(0, len(dataset.pixels), _READ):  # a part of a mapped file, never the whole
+        checksum = zlib.crc32(np.ascontiguousarray(dataset.pixels[i : i + _READ]), checksum)
     # of a path the end: a file's name has at most 255 bytes, and the checksum tells the data
     name = f"{dataset.name.replace('/', '_')[-60:]}-{dataset.size}x{dataset.size}"
     path = cache / f"{name}-{checksum:08x}-seed{_SEED}.msgpack"

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from cvae_jax.devices import batches
 from cvae_jax.evaluation.classifier_features import Classifier
 from cvae_jax.objectives.likelihoods import LIKELIHOODS
 
@@ -78,9 +79,7 @@ def factor_reader(dataset, model, steps: int = STEPS) -> Reader:
     pixels = _pixels(model)
     params = _fit(network, pixels, dataset, targets, rest, steps)
 
-    images = dataset.images(held_out) / np.float32(255)
-    images = _noisy(pixels, images, jax.random.key(_SEED))
-    found = np.asarray(read(network, params, images))
+    found = _readings(network, pixels, params, dataset, held_out)
     errors = ((found - targets[held_out]) ** 2).mean(axis=0)  # [m]
     ends = np.cumsum(widths)
     r2 = np.array([1 - part.sum() for part in np.split(errors, ends[:-1])]).reshape(-1, 2)
@@ -98,6 +97,16 @@ def factor_reader(dataset, model, steps: int = STEPS) -> Reader:
         spread=found.var(axis=0)[together],
         r2={name: float(x) for name, x in zip(names, r2.max(axis=1), strict=True)},
     )
+
+
+def _readings(network, pixels, params, dataset, rows):
+    """Readings [n, m] of these rows, with the likelihood's noise."""
+    batch, found = batches.at_once(dataset.size, dataset.channels), []
+    for i in range(0, len(rows), batch):
+        images = dataset.images(rows[i : i + batch]) / np.float32(255)
+        images = _noisy(pixels, images, jax.random.fold_in(jax.random.key(_SEED + 1), i))
+        found.append(np.asarray(read(network, params, images)))
+    return np.concatenate(found)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -12,6 +12,8 @@ from cvae_jax.metrics.scores import counted
 from cvae_jax.runs import data_record
 from cvae_jax.runs.workdir import read_results, write_json
 
+# Of the file's last evaluation; a score that stayed from an earlier one has its own.
+_MADE_BY = ("versions", "device")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 
 
@@ -71,7 +73,9 @@ def write(workdir, results, names, seconds) -> dict:
         old = kept(workdir, results, names)  # another evaluation may have added scores since
         spent = 0.0 if names is None else old.get("evaluation_seconds", 0.0)
         content = old | results
-        content["scores"] = old["scores"] | results["scores"]
+        before = {key: old[key] for key in _MADE_BY if key in old and old[key] != results[key]}
+        stay = {name: before | entry for name, entry in old["scores"].items()}
+        content["scores"] = stay | results["scores"]
         content["evaluation_seconds"] = round(spent + seconds, 1)
         write_json(workdir / "results.json", content)
     return content

@@ -9,6 +9,7 @@ from cvae_jax.devices import processes
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import pictures, results
 from cvae_jax.evaluation.scoring import score, score_held_out, subject_of
+from cvae_jax.evaluation.structure import structure_entries, structure_scores
 from cvae_jax.runs import data_record
 from cvae_jax.runs.workdir import is_exported
 
@@ -48,17 +49,21 @@ def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
     held_out = dataset.held_out and subject_of(model, dataset.held_out, options)
     if not processes.first():
         return {}
-    scored = score(subject, names)
-    entries = scored.entries | (score_held_out(held_out, names) if held_out else {})
-    found = facts | {"scores": entries}
-    shown.info("%s", results.table(found))
+    entries = score(subject, names) | (score_held_out(held_out, names) if held_out else {})
+
+    def write(**more):
+        content = facts | {"scores": entries} | more
+        return results.write(workdir, content, names, time.perf_counter() - start)
+
+    written = write()  # what comes next may need more memory, or a disk for its plots
     if names is not None:
-        return results.write(workdir, found, names, time.perf_counter() - start)
-    found["structure"] = scored.structure
-    results.write(workdir, found, names, time.perf_counter() - start)
-    # The scores are safe by now.
-    found["pictures"] = _draw(subject, workdir, scored.structure)
-    return results.write(workdir, found, names, time.perf_counter() - start)
+        shown.info("%s", results.table(facts | {"scores": entries}))
+        return written
+    structure = structure_scores(subject)
+    entries |= structure_entries(subject, structure)
+    shown.info("%s", results.table(facts | {"scores": entries}))
+    write(structure=structure)
+    return write(structure=structure, pictures=_draw(subject, workdir, structure))
 
 
 def _draw(subject, workdir, structure) -> list[str]:

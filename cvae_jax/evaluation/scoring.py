@@ -1,25 +1,15 @@
 """Scoring: a model and its data in, entries of results.json out. No files are written."""
 
-from typing import NamedTuple
-
 import jax
 
 from cvae_jax.devices import batches
 from cvae_jax.evaluation import faults, registry
-from cvae_jax.evaluation.structure import structure_entries, structure_scores
 from cvae_jax.evaluation.subject import Options, Subject
 from cvae_jax.metrics import groups
 from cvae_jax.metrics.scores import HELD_OUT
 
 # Of the test split, and of the model's images against the data's.
 _OF_WHOLE_SETS = ("held_out", "classifier", "inception")
-
-
-class Scored(NamedTuple):
-    """What a model scores."""
-
-    entries: dict  # {score: entry}
-    structure: dict | None  # see `structure_scores`; None: metrics were asked for by name
 
 
 def subject_of(model, dataset, options=None) -> Subject:
@@ -37,19 +27,16 @@ def subject_of(model, dataset, options=None) -> Subject:
     return Subject(model, scorable, mean, logvar, options or Options())
 
 
-def score(subject: Subject, names=None) -> Scored:
-    """Computes the scores named, or those of config.eval.metrics and the structure's.
+def score(subject: Subject, names=None) -> dict:
+    """Returns the scores named, {score: entry}; the structure's are `structure.structure_scores`.
 
     Args:
       subject: what is scored.
       names: of `metrics.groups.METRICS`; None: config.eval.metrics.
     """
     faults.warn_of_latents(subject)
-    if names is not None:
-        return Scored(registry.make(subject, names), None)
-    entries = registry.make(subject, groups.named(subject.config.eval.metrics))
-    structure = structure_scores(subject)
-    return Scored(entries | structure_entries(subject, structure), structure)
+    names = groups.named(subject.config.eval.metrics) if names is None else names
+    return registry.make(subject, names)
 
 
 def score_held_out(subject: Subject, names=None) -> dict:

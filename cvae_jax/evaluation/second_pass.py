@@ -5,10 +5,9 @@ import functools
 import jax
 import numpy as np
 
+from cvae_jax.devices import batches
 from cvae_jax.evaluation.factor_reader import read
 from cvae_jax.objectives.distributions import sample_gaussian
-
-_BATCH = 1_000
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
@@ -28,9 +27,9 @@ def re_encode(model, rng, z, reader=None):
     objective = model.objective
     functions = objective.encode, objective.sample or objective.decode
     network, reader_params = (reader.network, reader.params) if reader else (None, {})
-    parts = []
-    for i in range(0, len(z), _BATCH):
-        some = z[i : i + _BATCH]
+    parts, batch = [], batches.at_once(model.config.data.size, model.channels)
+    for i in range(0, len(z), batch):
+        some = z[i : i + batch]
         found = _second_pass(*functions, network, model.params, reader_params, some, rng, i)
         parts.append(jax.device_get(found))
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))

@@ -39,11 +39,26 @@ def log_marginals(z, mean, logvar, blocks=None):
       Nats [samples, d].
     """
     blocks = blocks or [(np.arange(len(z)), np.arange(len(mean)))]
+    log_q = np.empty(z.shape)
+    for group in _of_like_size(blocks):
+        _fill(log_q, z, mean, logvar, group)
+    return log_q
+
+
+def _of_like_size(blocks):
+    """Blocks by the power of two of their rows: each group is padded to its largest block."""
+    groups = {}
+    for own, same in blocks:
+        groups.setdefault(len(same).bit_length(), []).append((own, same))
+    return groups.values()
+
+
+def _fill(log_q, z, mean, logvar, blocks):
+    """Writes log q(z_j) of the blocks' points, see `log_marginals`."""
     # Rounded up: other draws then run the same compiled program.
     num_points = _up(max(len(own) for own, _ in blocks), _POINTS)
     num_rows = _up(max(len(same) for _, same in blocks), _ROWS)
     counts = np.array([len(same) for _, same in blocks])
-    log_q = np.empty(z.shape)
     for j in range(z.shape[1]):
         points = np.zeros((len(blocks), num_points), np.float32)
         means, scales = np.zeros((2, len(blocks), num_rows), np.float32)  # a scale of 0 counts 0
@@ -55,7 +70,6 @@ def log_marginals(z, mean, logvar, blocks=None):
         sums = np.asarray(_sums(points, means, scales)) / counts[:, None]
         for (own, _), value in zip(blocks, sums, strict=True):
             log_q[own, j] = np.log(value[: len(own)]) - 0.5 * np.log(2 * np.pi)
-    return log_q
 
 
 def log_joint(z, mean, logvar):

@@ -241,6 +241,20 @@ def known(name: str) -> Score | None:
     return SCORES.get(name.removesuffix(HELD_OUT))
 
 
+# Their estimates depend on the number of images (Chong & Forsyth 2020, arXiv:1911.07023).
+_BY_NUMBER = ("fid", "is", "fid_classifier", "is_classifier")
+
+
+def form(name: str, entry: dict) -> tuple:
+    """Returns what two entries of results.json must share to compare: definition, number of images.
+
+    Of the definition without what follows a semicolon, of how many draws or seeds it is a mean; the
+    number of FID and Inception scores alone.
+    """
+    number = entry["samples"] if name.removesuffix(HELD_OUT) in _BY_NUMBER else 0
+    return entry["definition"].partition(";")[0], number
+
+
 def counted(name: str, entry: dict) -> str:
     """Returns what an entry of results.json rests on: "2,000 draws", "120 images"."""
     score = known(name)

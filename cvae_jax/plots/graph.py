@@ -91,6 +91,7 @@ def layout(parents, names=None) -> Layout:
     )
 
 
+_ORDERED = 16  # latents, at most, whose order is sought
 _Z_FROM = {"prior": r"$z\sim p(z)$", "posterior": r"$z\sim q(z\,|\,x)$"}
 
 
@@ -125,7 +126,12 @@ def _depths(parents):
 
 
 def _column_order(latents, edges):
-    """Orders latents so that edges are short and children stand in the middle of their parents."""
+    """Orders latents so that edges are short and children stand in the middle of their parents.
+
+    More than 16 stay in their order, where each step would try thousands of moves.
+    """
+    if len(latents) > _ORDERED:
+        return list(latents)
     parents = {j: [a for a, b in edges if b == j] for j in latents}
 
     def cost(order):

@@ -24,6 +24,7 @@ from cvae_jax.config.fields import to_pass_on, without_paths
 from cvae_jax.datasets import arrays, filters
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation.active_latents import encode_some, prior_of
+from cvae_jax.evaluation.faults import scorable_factors
 from cvae_jax.evaluation.latent_labels import labels_of
 from cvae_jax.evaluation.pictures import LABELLED
 from cvae_jax.files import expanded
@@ -143,6 +144,7 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None, out=None) -> Path:
             f"{model.step:,}: cvae evaluate scores the latter."
         )
     # The images, and their order, that the run's plots have.
+    dataset = scorable_factors(dataset, config.seed)
     some, mean, logvar = encode_some(model, dataset, config.seed, LABELLED)
     metrics = read_metrics(path / "metrics.jsonl")
     known = _latents(model, some, mean, logvar, metrics)

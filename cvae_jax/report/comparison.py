@@ -9,7 +9,7 @@ import numpy as np
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation.pictures import terms
 from cvae_jax.files import expanded
-from cvae_jax.metrics.scores import known
+from cvae_jax.metrics.scores import HELD_OUT, form, known
 from cvae_jax.plots.training import reach, running_mean
 from cvae_jax.report import cells, charts, markup
 from cvae_jax.report.compared import Run, distinct, read
@@ -19,6 +19,12 @@ from cvae_jax.runs.workdir import write_text
 MOST = 8  # runs of a page: as many colours can be told apart
 _POINTS = 240  # of a curve
 _ACCURACY = "_critic_accuracy"
+# Densities of two likelihoods do not compare; a structure that allows everything forbids nothing.
+_OF_LIKELIHOOD = ("recon", "elbo", "test_elbo", "test_log_likelihood")
+_OF_STRUCTURE = (
+    *("ancestor_share", "composition", "hierarchy", "cascade_kl"),
+    *("forbidden_dependence", "forbidden_dependence_of_data"),
+)
 
 
 def _called(i: int, run: Run) -> str:
@@ -79,10 +85,15 @@ def _differences(runs) -> str:
     return markup.section("differences", "What differs", text, _table(_heads(runs), rows))
 
 
-def _definitions(key, runs) -> set[str]:
-    """The definitions of a score, without how many seeds or draws a mean is over."""
-    found = [run.results["scores"][key] for run in runs if key in run.results["scores"]]
-    return {score["definition"].partition(";")[0] for score in found}
+def _forms(key, runs) -> set[tuple]:
+    """What the values of a score must share to compare; one element if they do."""
+    name = key.removesuffix(HELD_OUT)
+    fields = ("objective.likelihood",) if name in _OF_LIKELIHOOD else ()
+    fields = ("cascade.structure", "cascade.critic_input") if name in _OF_STRUCTURE else fields
+    having = [run for run in runs if key in run.results["scores"]]
+    return {
+        (*form(key, run.results["scores"][key]), *map(run.config.get, fields)) for run in having
+    }
 
 
 def _best(key, runs) -> float | None:
@@ -92,7 +103,7 @@ def _best(key, runs) -> float | None:
     finite = [x for x in found if math.isfinite(x)]
     if not score or not score.better or len({*finite}) < 2:
         return None
-    if not _same_data(runs) or len(_definitions(key, runs)) > 1:
+    if not _same_data(runs) or len(_forms(key, runs)) > 1:
         return None
     return max(finite) if score.better == "higher" else min(finite)
 
@@ -121,7 +132,7 @@ def _scores(runs) -> str:
     if rest := [_score_row(key, runs) for key in keys if key not in grouped]:
         parts.append(markup.details("Other scores", _table(heads, rest, "values")))
     text = "The best of these runs is bold; that of one seed may be chance."
-    odd = [cells.label(key) or key for key in keys if len(_definitions(key, runs)) > 1]
+    odd = [cells.label(key) or key for key in keys if len(_forms(key, runs)) > 1]
     if odd:
         text += f" Defined differently in these runs: {'; '.join(odd)}."
     if not _same_data(runs):

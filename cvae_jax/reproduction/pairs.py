@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import stats
 
+from cvae_jax.metrics.scores import form
 from cvae_jax.reproduction import paper
 from cvae_jax.reproduction.runs import definition
 from cvae_jax.reproduction.tables import Found, not_run, seeds_of
@@ -93,10 +94,12 @@ def alike(found, keys, score):
         for what in keys
     ]
 
-    def form(record):
-        return record["step"], definition(record["scores"][score])
+    def form_of(record):
+        entry = record["scores"][score]
+        return record["step"], form(score, entry | {"definition": definition(entry)})
 
-    shared = [s for s in having[0] if s in having[1] and form(having[0][s]) == form(having[1][s])]
+    alike = [s for s in having[0] if s in having[1]]
+    shared = [s for s in alike if form_of(having[0][s]) == form_of(having[1][s])]
     return [{s: each[s]["scores"][score]["value"] for s in shared} for each in having]
 
 
@@ -113,15 +116,19 @@ def _critics(experiment, found):
                 mean_std(_last_tenth(r["curves"], f"cascade_{name}") for r in records)
                 for name in names
             ]
-            cells += [
-                f"{max(r['largest'][f'cascade_{name}'] for r in records):.3f}" for name in names[1:]
-            ]
+            cells += [_largest(records, f"cascade_{name}") for name in names[1:]]
         else:
             cells = [not_run(found, what), "", "", "", ""]
         rows.append([paper.pair_name(pair), *cells, seeds_of(found, what)])
     return table(head, rows)
 
 
+def _largest(records, name) -> str:
+    found = [record.get("largest", {}).get(name) for record in records]
+    return "-" if None in found else f"{max(found):.3f}"
+
+
 def _last_tenth(curves, name):
-    steps = np.array(curves["step"])
-    return np.array(curves[name])[steps > 0.9 * steps[-1]].mean()
+    steps, values = curves["step"], curves.get(name, [])
+    last = [x for step, x in zip(steps, values, strict=False) if step > 0.9 * steps[-1]]
+    return np.mean([np.nan if x is None else x for x in last] or [np.nan])

@@ -27,7 +27,10 @@ log = logging.getLogger(__name__)
 CONFIG = Path("configs/paper.py")
 _CURVE_POINTS = 60
 _NEEDED = ("config.json", "metrics.jsonl", "plots/traversals.npz")
-_KEYS = ("config", "data", "device", "training_seconds", "evaluation_seconds")
+_KEYS = (
+    *("config", "data", "device", "training_seconds", "evaluation_seconds"),
+    *("curves", "structure"),
+)
 
 
 class Run(NamedTuple):
@@ -88,7 +91,16 @@ def _require_numbers(record):
     numbers = [record["training_seconds"], record["evaluation_seconds"]]
     numbers += [record["data"]["size"], record["config"]["num_steps"]]
     numbers += record.get("largest", {}).values()
-    for points in record.get("curves", {}).values():
+    d = record["config"]["objective"]["latents"]
+    for name in ("effects", "ancestors"):
+        rows = record["structure"][name]
+        if [len(row) for row in rows] != [d] * d:
+            raise TypeError(f"{name} of the structure are not {d} x {d}")
+        numbers += [float(x) if isinstance(x, bool) else x for row in rows for x in row]
+    curves = record["curves"]
+    for name, points in curves.items():
+        if len(points) != len(curves["step"]):
+            raise TypeError(f"{len(points)} points of {name} for {len(curves['step'])} steps")
         for point in points:
             numbers += point if isinstance(point, list) else [] if point is None else [point]
     for number in numbers:

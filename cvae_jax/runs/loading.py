@@ -13,6 +13,7 @@ from cvae_jax.errors import UserError, did_you_mean
 from cvae_jax.files import expanded
 from cvae_jax.objectives.base import Players
 from cvae_jax.runs import checkpoints, parts, weights
+from cvae_jax.runs.identity import title
 from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import CONFIG, WEIGHTS, damaged, is_exported, read_config, read_json
 from cvae_jax.step import create_train_state
@@ -136,7 +137,7 @@ def load(name, **own) -> Model:
     path = folder(name)
     if not is_exported(path):
         config, info, objective, state = restore(path, **own)
-        known = info.channels, info.num_examples
+        known = info.channels, info.num_examples, title(config, parts.recorded(path))
         return Model(config, objective, state.params, int(state.step), *known)
     config, info, built = _described(path, own)
     objective = built.objective
@@ -144,7 +145,8 @@ def load(name, **own) -> Model:
     model, step = weights.read(path / WEIGHTS, shapes)
     model = jax.device_put(model, jax.local_devices()[0])
     params = Players(model=model, critic={})
-    return Model(config, objective, params, step, info.channels, info.num_examples)
+    known = info.channels, info.num_examples, title(config, built.record)
+    return Model(config, objective, params, step, *known)
 
 
 def params_like(workdir, several: list[Players], **own) -> list[Players]:

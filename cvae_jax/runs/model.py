@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from cvae_jax.config import methods
 from cvae_jax.errors import UserError
 from cvae_jax.networks.checks import require_range
 from cvae_jax.objectives.base import Objective, Players
@@ -33,6 +34,7 @@ class Model(NamedTuple):
     step: int  # steps it was trained for
     channels: int  # of its images
     num_examples: int = 0  # images that it was trained on; 0: not known
+    method: str = ""  # what it is called where parts are its own; "": as its config says
 
     def encode(self, images):
         """Returns the posterior of images: (mean, logvar), each [B, d].
@@ -64,9 +66,7 @@ class Model(NamedTuple):
 
     def __repr__(self):
         config, size = self.config, self.config.data.size
-        method = config.objective.name
-        if config.cascade.weight:
-            method += f" with the cascade, structure {config.cascade.structure or 'independent'}"
+        method = self.method or methods.title(config)
         count = sum(x.size for x in jax.tree.leaves(self.params))
         return (
             f"Model: {method}; {config.objective.latents} latents; trained on {config.data.name}, "

@@ -12,13 +12,19 @@ from cvae_jax.studies.analysis import by_chance, rank_correlation, variance_expl
 from cvae_jax.studies.ended import Ended
 from cvae_jax.studies.table import markdown_table, rows_of
 
+# What scores must share to be drawn together, as a comparison page has it.
+_OF_DATA = (
+    *("data.size", "data.correlate", "data.hold_out"),
+    *("source", "images", "scored_on_other_data"),
+)
 SHOWN = ("mig", "mig_chen", "factor_score", "sap", "iou", "elbo", "cascade_kl")
 
 
 def write(runs: list[Ended], scores, folder) -> list[Path]:
     """Writes table.md and pictures to a folder; returns their paths.
 
-    Runs on several data sets have pictures for each, whose names end with the data set's.
+    Runs on several data sets have pictures for each, whose names end with the data set's; so have
+    those on other images, sizes or parts of one.
 
     Args:
       runs: see `ended.ended_runs`.
@@ -28,15 +34,28 @@ def write(runs: list[Ended], scores, folder) -> list[Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [write_text(folder / "table.md", markdown_table(rows_of(runs), scores) + "\n")]
-    of_data = {}
-    for run in runs:
-        of_data.setdefault(run.data, []).append(run)
+    of_data = _by_data(runs)
     for data, group in of_data.items():
         end = "" if len(of_data) == 1 else "_" + "".join(c if c.isalnum() else "_" for c in data)
         for name, draw in _DRAWN.items():
             path = draw(folder / f"{name}{end}.png", group, _having(group, scores), plain(data))
             paths += [path] if path else []
     return paths
+
+
+def _by_data(runs) -> dict[str, list[Ended]]:
+    """Returns the runs on each data set, {its name and what else differs: runs}."""
+    found = {}
+    for run in runs:
+        fields = dict(run.fields)
+        found.setdefault((run.data, *map(fields.get, _OF_DATA)), []).append(run)
+    named = {}
+    for (data, *values), group in found.items():
+        several = [of[1:] for of in found if of[0] == data]
+        differ = [i for i in range(len(_OF_DATA)) if len({of[i] for of in several}) > 1]
+        words = [f"{_OF_DATA[i].removeprefix('data.')} {values[i]}" for i in differ if values[i]]
+        named[", ".join([data, *words])] = group
+    return named
 
 
 def _having(runs, scores) -> list[str]:

@@ -1,6 +1,7 @@
 """Tables of scores: text, Markdown and CSV. Runs that differ by their seed alone are one row."""
 
 import csv
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,9 +9,11 @@ import numpy as np
 
 from cvae_jax.errors import UserError
 from cvae_jax.files import replacing
-from cvae_jax.metrics.scores import known
+from cvae_jax.metrics.scores import form, known
 from cvae_jax.runs import markdown
 from cvae_jax.studies.ended import Ended, differing, ended_runs
+
+log = logging.getLogger(__name__)
 
 
 class Row(NamedTuple):
@@ -47,10 +50,11 @@ def _row(runs, several) -> Row:
     """Returns the row of a method's runs, in the order of seeds; rows differ by `several`."""
     first, scores = runs[0], [run.scores for run in runs]
     fields, names = dict(first.fields), dict.fromkeys(name for s in scores for name in s)
-    definitions = {}  # the first seed's that has the score
+    firsts = {}  # the first seed's entry of each score
     for of_seed in scores:
         for name, content in of_seed.items():
-            definitions.setdefault(name, content["definition"])
+            firsts.setdefault(name, content)
+    scores = [_like(firsts, run) for run in runs]
     return Row(
         name=", ".join(filter(None, (first.method, first.setting))) if first.in_study else "",
         fields={name: fields[name] for name in several if name in fields},
@@ -58,8 +62,19 @@ def _row(runs, several) -> Row:
         setting=first.setting,
         seeds=[run.seed for run in runs],
         values={name: [s[name]["value"] for s in scores if name in s] for name in names},
-        definitions=definitions,
+        definitions={name: content["definition"] for name, content in firsts.items()},
     )
+
+
+def _like(firsts, run) -> dict:
+    """The run's scores that compare with those of the first; the others are named."""
+    odd = [name for name, x in run.scores.items() if form(name, x) != form(name, firsts[name])]
+    if odd:
+        log.warning(
+            "%s: left out of the means, as they are of another definition or number of images: %s",
+            *(run.path, ", ".join(odd)),
+        )
+    return {name: x for name, x in run.scores.items() if name not in odd}
 
 
 def mean_std(values) -> str:

@@ -19,6 +19,14 @@ def test_folder_with_labels(tmp_path):
     assert helpers.load_folder(folder, tmp_path / "data").factor_sizes == (3, 2)  # read again
 
 
+def test_whole_numbers_that_floats_do_not_tell_apart_are_classes_of_their_own(tmp_path):
+    folder = helpers.write_three_pictures(tmp_path / "pictures")
+    table = "file,id\nb.png,9007199254740993\na.jpg,9007199254740992\nsub/c.PNG,0.5\n"
+    (folder / "factors.csv").write_text(table)
+    dataset = helpers.load_folder(folder, tmp_path / "data")
+    np.testing.assert_array_equal(dataset.factors[:, 0], [1, 2, 0])  # a.jpg, b.png, sub/c.PNG
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

@@ -81,6 +81,33 @@ def _built(folder, **values):
     return datasets.load("tfds:changing", 16, str(folder))
 
 
+class Years(Changing):
+    """Whole numbers that are no classes, and classes of which one is missing."""
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Tensor(shape=(16, 16, 1), dtype=np.uint8, encoding="zlib"),
+            "year": tfds.features.Scalar(dtype=np.int64),
+            "kind": tfds.features.ClassLabel(names=["a", "b", "c"]),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self, features=tfds.features.FeaturesDict(features), disable_shuffling=True
+        )
+
+    def _generate_examples(self, count):
+        for i, row in super()._generate_examples(count):
+            yield i, {"image": row["image"], "year": (1990, 1999, -5)[i % 3], "kind": 2 * (i % 2)}
+
+
+def test_numbers_are_classes_from_0_in_their_order(tmp_path):
+    """A year far from 0 would be no class that config.data names, and be taken for one value."""
+    Years(data_dir=tmp_path).download_and_prepare(file_format="array_record")
+    dataset = datasets.load("tfds:years", 16, str(tmp_path))
+    year, kind = (dataset.factors[:, dataset.factor_names.index(x)] for x in ("year", "kind"))
+    np.testing.assert_array_equal(year, [1, 2, 0, 1, 2])
+    np.testing.assert_array_equal(kind, [0, 2, 0, 2, 0])
+
+
 def test_a_data_set_that_is_built_again_is_read_again(tmp_path):
     for shade in (10, 200):
         assert _built(tmp_path, shade=shade).images(np.arange(1)).max() == shade

@@ -9,9 +9,10 @@ import helpers
 import numpy as np
 import pytest
 
-from cvae_jax import datasets, evaluate, files
+from cvae_jax import cli, datasets, evaluate, files
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import classifier_features, registry, subject
+from cvae_jax.evaluation import run as evaluation
 from cvae_jax.runs.workdir import read_json, write_json
 from cvae_jax.training.loop import train_and_evaluate
 
@@ -184,6 +185,43 @@ def test_plots_that_fail_leave_the_scores(trained, tmp_path):
     found = read_json(workdir / "results.json")
     assert "mig" in found["scores"]
     assert "pictures" not in found
+
+
+def test_where_memory_runs_out_the_scores_stay(trained, tmp_path, monkeypatch, capsys):
+    """The structure's second pass decodes a thousand images after all else is computed."""
+    workdir = shutil.copytree(trained / "few", tmp_path / "run")
+    (workdir / "results.json").unlink()
+
+    def full(*args):
+        raise MemoryError("Unable to allocate 31.6 GiB")
+
+    monkeypatch.setattr(evaluation, "structure_scores", full)
+    monkeypatch.setattr(cli, "show_messages", lambda: None)  # which would change all later tests
+    code = cli.run(evaluate.main, ["evaluate", f"--workdir={workdir}"])
+    assert code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: there is not enough memory (Unable to allocate 31.6 GiB): ")
+    found = read_json(workdir / "results.json")
+    assert "mig" in found["scores"]
+    assert "pictures" not in found
+
+
+def test_a_score_that_stays_says_what_made_it(trained, tmp_path):
+    workdir = shutil.copytree(trained / "few", tmp_path / "run")
+    before = read_json(workdir / "results.json")
+    old = before | {
+        "versions": before["versions"] | {"scikit-learn": "0.21.3"},
+        "device": "an old one",
+    }
+    write_json(workdir / "results.json", old)
+    evaluate.main(["evaluate", f"--workdir={workdir}", "--metrics=sap"])
+    after = read_json(workdir / "results.json")
+    assert after["versions"] == before["versions"]
+    assert "versions" not in after["scores"]["sap"]
+    assert after["scores"]["mig"]["versions"] == old["versions"]
+    assert after["scores"]["mig"]["device"] == "an old one"
+    evaluate.main(["evaluate", f"--workdir={workdir}", "--metrics=mig"])
+    assert "versions" not in read_json(workdir / "results.json")["scores"]["mig"]
 
 
 def test_scores_of_few_images_have_no_spread_over_draws_that_are_the_same(trained):

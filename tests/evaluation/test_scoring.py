@@ -48,6 +48,30 @@ def test_latents_of_all_images_in_order(dataset, monkeypatch, num_devices):
     np.testing.assert_allclose(logvar, expected_logvar, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [28, 64, 128, 256, 512, 1024])
+def test_images_that_are_decoded_at_once_fit_into_memory(size):
+    """By XLA's own count a second pass of a thousand of 512x512 in colour takes 31.6 GB."""
+    for channels in (1, 3):
+        count = batches.at_once(size, channels)
+        assert 1 <= count <= 1_000
+        assert count == 1 or 4 * count * size * size * channels <= 2**26
+        assert count == 1_000 or size > 64
+
+
+def test_reconstructions_are_the_same_however_many_are_decoded_at_once(dataset, monkeypatch):
+    config = helpers.small_config(**{"data.size": 16})
+    objective = build.objective(config, build.DataInfo(16, 1, 37))
+    params = jax.jit(objective.init)(jax.random.key(0), np.zeros((16, 16, 16, 1), np.float32))
+    model = Model(config, objective, params, 0, 1)
+    mean = np.random.default_rng(0).normal(size=(37, 4)).astype(np.float32)
+    scored = subject.Subject(model, dataset, mean, np.zeros_like(mean), subject.Options())
+    whole = images_scores.reconstruction_entries(scored)
+    monkeypatch.setattr(batches, "at_once", lambda size, channels: 10)
+    parts = images_scores.reconstruction_entries(scored)
+    for name in ("squared_error", "iou"):
+        assert parts[name]["value"] == pytest.approx(whole[name]["value"], rel=1e-5)
+
+
 def test_scores_are_the_objectives_own_terms(dataset):
     config = helpers.small_config()
     objective = build.objective(config, build.DataInfo(16, 1, 37))

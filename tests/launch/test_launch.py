@@ -15,7 +15,8 @@ import pytest
 from cvae_jax import gather
 from cvae_jax.errors import UserError
 from cvae_jax.runs.holding import open_workdir
-from cvae_jax.runs.workdir import write_json
+from cvae_jax.runs.workdir import read_json, write_json
+from cvae_jax.studies import ended, show
 
 
 @pytest.fixture
@@ -283,6 +284,28 @@ def test_runs_that_differ_by_their_seed_are_one_row(tmp_path):
         gather.gather([tmp_path])
     with pytest.raises(UserError, match=r"no run under .*/d has ended"):
         gather.gather([tmp_path / "d"])
+
+
+def test_scores_of_other_numbers_of_samples_are_no_mean(tmp_path, caplog):
+    for seed, (value, samples) in enumerate([(48.9, 500), (61.2, 10_000), (50.1, 500)]):
+        path = tmp_path / f"{seed}"
+        finished(path, helpers.small_config(seed=seed), value, names=["fid", "mig"])
+        content = read_json(path / "results.json")
+        content["scores"]["fid"] = content["scores"]["fid"] | {"samples": samples}
+        write_json(path / "results.json", content)
+    (row,), _ = gather.gather([tmp_path])
+    assert row.values == {"fid": [48.9, 50.1], "mig": [48.9, 61.2, 50.1]}
+    assert f"{tmp_path}/1: left out of the means, as they are of another" in caplog.text
+
+
+def test_runs_on_other_images_are_drawn_apart(tmp_path):
+    for seed, source in enumerate(["noise", "noise", "stripes", "stripes"]):
+        path = tmp_path / "runs" / str(seed)
+        finished(path, helpers.small_config(seed=seed), 0.1 * seed, source=source)
+    found, _ = ended.ended_runs([tmp_path / "runs"])
+    drawn = show.write(found, ["mig"], tmp_path / "plots")
+    violins = [path.name for path in drawn if "violins" in path.name]
+    assert violins == ["violins_noise__source_noise.png", "violins_noise__source_stripes.png"]
 
 
 def test_seeds_that_lack_a_score_or_have_other_data(tmp_path):

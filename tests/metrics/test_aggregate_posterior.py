@@ -29,6 +29,23 @@ def test_densities_are_those_of_scipy(n, narrower):
     )
 
 
+def test_blocks_of_any_sizes_are_mixtures_of_their_own_rows():
+    """One of nearly all rows among many small ones, as a factor with a long tail has."""
+    mean, logvar = posteriors(3_000, 2)
+    ends = [2_400, 2_401, 2_403, 2_500, 3_000]
+    rows = np.split(np.random.default_rng(3).permutation(3_000), ends[:-1])
+    blocks = [(same[:20], same) for same in rows]
+    own = np.concatenate([points for points, _ in blocks])
+    place = np.argsort(own)
+    blocks = [(np.searchsorted(own[place], points), same) for points, same in blocks]
+    z = mean[own[place]]
+    found = mixture.log_marginals(z, mean, logvar, blocks)
+    for points, same in blocks:
+        log_q = scipy.stats.norm.logpdf(z[points][:, None], mean[same], np.exp(0.5 * logvar[same]))
+        expected = scipy.special.logsumexp(log_q, axis=1) - np.log(len(same))
+        np.testing.assert_allclose(found[points], expected, rtol=1e-4, atol=1e-3)
+
+
 def test_a_gaussian_aggregate_posterior_has_its_closed_form():
     # z = mean + noise, mean of covariance S, noise of variance v: q(z) is N(0, S + v I).
     s, v = np.array([[1.0, 0.9], [0.9, 1.2]]), 0.3

@@ -117,6 +117,45 @@ def test_what_does_not_compare_has_no_best_run(tmp_path):
     assert rows(comparison.page(compared.read([a, d])))["MIG"] == ["0.100", "<b>0.300</b>"]
 
 
+@pytest.mark.parametrize(
+    ("key", "field", "values", "label"),
+    [
+        ("elbo", "objective.likelihood", ("bernoulli", "gaussian"), "ELBO"),
+        ("recon", "objective.likelihood", ("bernoulli", "laplace"), "Reconstruction loss"),
+        ("ancestor_share", "cascade.structure", ("", "1>2"), "Ancestor share"),
+        (
+            "forbidden_dependence",
+            "cascade.critic_input",
+            ("z_hat", "joint"),
+            "Forbidden dependence",
+        ),
+    ],
+)
+def test_what_a_likelihood_or_structure_decides_has_no_best_run(
+    tmp_path, key, field, values, label
+):
+    """Densities of other pixels, and what another structure allows, are other scales."""
+    folders = [
+        run(tmp_path / name, {key: score(x), "mig": score(x)}, **{field: value})
+        for name, x, value in zip("ab", (0.1, 0.2), values, strict=True)
+    ]
+    found = rows(comparison.page(compared.read(folders)))
+    assert found[label] == ["0.100", "0.200"]
+    assert found["MIG"] == ["0.100", "<b>0.200</b>"]
+
+
+def test_distances_of_other_numbers_of_samples_have_no_best_run(tmp_path):
+    """FID falls with the number of images, whatever they are; KID's estimate has no bias."""
+    folders = [
+        run(tmp_path / name, {key: score(x) | {"samples": n} for key in ("fid", "kid")})
+        for name, x, n in (("a", 0.2, 500), ("b", 0.1, 10_000))
+    ]
+    page = comparison.page(compared.read(folders))
+    assert rows(page)["FID"] == ["0.200", "0.100"]
+    assert rows(page)["KID"] == ["0.200", "<b>0.100</b>"]
+    assert "Defined differently in these runs: FID." in parsed(page).text
+
+
 def test_of_several_seeds_a_sound_one_is_shown(tmp_path):
     diverged = {"diverged": {"0": {"reason": "step 3: <nan>"}}}
     many = run(tmp_path / "m", {"mig": score(0.1)}, (5, 5), results=diverged, num_seeds=3)

@@ -193,6 +193,18 @@ def test_a_run_of_an_earlier_version_has_a_page_with_what_it_recorded(run, data_
     assert 'id="factors"' in text
 
 
+def test_a_factor_without_a_score_is_on_no_page(run, data_dir):
+    """An identity number, which evaluation leaves out: untrained latents seem to know it."""
+    dataset = datasets.load(loading.load(run).config.data.name, 8, str(data_dir))
+    dataset = dataset._replace(
+        factors=np.arange(256, dtype=np.int32)[:, None], factor_names=("id",)
+    )
+    (run / "plots/factors.png").unlink()  # which such an evaluation does not draw
+    text = report.write(run, dataset=dataset._replace(name="array:ids")).read_text()
+    assert 'id="factors"' not in text
+    assert "earlier version" not in parsed(text).text
+
+
 def test_the_heat_map_is_of_the_runs_latents_and_labels(run, data_dir):
     """Each share again by scikit-learn, from the images themselves."""
     text = report.write(run, str(data_dir)).read_text()

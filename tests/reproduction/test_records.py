@@ -99,6 +99,10 @@ def recorded(whole_run, tmp_path, monkeypatch):
         {"curves": [1]},
         {"curves": {"step": 3}},
         {"curves": {"step": [{}]}},
+        {"curves": {"step": [1, 2], "recon": [1.0]}},
+        {"structure": None},
+        {"structure": {"effects": "x", "ancestors": "x"}},
+        {"structure": {"effects": [[1.0]], "ancestors": [[True]]}},
         {"largest": {"cascade_kl": [1]}},
         {"data": {"name": "x", "source": "y"}},
     ],
@@ -110,6 +114,16 @@ def test_a_record_that_holds_no_numbers_is_damaged(recorded, change):
     with pytest.raises(UserError, match="damaged") as caught:
         runs.read_record(results, run)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("lost", ["curves", "structure"])
+def test_a_record_that_lacks_a_part_is_damaged(recorded, lost):
+    results, run, path = recorded
+    content = read_json(path)
+    del content[lost]
+    write_json(path, content)
+    with pytest.raises(UserError, match=f"no {lost}"):
+        runs.read_record(results, run)
 
 
 def test_seeds_of_one_program_share_its_time(recorded, whole_run, tmp_path):

@@ -81,7 +81,7 @@ def test_scores_of_both_parts(tmp_path, monkeypatch):
     assert {"mi", "tc", "dwkl", "recon", "recon_held_out", "kl_held_out"} <= set(scores)
     assert not {"mi_held_out", "tc_held_out", "dwkl_held_out"} & set(scores)
     model = loading.load(tmp_path)
-    entries = scoring.score(scoring.subject_of(model, dataset), ["reconstruction"]).entries
+    entries = scoring.score(scoring.subject_of(model, dataset), ["reconstruction"])
     mean = (224 * trained["value"] + 32 * held_out["value"]) / 256
     np.testing.assert_allclose(entries["squared_error"]["value"], mean, rtol=1e-5)
     # and the program finds the same parts

@@ -119,6 +119,7 @@ def test_a_whole_objective_of_ones_own_with_a_critic(tmp_path, unscored):
     state = cvae_jax.train_and_evaluate(config, tmp_path, dataset=arrays(), objective=objective)
     assert set(state.params.critic) == {"cascade"}
     model = cvae_jax.load(tmp_path, objective=objective)
+    assert repr(model).startswith("Model: an objective of its own; 4 latents; ")
     z = np.zeros((2, 4), np.float32)
     np.testing.assert_allclose(model.decode(z), objective.decode(state.params, z), atol=1e-6)
     # Training has no use of the likelihood: a run may get one later, or lose it.
