@@ -49,6 +49,8 @@ def without_effect(config, names) -> list[str]:
         idle += ["cascade.", "optim.cascade."]
     elif _field(config, "cascade.second_pass") == "none":
         idle.append("cascade.x_hat")
+    if _field(config, "networks") and not method.critics and not weight:
+        idle.append("compute_dtype")  # networks of one's own have a type of their own
     # A model without the cascade is scored by two of them all the same, and built by one.
     used = ("cascade.weight", "cascade.structure", "cascade.critic_input", "cascade.additive")
     return [field for field in names if field.startswith(tuple(idle)) and field not in used]

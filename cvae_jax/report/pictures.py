@@ -1,9 +1,12 @@
 """Images for the page: those of the data, and the plots that an evaluation drew."""
 
 import io
+import logging
 from pathlib import Path
 
 from PIL import Image
+
+log = logging.getLogger(__name__)
 
 PNG, GIF = b"\x89PNG\r\n\x1a\n", b"GIF8"
 _MOST = 16 << 20  # bytes of a picture; an evaluation draws ten times less
@@ -29,4 +32,7 @@ def drawn(file: Path, magic: bytes = PNG) -> bytes:
         return b""
     with file.open("rb") as stream:
         content = stream.read(_MOST + 1)
-    return content if len(content) <= _MOST and content.startswith(magic) else b""
+    if len(content) > _MOST:
+        log.warning("%s is left out of the page: it has more than %d MB", file, _MOST >> 20)
+        return b""
+    return content if content.startswith(magic) else b""

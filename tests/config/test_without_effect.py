@@ -86,3 +86,17 @@ def test_the_rates_of_players_that_a_run_has_not(name, weight):
     rates = [f"optim.{player}.learning_rate" for player in players]
     idle = checks.without_effect(config, rates)
     assert idle == [rate for rate in rates if rate.split(".")[1] in absent]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({}, False),
+        ({"networks": "mine:make"}, True),
+        ({"networks": "mine:make", "cascade.weight": 6.0}, False),  # of its critic
+        ({"networks": "mine:make", "objective.name": "factor_vae"}, False),
+    ],
+)
+def test_networks_of_ones_own_have_a_type_of_their_own(changes, named):
+    config = helpers.small_config(**{"cascade.weight": 0.0} | changes)
+    assert checks.without_effect(config, ["compute_dtype"]) == ["compute_dtype"] * named
