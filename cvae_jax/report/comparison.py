@@ -21,10 +21,9 @@ _POINTS = 240  # of a curve
 _ACCURACY = "_critic_accuracy"
 # Densities of two likelihoods do not compare; a structure that allows everything forbids nothing.
 _OF_LIKELIHOOD = ("recon", "elbo", "test_elbo", "test_log_likelihood")
-_OF_STRUCTURE = (
-    *("ancestor_share", "composition", "hierarchy", "cascade_kl"),
-    *("forbidden_dependence", "forbidden_dependence_of_data"),
-)
+_OF_STRUCTURE = ("ancestor_share", "composition", "hierarchy", "cascade_kl")
+_OF_STRUCTURE += ("forbidden_dependence", "forbidden_dependence_of_data")
+_OF_CRITIC = ("cascade.critic_input", "cascade.source", "cascade.conditionals")
 
 
 def _called(i: int, run: Run) -> str:
@@ -87,13 +86,15 @@ def _differences(runs) -> str:
 
 def _forms(key, runs) -> set[tuple]:
     """What the values of a score must share to compare; one element if they do."""
-    name = key.removesuffix(HELD_OUT)
-    fields = ("objective.likelihood",) if name in _OF_LIKELIHOOD else ()
-    fields = ("cascade.structure", "cascade.critic_input") if name in _OF_STRUCTURE else fields
-    having = [run for run in runs if key in run.results["scores"]]
-    return {
-        (*form(key, run.results["scores"][key]), *map(run.config.get, fields)) for run in having
-    }
+    name, found = key.removesuffix(HELD_OUT), set()
+    for run in runs:
+        if entry := run.results["scores"].get(key):
+            likelihood = run.config.get("objective.likelihood") if name in _OF_LIKELIHOOD else None
+            structure = run.config.get("cascade.structure") or "independent"
+            critic = map(run.config.get, _OF_CRITIC if name == "cascade_kl" else ())
+            of = structure if name in _OF_STRUCTURE else likelihood
+            found.add((*form(key, entry), of, *critic))
+    return found
 
 
 def _best(key, runs) -> float | None:
@@ -216,7 +217,7 @@ def _plots(runs) -> list[str]:
 def page(runs: list[Run]) -> str:
     """Returns the HTML of a page that compares runs, two or more and at most `MOST`."""
     notes = [note for run in runs for note in run.notes]
-    data = list(dict.fromkeys(run.results["data"]["source"] for run in runs))
+    data = dict.fromkeys(run.results["data"]["source"] for run in runs)
     if not _same_data(runs):
         notes.append("The runs are of different data: their scores do not compare.")
     sections = [_differences(runs), _scores(runs), _curves(runs), *_plots(runs)]

@@ -123,12 +123,7 @@ def test_what_does_not_compare_has_no_best_run(tmp_path):
         ("elbo", "objective.likelihood", ("bernoulli", "gaussian"), "ELBO"),
         ("recon", "objective.likelihood", ("bernoulli", "laplace"), "Reconstruction loss"),
         ("ancestor_share", "cascade.structure", ("", "1>2"), "Ancestor share"),
-        (
-            "forbidden_dependence",
-            "cascade.critic_input",
-            ("z_hat", "joint"),
-            "Forbidden dependence",
-        ),
+        ("cascade_kl", "cascade.critic_input", ("z_hat", "joint"), "Cascade KL"),
     ],
 )
 def test_what_a_likelihood_or_structure_decides_has_no_best_run(
@@ -142,6 +137,15 @@ def test_what_a_likelihood_or_structure_decides_has_no_best_run(
     found = rows(comparison.page(compared.read(folders)))
     assert found[label] == ["0.100", "0.200"]
     assert found["MIG"] == ["0.100", "<b>0.200</b>"]
+
+
+def test_no_structure_is_the_independent_one(tmp_path):
+    folders = [
+        run(tmp_path / name, {"ancestor_share": score(x)}, **{"cascade.structure": text})
+        for name, x, text in (("a", 0.1, ""), ("b", 0.2, "independent"))
+    ]
+    found = rows(comparison.page(compared.read(folders)))
+    assert found["Ancestor share"] == ["0.100", "<b>0.200</b>"]
 
 
 def test_distances_of_other_numbers_of_samples_have_no_best_run(tmp_path):
