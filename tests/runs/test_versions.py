@@ -58,6 +58,7 @@ def test_a_half_trained_run_is_not_resumed(old_run):
 
 def test_a_run_without_a_checkpoint_begins_again_and_is_this_versions(old_run):
     shutil.rmtree(old_run / "checkpoints")
+    (old_run / "results.json").unlink()
     assert int(resume(old_run).step) == 4
     assert read_json(old_run / "data.json")["version"] == cvae_jax.__version__
 
