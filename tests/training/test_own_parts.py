@@ -67,7 +67,7 @@ def test_a_run_of_own_networks_and_an_array_asks_for_the_same_again(tmp_path, un
             {"dataset": arrays(), "networks": networks.Networks(Encoder(4, 9), Decoder())},
             r"networks encoder: .*width = 8.* -> .*width = 9",
         ),
-        ({"dataset": changed, "networks": own}, r"data differ .*\(other content\)"),
+        ({"dataset": changed, "networks": own}, r"data differ .*\(other content"),
     ):
         with pytest.raises(UserError, match=message):
             cvae_jax.train_and_evaluate(config, tmp_path / "run", **other)
