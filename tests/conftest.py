@@ -15,6 +15,7 @@ pytest_plugins = [
     "fixtures.tiny_dsprites",
     "fixtures.tiny_paper",
     "fixtures.exports",
+    "fixtures.launchers",
     "fixtures.known_codes",
     "fixtures.short_runs",
 ]

@@ -22,6 +22,13 @@ def at_once(size: int, channels: int) -> int:
     return max(1, min(1_000, 2**24 // (size * size * channels)))
 
 
+def slices(num_images: int, size: int, channels: int):
+    """Yields the slices of so many images that are decoded and encoded `at_once`."""
+    step = at_once(size, channels)
+    for first in range(0, num_images, step):
+        yield slice(first, first + step)
+
+
 def mapped(function, rows, num_rows: int, devices, *, what: str, batch: int | None = None):
     """Computes function(rows(index)) over index 0 ... num_rows - 1, batch by batch.
 

@@ -101,10 +101,10 @@ def factor_reader(dataset, model, steps: int = STEPS) -> Reader:
 
 def _readings(network, pixels, params, dataset, rows):
     """Readings [n, m] of these rows, with the likelihood's noise."""
-    batch, found = batches.at_once(dataset.size, dataset.channels), []
-    for i in range(0, len(rows), batch):
-        images = dataset.images(rows[i : i + batch]) / np.float32(255)
-        images = _noisy(pixels, images, jax.random.fold_in(jax.random.key(_SEED + 1), i))
+    found = []
+    for part in batches.slices(len(rows), dataset.size, dataset.channels):
+        images = dataset.images(rows[part]) / np.float32(255)
+        images = _noisy(pixels, images, jax.random.fold_in(jax.random.key(_SEED + 1), part.start))
         found.append(np.asarray(read(network, params, images)))
     return np.concatenate(found)
 

@@ -31,9 +31,9 @@ def reconstruction_entries(subject):
     """Returns the squared error; of binary images also the intersection over union."""
     few = subject.rows[: subject.config.eval.num_images]
     images = subject.dataset.images(few) / 255.0
-    batch = batches.at_once(subject.dataset.size, subject.dataset.channels)
-    z = [subject.mean[few[i : i + batch]] for i in range(0, len(few), batch)]
-    reconstructions = np.concatenate([jax.device_get(subject.model.decode(x)) for x in z])
+    parts = batches.slices(len(few), subject.dataset.size, subject.dataset.channels)
+    decoded = [jax.device_get(subject.model.decode(subject.mean[few[rows]])) for rows in parts]
+    reconstructions = np.concatenate(decoded)
     error = float(np.mean((images - reconstructions) ** 2))
     scores = entry("squared_error", error, len(images), subject.seed)
     if subject.dataset.binary:

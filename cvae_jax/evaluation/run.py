@@ -56,12 +56,12 @@ def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
         return results.write(workdir, content, names, time.perf_counter() - start)
 
     written = write()  # what comes next may need more memory, or a disk for its plots
-    if names is not None:
-        shown.info("%s", results.table(facts | {"scores": entries}))
-        return written
-    structure = structure_scores(subject)
-    entries |= structure_entries(subject, structure)
+    if names is None:
+        structure = structure_scores(subject)
+        entries |= structure_entries(subject, structure)
     shown.info("%s", results.table(facts | {"scores": entries}))
+    if names is not None:
+        return written
     write(structure=structure)
     return write(structure=structure, pictures=_draw(subject, workdir, structure))
 

@@ -27,10 +27,11 @@ def re_encode(model, rng, z, reader=None):
     objective = model.objective
     functions = objective.encode, objective.sample or objective.decode
     network, reader_params = (reader.network, reader.params) if reader else (None, {})
-    parts, batch = [], batches.at_once(model.config.data.size, model.channels)
-    for i in range(0, len(z), batch):
-        some = z[i : i + batch]
-        found = _second_pass(*functions, network, model.params, reader_params, some, rng, i)
+    parts = []
+    for rows in batches.slices(len(z), model.config.data.size, model.channels):
+        found = _second_pass(
+            *functions, network, model.params, reader_params, z[rows], rng, rows.start
+        )
         parts.append(jax.device_get(found))
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 

@@ -14,6 +14,7 @@ from cvae_jax.plots.training import reach, running_mean
 from cvae_jax.report import cells, charts, markup
 from cvae_jax.report.compared import Run, distinct, read
 from cvae_jax.report.words import GROUPS, PICTURES
+from cvae_jax.runs.identity import OF_DATA
 from cvae_jax.runs.workdir import write_text
 
 MOST = 8  # runs of a page: as many colours can be told apart
@@ -21,8 +22,10 @@ _POINTS = 240  # of a curve
 _ACCURACY = "_critic_accuracy"
 # Densities of two likelihoods do not compare; a structure that allows everything forbids nothing.
 _OF_LIKELIHOOD = ("recon", "elbo", "test_elbo", "test_log_likelihood")
-_OF_STRUCTURE = ("ancestor_share", "composition", "hierarchy", "cascade_kl")
-_OF_STRUCTURE += ("forbidden_dependence", "forbidden_dependence_of_data")
+_OF_STRUCTURE = (
+    *("ancestor_share", "composition", "hierarchy", "cascade_kl"),
+    *("forbidden_dependence", "forbidden_dependence_of_data"),
+)
 _OF_CRITIC = ("cascade.critic_input", "cascade.source", "cascade.conditionals")
 
 
@@ -31,15 +34,10 @@ def _called(i: int, run: Run) -> str:
     return f'<i class="dot run-{i}"></i>{html.escape(run.name)}'
 
 
-def _data(run) -> tuple:
-    """What scores must share to compare: data, size and what is taken out of them."""
-    fields = ("data.size", "data.correlate", "data.hold_out")
-    of = [pair for pair in run.identity if pair[0] != "parts"]
-    return *of, *(run.config.get(name) for name in fields)
-
-
 def _same_data(runs) -> bool:
-    return all(_data(run) == _data(runs[0]) for run in runs)
+    """Whether the runs share data, size and what is taken out of them."""
+    of = [tuple(map((run.config | dict(run.identity)).get, OF_DATA)) for run in runs]
+    return all(data == of[0] for data in of)
 
 
 def _table(heads, rows, kind="") -> str:

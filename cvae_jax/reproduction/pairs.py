@@ -98,8 +98,8 @@ def alike(found, keys, score):
         entry = record["scores"][score]
         return record["step"], form(score, entry | {"definition": definition(entry)})
 
-    alike = [s for s in having[0] if s in having[1]]
-    shared = [s for s in alike if form_of(having[0][s]) == form_of(having[1][s])]
+    both = [s for s in having[0] if s in having[1]]
+    shared = [s for s in both if form_of(having[0][s]) == form_of(having[1][s])]
     return [{s: each[s]["scores"][score]["value"] for s in shared} for each in having]
 
 

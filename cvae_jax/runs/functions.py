@@ -33,6 +33,12 @@ def described(part) -> str:
     return f"{name}, {digest}" if made_with else name
 
 
+def of_training(objective: Objective) -> dict:
+    """Returns the functions of an objective by name without the optional ones, which may change."""
+    names = [name for name in objective._fields if name not in objective._field_defaults]
+    return {name: getattr(objective, name) for name in names}
+
+
 def name_of(text: str) -> str:
     """Returns the name of what `described` gives, which is all that earlier versions kept."""
     return re.sub(rf", [0-9a-f]{{{_LETTERS}}}$", "", text)
@@ -77,9 +83,8 @@ def _value(value, seen) -> str:
     if id(value) in seen:
         return f"#{seen[id(value)][0]}"
     seen[id(value)] = len(seen), value  # kept, or another could get its id
-    if isinstance(value, Objective):  # what training has no use of may come and go
-        names = [name for name in value._fields if name not in value._field_defaults]
-        return f"({' '.join(_value(getattr(value, name), seen) for name in names)})"
+    if isinstance(value, Objective):
+        value = tuple(of_training(value).values())
     if isinstance(value, dict):
         value = list(value.items())
     if isinstance(value, list | tuple):

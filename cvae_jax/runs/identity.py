@@ -13,6 +13,11 @@ from cvae_jax.runs import parts
 from cvae_jax.runs.data_record import digest
 from cvae_jax.runs.workdir import read_json
 
+# What scores must share to compare: the fields of a config, then the names that `identity` gives.
+OF_DATA = (
+    *("data.size", "data.correlate", "data.hold_out"),
+    *("source", "images", "scored_on_other_data"),
+)
 _SHORT = 8  # of a digest's letters
 
 

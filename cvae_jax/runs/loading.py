@@ -160,24 +160,18 @@ def params_like(workdir, several: list[Players], **own) -> list[Players]:
     """
     path = folder(workdir)
     loaded = load(path, **own).params
-    critics = {} if is_exported(path) else loaded.critic
+    kept = {}
     for name, fresh in several[0].critic.items():
-        if not _same_shapes(critics.get(name, {}), fresh):
+        other = {} if is_exported(path) else loaded.critic.get(name, {})
+        if jax.tree.map(jnp.shape, other) == jax.tree.map(jnp.shape, fresh):
+            kept[name] = other
+        else:
             log.info("the critic %r is not that of %s: it starts with random weights", name, path)
-    return [_filled(path, loaded._replace(critic=critics), params) for params in several]
-
-
-def _same_shapes(a, b) -> bool:
-    return jax.tree.map(jnp.shape, a) == jax.tree.map(jnp.shape, b)
+    return [_filled(path, loaded._replace(critic=x.critic | kept), x) for x in several]
 
 
 def _filled(path, loaded, params):
-    """The parameters of one seed, see `params_like`."""
-    critics = {
-        name: loaded.critic[name] if _same_shapes(loaded.critic.get(name, {}), fresh) else fresh
-        for name, fresh in params.critic.items()
-    }
-    loaded = loaded._replace(critic=critics)
+    """The parameters of one seed with those of the same names, see `params_like`."""
     found = {jax.tree_util.keystr(k): x for k, x in jax.tree_util.tree_leaves_with_path(loaded)}
 
     def pick(keys, leaf):

@@ -14,7 +14,7 @@ from cvae_jax.config import build, own_networks
 from cvae_jax.errors import UserError
 from cvae_jax.networks import Networks
 from cvae_jax.objectives.base import Objective, Players
-from cvae_jax.runs.functions import described, name_of
+from cvae_jax.runs.functions import described, name_of, of_training
 from cvae_jax.runs.workdir import damaged, read_json, write_json
 
 PARTS = "parts.json"
@@ -43,9 +43,7 @@ def build_with(config, info, networks: Networks | None = None, objective=None) -
     """
     if objective is not None:
         _require_whole(config, networks, objective)
-        # The optional functions play no part in training.
-        needed = [name for name in Objective._fields if name not in Objective._field_defaults]
-        record = {"objective": {name: described(getattr(objective, name)) for name in needed}}
+        record = {"objective": {k: described(x) for k, x in of_training(objective).items()}}
     else:
         own = own_networks.of(config, info, networks)
         if own is None:

@@ -7,16 +7,12 @@ import numpy as np
 from cvae_jax import plots
 from cvae_jax.metrics.scores import HELD_OUT, known
 from cvae_jax.plots.page import plain
+from cvae_jax.runs.identity import OF_DATA
 from cvae_jax.runs.workdir import write_text
 from cvae_jax.studies.analysis import by_chance, rank_correlation, variance_explained
 from cvae_jax.studies.ended import Ended
 from cvae_jax.studies.table import markdown_table, rows_of
 
-# What scores must share to be drawn together, as a comparison page has it.
-_OF_DATA = (
-    *("data.size", "data.correlate", "data.hold_out"),
-    *("source", "images", "scored_on_other_data"),
-)
 SHOWN = ("mig", "mig_chen", "factor_score", "sap", "iou", "elbo", "cascade_kl")
 
 
@@ -48,12 +44,12 @@ def _by_data(runs) -> dict[str, list[Ended]]:
     found = {}
     for run in runs:
         fields = dict(run.fields)
-        found.setdefault((run.data, *map(fields.get, _OF_DATA)), []).append(run)
+        found.setdefault((run.data, *map(fields.get, OF_DATA)), []).append(run)
     named = {}
     for (data, *values), group in found.items():
         several = [of[1:] for of in found if of[0] == data]
-        differ = [i for i in range(len(_OF_DATA)) if len({of[i] for of in several}) > 1]
-        words = [f"{_OF_DATA[i].removeprefix('data.')} {values[i]}" for i in differ if values[i]]
+        differ = [i for i in range(len(OF_DATA)) if len({of[i] for of in several}) > 1]
+        words = [f"{OF_DATA[i].removeprefix('data.')} {values[i]}" for i in differ if values[i]]
         named[", ".join([data, *words])] = group
     return named
 

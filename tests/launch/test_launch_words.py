@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from fixtures import launchers
 
 CODE = (
     "$(touch ran)",
@@ -67,13 +68,9 @@ def test_a_buckets_name_is_one_word_on_the_hosts(tmp_path, code):
     for name in ("gcloud", "sleep"):
         (tmp_path / "bin" / name).write_text(stand_in)
         (tmp_path / "bin" / name).chmod(0o755)
-    script = os.path.abspath("launch/tpu_pod.sh")
     bucket = f"gs://mine/{code}"
-    line = ("bash", script, "pod", "zone", "v4-16", bucket, "--", "--config=x.py")
-    shown = run(tmp_path, *line, DRY_RUN="1").stdout
-    said = run(tmp_path, "bash", "-c", "gcloud() { printf '%s\\0' \"$@\"; }\n" + shown).stdout
-    commands = [word for word in said.split("\0") if word.startswith("--command=")]
-    (fetch,) = [word.removeprefix("--command=") for word in commands if "mkdir -p" in word]
+    commands = launchers.on_hosts(tmp_path, bucket, "--config=x.py")
+    (fetch,) = [text for text in commands if "mkdir -p" in text]
     path = f"{tmp_path}/bin:{os.environ['PATH']}"
     run(tmp_path, "bash", "-c", fetch, PATH=path)
     assert f"\n{bucket}\n" in log.read_text()
@@ -109,10 +106,8 @@ def test_a_checkpoint_saved_during_a_copy_waits_for_the_next(tmp_path):
         (tmp_path / "run/checkpoints" / step).mkdir(parents=True)
         for name in ("data", "sha256.json"):
             (tmp_path / "run/checkpoints" / step / name).write_text(step)
-    line = ("bash", os.path.abspath("launch/tpu_pod.sh"), "pod", "zone", "v4-16", str(bucket))
-    shown = run(tmp_path, *line, "--", "--config=x.py", DRY_RUN="1").stdout
-    said = run(tmp_path, "bash", "-c", "gcloud() { printf '%s\\0' \"$@\"; }\n" + shown).stdout
-    (train,) = [word for word in said.split("\0") if "cvae_jax.main" in word]
+    commands = launchers.on_hosts(tmp_path, bucket, "--config=x.py")
+    (train,) = [text for text in commands if "cvae_jax.main" in text]
     keep = train[train.index("(rm -rf lists") : train.index("; done) & fi")]
     program = f'gcloud() {{ {sys.executable} {tmp_path}/gcloud.py "$@"; }}\n{keep}'
     for complete in ({"10"}, {"10", "20"}):
