@@ -73,6 +73,7 @@ def main(argv) -> None:
     if out.is_dir() or not out.parent.is_dir():
         reason = "is a folder" if out.is_dir() else f"there is no folder {out.parent}"
         raise UserError(f"--out {out}: {reason}; name a file to write")
+    files.require_writable(out)
     import jax  # after the arguments: a wrong one is reported at once
 
     from cvae_jax import datasets

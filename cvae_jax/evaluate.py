@@ -64,11 +64,13 @@ def main(argv) -> None:
 
 
 def _refuse_idle(args, names) -> None:
-    """Refuses options that none of the metrics reads."""
+    """Refuses options that none of the metrics reads, and weights that are not there."""
     if args.inception and "inception" not in names:
         raise UserError(
             "--inception names weights that no metric here reads: ask for --metrics=inception"
         )
+    if args.inception and not Path(args.inception).is_file():
+        raise UserError(f"--inception: there is no file {args.inception}")
     if args.num_samples is not None and not {"inception", "classifier"} & set(names):
         raise UserError(
             "--num_samples counts images of FID, KID and inception score, and no metric here has "

@@ -10,6 +10,7 @@ import glob
 import logging
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,21 @@ def replacing(path: Path, mode: str = "wb", **how) -> Iterator:
     finally:
         with contextlib.suppress(OSError):  # what went wrong before is what is reported
             part.unlink(missing_ok=True)
+
+
+def require_writable(path: Path) -> None:
+    """Refuses a file to be written later where its folder takes no new file.
+
+    For the beginning of long work, which would be lost.
+
+    Raises:
+      UserError: the folder is not there, or can't be written.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=Path(path).parent):
+            pass
+    except OSError as error:
+        raise UserError(f"can't write {path}: {error.strerror}; free space or fix it") from None
 
 
 def remove_leftovers(path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvae_jax import cli, datasets, metrics
+from cvae_jax import cli, datasets, files, metrics
 from cvae_jax.datasets import filters
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation.active_latents import encode_some, nats_of_latents, prior_of
@@ -89,6 +89,8 @@ def main(argv) -> None:
     parser.add_data_dir("where data are kept")
     parser.add_argument("--out", default="", type=cli.path, help="a .json file to write")
     args = parser.parse_args(argv[1:])
+    if args.out:
+        files.require_writable(Path(args.out))
     cli.keep_programs()
     scores = rank(args.workdirs, args.data_dir, args.data)
     for workdir, value in scores.items():

@@ -4,6 +4,7 @@ import logging
 import shlex
 import time
 
+from cvae_jax import files
 from cvae_jax.cli import RESULTS
 from cvae_jax.devices import processes
 from cvae_jax.errors import UserError
@@ -36,7 +37,7 @@ def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
 
     Raises:
       UserError: the images have not the model's channels; results.json holds scores of other data,
-        and names are given; or the plots can't be written.
+        and names are given; none of the names could be scored; or the folder can't be written.
     """
     start = time.perf_counter()
     data_record.require_channels(workdir, model, dataset)
@@ -44,6 +45,9 @@ def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
     if changed := facts["data"].get("changed"):
         log.warning("the data differ from those %s was trained on: %s", workdir, changed)
     results.kept(workdir, facts, names)  # or refused, before the work
+    with processes.together():
+        if processes.first():
+            files.require_writable(workdir / "results.json")
     log.info("encoding %s images", f"{dataset.num_images:,}")
     subject = subject_of(model, dataset, options)
     held_out = dataset.held_out and subject_of(model, dataset.held_out, options)
@@ -55,13 +59,15 @@ def evaluate_run(model, workdir, dataset, names=None, options=None) -> dict:
         content = facts | {"scores": entries} | more
         return results.write(workdir, content, names, time.perf_counter() - start)
 
-    written = write()  # what comes next may need more memory, or a disk for its plots
-    if names is None:
-        structure = structure_scores(subject)
-        entries |= structure_entries(subject, structure)
-    shown.info("%s", results.table(facts | {"scores": entries}))
     if names is not None:
-        return written
+        if not entries:
+            raise UserError("nothing was scored: see above why each metric was left out")
+        shown.info("%s", results.table(facts | {"scores": entries}))
+        return write()
+    write()  # what comes next may need more memory, or a disk for its plots
+    structure = structure_scores(subject)
+    entries |= structure_entries(subject, structure)
+    shown.info("%s", results.table(facts | {"scores": entries}))
     write(structure=structure)
     return write(structure=structure, pictures=_draw(subject, workdir, structure))
 

@@ -6,7 +6,7 @@ from cvae_jax.devices import batches
 from cvae_jax.evaluation import faults, registry
 from cvae_jax.evaluation.subject import Options, Subject
 from cvae_jax.metrics import groups
-from cvae_jax.metrics.scores import HELD_OUT
+from cvae_jax.metrics.scores import HELD_OUT, of_definition
 
 # Of the test split, and of the model's images against the data's.
 _OF_WHOLE_SETS = ("held_out", "classifier", "inception")
@@ -56,5 +56,5 @@ def score_held_out(subject: Subject, names=None) -> dict:
 
 def _of_held_out(definition: str) -> str:
     """The words of a score, some of which say that it is of the images of training."""
-    words = definition.replace("training images", "images")
-    return f"{words}, of the images that were held out of training"
+    words, of_draws = of_definition(definition.replace("training images", "images"))
+    return f"{words}, of the images that were held out of training{of_draws}"

@@ -3,6 +3,7 @@
 The registry, the report, the tables and docs/metrics.md read it here.
 """
 
+import re
 from typing import NamedTuple
 
 from cvae_jax.metrics.downstream import SIZES
@@ -245,14 +246,25 @@ def known(name: str) -> Score | None:
 _BY_NUMBER = ("fid", "is", "fid_classifier", "is_classifier")
 
 
+_TO_SEMICOLON = re.compile(r"(?:\([^()]*\)|[^;])*")  # outside brackets
+
+
+def of_definition(definition: str) -> tuple[str, str]:
+    """Splits a definition at its first semicolon outside brackets: what it is, and the rest.
+
+    What follows says of how many draws or seeds a value is the mean, or what chance gives.
+    """
+    what = _TO_SEMICOLON.match(definition).group()
+    return what, definition[len(what) :]
+
+
 def form(name: str, entry: dict) -> tuple:
     """Returns what two entries of results.json must share to compare: definition, number of images.
 
-    Of the definition without what follows a semicolon, of how many draws or seeds it is a mean; the
-    number of FID and Inception scores alone.
+    The definition is that of `of_definition`; the number that of FID and Inception scores alone.
     """
     number = entry["samples"] if name.removesuffix(HELD_OUT) in _BY_NUMBER else 0
-    return entry["definition"].partition(";")[0], number
+    return of_definition(entry["definition"])[0], number
 
 
 def counted(name: str, entry: dict) -> str:

@@ -27,7 +27,7 @@ from cvae_jax.evaluation.active_latents import encode_some, prior_of
 from cvae_jax.evaluation.faults import scorable_factors
 from cvae_jax.evaluation.latent_labels import labels_of
 from cvae_jax.evaluation.pictures import LABELLED
-from cvae_jax.files import expanded
+from cvae_jax.files import expanded, require_writable
 from cvae_jax.report import compared, comparison, facts, latents, layers, page, pictures, sliders
 from cvae_jax.report.words import PICTURES
 from cvae_jax.runs import data_record, loading, parts
@@ -134,8 +134,7 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None, out=None) -> Path:
     notes = []
     if changed := data_record.differences(path, dataset):
         notes.append(f"The images here are not those that the run was trained on: {changed}")
-    if changed := results["data"].get("changed"):
-        notes.append(f"The scores are of other data than the run was trained on: {changed}")
+    notes += _of_other_data(results)
     if reason := why_diverged(path):
         notes.append(f"This seed diverged and was left out: {reason}")
     if model.step != results["step"]:
@@ -157,6 +156,13 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None, out=None) -> Path:
     found = facts.of_run(model, metrics, read_json(path / "data.json"))
     report = _report(path, config, results, tuple(notes), shown, known, found)
     return write_text(out or path / "report.html", page.page(report))
+
+
+def _of_other_data(results) -> list[str]:
+    """Returns what to note of scores of other data than the run was trained on."""
+    changed = results["data"].get("changed")
+    said = "The scores are of other data than the run was trained on"
+    return [f"{said}: {changed}"] if changed else []
 
 
 def write(workdir, data_dir="", data="", *, out="", dataset=None, **own) -> Path:
@@ -186,6 +192,7 @@ def write(workdir, data_dir="", data="", *, out="", dataset=None, **own) -> Path
         dataset = filters.filtered(own_data, config.data.correlate, config.data.hold_out)
     elif data:
         dataset = filters.load(config.data, data, data_dir)
+    require_writable(file or path / "report.html")
     if config.num_seeds == 1:
         return _of_one(path, dataset, data_dir, own, file)
     results = read_results(path / "results.json")
@@ -196,7 +203,7 @@ def write(workdir, data_dir="", data="", *, out="", dataset=None, **own) -> Path
         )
     if dataset is None:
         dataset = filters.load(config.data, data_dir=data_dir)
-    file, seeds, notes = file or path / "report.html", {}, []
+    file, seeds, notes = file or path / "report.html", {}, _of_other_data(results)
     for seed in range(config.seed, config.seed + config.num_seeds):
         folder = f"seed_{seed}"
         reason = results.get("diverged", {}).get(str(seed), {}).get("reason", "")

@@ -8,7 +8,7 @@ import numpy as np
 
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation.pictures import terms
-from cvae_jax.files import expanded
+from cvae_jax.files import expanded, require_writable
 from cvae_jax.metrics.scores import HELD_OUT, form, known
 from cvae_jax.plots.training import reach, running_mean
 from cvae_jax.report import cells, charts, markup
@@ -245,4 +245,6 @@ def write(workdirs, out="comparison.html") -> Path:
             f"a page compares {MOST} runs at most, and these are {len(paths)}: cvae gather makes a "
             "table of any number"
         )
-    return write_text(expanded(out), page(read(paths)))
+    out = expanded(out)
+    require_writable(out)
+    return write_text(out, page(read(paths)))

@@ -2,6 +2,8 @@
 
 import html
 import math
+import os
+import urllib.parse
 from typing import NamedTuple
 
 from cvae_jax.metrics.scores import SCORES, counted
@@ -92,20 +94,25 @@ def _environment(results) -> str:
     return markup.section("environment", "Environment", "", markup.table(("what", "which"), shown))
 
 
+def _address(path: str) -> str:
+    """Returns a relative path as a link: of what it holds, #, % and a colon mean something else."""
+    return "./" + urllib.parse.quote(os.fsencode(path))
+
+
 def page(report: Report, seeds: dict[str, str] | None = None) -> str:
     """Returns the HTML of a run's report.
 
     Args:
       report: its facts.
       seeds: of a run of several seeds, which has no sliders of its own: a seed's name -> the
-        address of that seed's report.
+        relative path of that seed's report.
     """
     first = [sliders.section(report.explorer), *strips.sections(report.explorer)]
     if report.latents is not None:
         first += [factor_map(report.latents), cards(report.latents)]
     if seeds is not None:
         links = [
-            f'<li><a href="{html.escape(where)}">{html.escape(name)}</a></li>'
+            f'<li><a href="{html.escape(_address(where))}">{html.escape(name)}</a></li>'
             for name, where in seeds.items()
         ]
         text = "Each has a report, and in it sliders, of its own."

@@ -7,12 +7,14 @@ import numpy as np
 from cvae_jax import plots
 from cvae_jax.metrics.scores import HELD_OUT, known
 from cvae_jax.plots.page import plain
+from cvae_jax.runs.data_record import digest
 from cvae_jax.runs.identity import OF_DATA
 from cvae_jax.runs.workdir import write_text
 from cvae_jax.studies.analysis import by_chance, rank_correlation, variance_explained
 from cvae_jax.studies.ended import Ended
 from cvae_jax.studies.table import markdown_table, rows_of
 
+_LONGEST = 40  # characters, of up to four bytes each, and a name has at most 255 bytes
 SHOWN = ("mig", "mig_chen", "factor_score", "sap", "iou", "elbo", "cascade_kl")
 
 
@@ -31,8 +33,8 @@ def write(runs: list[Ended], scores, folder) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [write_text(folder / "table.md", markdown_table(rows_of(runs), scores) + "\n")]
     of_data = _by_data(runs)
-    for data, group in of_data.items():
-        end = "" if len(of_data) == 1 else "_" + "".join(c if c.isalnum() else "_" for c in data)
+    ends = _ends([*of_data]) if len(of_data) > 1 else [""]
+    for (data, group), end in zip(of_data.items(), ends, strict=True):
         for name, draw in _DRAWN.items():
             path = draw(folder / f"{name}{end}.png", group, _having(group, scores), plain(data))
             paths += [path] if path else []
@@ -52,6 +54,17 @@ def _by_data(runs) -> dict[str, list[Ended]]:
         words = [f"{OF_DATA[i].removeprefix('data.')} {values[i]}" for i in differ if values[i]]
         named[", ".join([data, *words])] = group
     return named
+
+
+def _ends(names) -> list[str]:
+    """Returns the end of a file's name for each name, no two the same and none too long."""
+    ends = ["_" + "".join(c if c.isalnum() else "_" for c in name) for name in names]
+    fitting = [len(end) <= _LONGEST and ends.count(end) == 1 for end in ends]
+    digests = [digest(name.encode(errors="backslashreplace"))[:8] for name in names]
+    return [
+        end if fits else f"_{end[-_LONGEST:]}_{short}"
+        for end, fits, short in zip(ends, fitting, digests, strict=True)
+    ]
 
 
 def _having(runs, scores) -> list[str]:

@@ -87,6 +87,10 @@ def mean_std(values) -> str:
     return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
 
 
+def _cell(values, seeds: int) -> str:
+    return mean_std(values) + (f" ({len(values)} of {seeds})" if 0 < len(values) < seeds else "")
+
+
 def _spread(values):
     return f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
 
@@ -108,11 +112,14 @@ def table(rows: list[Row], scores) -> str:
 
 
 def markdown_table(rows: list[Row], scores) -> str:
-    """Returns a table of Markdown: a line per method and setting, a column per score."""
+    """Returns a table of Markdown: a line per method and setting, a column per score.
+
+    A cell of fewer seeds than its line has says of how many.
+    """
     shown = [name for name in scores if any(name in row.values for row in rows)]
     lines = []
     for row in rows:
-        cells = [mean_std(row.values.get(name, ())) for name in shown]
+        cells = [_cell(row.values.get(name, ()), len(row.seeds)) for name in shown]
         names = [markdown.cell(name) for name in (row.method, row.setting)]
         lines.append([*names, *cells, str(len(row.seeds))])
     return "\n".join(markdown.table(["method", "setting", *shown, "seeds"], lines))

@@ -25,7 +25,7 @@ from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import CONFIG, write_json
 from cvae_jax.signals import Stopped, stop_requests
 from cvae_jax.step import train_step
-from cvae_jax.training import begin, calls, monitor, seeds
+from cvae_jax.training import begin, calls, monitor, seed_scores, seeds
 
 log = logging.getLogger(__name__)
 shown = logging.getLogger(RESULTS)
@@ -86,7 +86,7 @@ def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objectiv
         results = _evaluate(runs, states, config.num_steps, objective, dataset)
         if len(runs) == 1:
             return states[0]
-        together = seeds.gather(runs, results)
+        together = seed_scores.gather(runs, results)
         write_json(Path(workdir) / "results.json", together)
         shown.info("all seeds: %s", table(together))
     return states

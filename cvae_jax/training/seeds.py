@@ -146,33 +146,3 @@ def unless_frozen(train_step):
         return jax.tree.map(lambda a, b: jnp.where(sound, a, b), new, state), metrics
 
     return one
-
-
-def gather(runs: list[Run], results: list[dict]) -> dict:
-    """Returns results of all seeds as one: each score's mean, its spread and every value.
-
-    Args:
-      runs: all of them.
-      results: of those that have not diverged, as `evaluate.evaluate_run` returns them.
-    """
-    first, scores = results[0], {}
-    # A score may be missing where a seed's rows could not give it.
-    for name in dict.fromkeys(name for r in results for name in r["scores"]):
-        having = [r for r in results if name in r["scores"]]
-        score = having[0]["scores"][name]
-        values = [r["scores"][name]["value"] for r in having]
-        what = score["definition"].partition(";")[0]
-        scores[name] = {
-            "value": float(np.mean(values)),
-            **({"std": float(np.std(values, ddof=1))} if len(values) > 1 else {}),
-            "definition": f"{what}; mean and std over {len(values)} seeds",
-            "samples": score["samples"],
-            "seeds": {str(r["seed"]): value for r, value in zip(having, values, strict=True)},
-        }
-    diverged = {str(run.config.seed): {"reason": run.diverged} for run in runs if run.diverged}
-    shared = ("step", "data", "versions", "device")
-    return {key: first[key] for key in shared} | {
-        "num_seeds": len(results),
-        "diverged": diverged,
-        "scores": scores,
-    }

@@ -237,6 +237,7 @@ def test_scores_of_few_images_have_no_spread_over_draws_that_are_the_same(traine
         (["--num_samples=99"], "--num_samples is 99: it must be at least 100"),
         (["--num_samples=500"], "--num_samples counts images .* no metric here has them"),
         (["--metrics=classifier", "--inception=/nowhere"], "--inception names weights that no"),
+        (["--metrics=inception", "--inception=/nowhere"], "there is no file /nowhere"),
     ],
 )
 def test_wrong_requests_are_refused(trained, arguments, message):

@@ -12,9 +12,10 @@ from flax import linen as nn
 import cvae_jax
 from cvae_jax import datasets, networks
 from cvae_jax.evaluation import images as images_scores
-from cvae_jax.evaluation import registry
+from cvae_jax.evaluation import registry, scoring
 from cvae_jax.evaluation.held_out import Bounds, likelihood_bounds
 from cvae_jax.evaluation.subject import Subject
+from cvae_jax.metrics.scores import form
 from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.runs.model import Model
 
@@ -126,3 +127,12 @@ def test_held_out_images_are_drawn_from_all_of_the_split(monkeypatch):
     rows = np.array([places[image.tobytes()] for image in images])
     assert len(np.unique(rows)) == 1_000
     assert 200 < np.sum(rows >= 2_000) < 470  # a third of the split
+
+
+def test_means_of_held_out_scores_still_say_that_they_are(monkeypatch):
+    entry = {"value": 0.5, "definition": "SAP; mean and std over 5 draws", "samples": 5}
+    monkeypatch.setattr(scoring.registry, "make", lambda subject, names: {"sap": entry})
+    of_held_out = scoring.score_held_out(None, ["sap"])["sap_held_out"]
+    assert form("sap_held_out", of_held_out) != form("sap", entry)
+    assert form("sap_held_out", of_held_out)[0].startswith("SAP")
+    assert of_held_out["definition"].endswith("; mean and std over 5 draws")

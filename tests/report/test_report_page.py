@@ -1,6 +1,7 @@
 """The report's page: well-formed, escaped, nothing fetched; its sliders and its words."""
 
 import re
+import urllib.parse
 
 import helpers
 import jax
@@ -13,6 +14,16 @@ from cvae_jax.objectives.infogan import infogan
 from cvae_jax.report import __main__ as report
 from cvae_jax.report import page, sliders, words
 from cvae_jax.runs.model import Model
+
+
+def test_links_lead_to_any_path(random_report):
+    where = "w#x/50%25 a:b?c&d=<é>/report.html"
+    parser = parsed(page.page(random_report[2], {"seed 0": where, "seed 1": "c:d/report.html"}))
+    links = [a["href"] for tag, a in parser.tags if tag == "a" and not a["href"].startswith("#")]
+    resolved = [urllib.parse.urlsplit(urllib.parse.urljoin("file:///a/b.html", x)) for x in links]
+    paths = [urllib.parse.unquote(of.path) for of in resolved]
+    assert paths == [f"/a/{where}", "/a/c:d/report.html"]
+    assert [of[3:] for of in resolved] == [("", "")] * 2  # neither query nor place in the page
 
 
 def test_page_is_well_formed_and_escapes(random_report):

@@ -10,7 +10,7 @@ from cvae_jax import gather
 from cvae_jax.errors import UserError
 from cvae_jax.runs.holding import open_workdir
 from cvae_jax.runs.workdir import read_json, write_json
-from cvae_jax.studies import ended, show
+from cvae_jax.studies import ended, show, table
 
 
 def finished(path, config, value, step=20, names=("mig",), source="noise"):
@@ -80,6 +80,17 @@ def test_runs_on_other_images_are_drawn_apart(tmp_path):
     assert violins == ["violins_noise__source_noise.png", "violins_noise__source_stripes.png"]
 
 
+@pytest.mark.parametrize("parts", [("x>3", "x<3"), (f"{'x=1,' * 60}y=1", f"{'x=1,' * 60}y=2")])
+def test_pictures_of_each_data_have_a_name_of_their_own(tmp_path, parts):
+    """Whatever a part's name has besides letters and digits, and however long it is."""
+    for i, part in enumerate(parts):
+        config = helpers.small_config(**{"data.hold_out": part})
+        finished(tmp_path / "runs" / str(i), config, 0.1 * i)
+    found, _ = ended.ended_runs([tmp_path / "runs"])
+    drawn = show.write(found, ["mig"], tmp_path / "plots")
+    assert len({path for path in drawn if path.exists()}) == 3  # the table, violins of each
+
+
 def test_seeds_that_lack_a_score_or_have_other_data(tmp_path):
     for seed, names in ((0, ["mig"]), (1, ["mig", "sap"]), (2, ["mig", "sap"])):
         finished(tmp_path / f"{seed}", helpers.small_config(seed=seed), 0.1 * seed, names=names)
@@ -92,6 +103,11 @@ def test_seeds_that_lack_a_score_or_have_other_data(tmp_path):
         "  sap                     0.1500 ± 0.0707 of 2 seeds",
         "source 'others'; seeds 3",
         "  mig                     9.0000",
+    ]
+    lines = table.markdown_table(rows, ["mig", "sap"]).splitlines()
+    assert [line.split("|")[3:6] for line in lines[2:]] == [
+        [" 0.100 ± 0.100 ", " 0.150 ± 0.071 (2 of 3) ", " 3 "],
+        [" 9.000 ", " - ", " 1 "],
     ]
     with pytest.raises(UserError, match=r"unknown score 'migg'; did you mean 'mig'\? there are"):
         gather.main(["gather", str(tmp_path), "--scores=mig, sap,migg"])

@@ -1,5 +1,6 @@
 """A disk that is full or read-only, a clock that jumps: caused for real; nothing is lost."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 
 from cvae_jax import cli, datasets, signals
+from cvae_jax.__main__ import COMMANDS
 from cvae_jax.datasets import order
 from cvae_jax.errors import UserError
+from cvae_jax.evaluation import run as evaluation
 from cvae_jax.objectives.base import Players
-from cvae_jax.runs import checkpoints, metrics_log
+from cvae_jax.runs import checkpoints, loading, metrics_log
 from cvae_jax.training import loop
 
 
@@ -121,6 +124,30 @@ def test_a_disk_that_refuses_while_a_run_trains(small_disk, left_alone, monkeypa
     helpers.assert_trees_equal(resumed, left_alone)
     steps = [x["step"] for x in metrics_log.read_metrics(small_disk / "run/metrics.jsonl")]
     assert steps == [5, 10, 15, 20]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "report", "encode", "rank"])
+def test_results_that_could_not_be_kept_are_not_computed(small_disk, monkeypatch, command):
+    remount(small_disk, "size=60m")
+    config = helpers.small_config(**{"cascade.weight": 0.0, "num_steps": 1})
+    for name in ("a", "b"):
+        loop.train_and_evaluate(config, small_disk / name)
+    remount(small_disk, "ro")
+    out = f"--out={small_disk}/codes.npz"
+    arguments = {
+        "evaluate": [f"{small_disk}/a", "--metrics=mig"],
+        "report": [f"{small_disk}/a"],
+        "encode": [f"{small_disk}/a", out],
+        "rank": [f"{small_disk}/a", f"{small_disk}/b", out],
+    }
+    # The work begins with these: None can't be called.
+    if command == "evaluate":
+        monkeypatch.setattr(evaluation, "subject_of", None)
+    else:
+        monkeypatch.setattr(loading, "load", None)
+    program = importlib.import_module(f"cvae_jax.{COMMANDS[command][0]}")
+    with pytest.raises(UserError, match=r"can't write .*: Read-only file system"):
+        program.main([command, *arguments[command]])
 
 
 def test_a_disk_that_refuses_elsewhere_is_one_line(small_disk, capsys):

@@ -131,24 +131,6 @@ def _parts(config):
     return objective, cvae_jax.build.optimizers(config), np.zeros((16, 8, 8, 1), np.uint8)
 
 
-def test_a_score_that_one_seed_lacks_is_that_of_the_others(tmp_path):
-    config = helpers.small_config(num_seeds=3)
-    facts = {"step": 20, "data": {}, "versions": {}, "device": ""}
-    entry = lambda value: {"value": value, "definition": "d; of one", "samples": 5, "seed": 0}
-    results = [
-        facts | {"seed": 0, "scores": {"a": entry(1.0)}},
-        facts | {"seed": 1, "scores": {"a": entry(3.0), "b": entry(2.0)}},
-    ]
-    with seeds.open_runs(tmp_path, config) as runs:
-        runs[2].diverge("step 3: not finite: loss")
-        found = seeds.gather(runs, results)
-    assert found["scores"]["a"]["value"] == 2.0
-    assert found["scores"]["a"]["std"] == pytest.approx(2**0.5)
-    assert found["scores"]["b"]["seeds"] == {"1": 2.0}
-    assert "std" not in found["scores"]["b"]
-    assert found["diverged"] == {"2": {"reason": "step 3: not finite: loss"}}
-
-
 def test_when_every_seed_diverges_it_is_an_error(tmp_path, monkeypatch):
     real = loop.train_step
 
