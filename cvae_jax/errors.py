@@ -10,13 +10,15 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 PATH = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 # Alike enough to be a slip: towr for tower, but not dip_vae for vae.
 _NEAR = 0.65
-# How to set which data are read, where they are kept and at which size, and a run's folder: fields
-# and arguments, until a program says how its command line has them.
+# How to set which data are read, where they are kept and at which size, a run's folder, and how to
+# begin with a run's weights: fields and arguments, until a program says how its command line has
+# them.
 _options = {
     "data": "config.data.name",
     "data_dir": "data_dir=...",
     "size": "set config.data.size to {size}",
     "workdir": "--workdir",
+    "weights": ", with {init_from} to start from its weights",
 }
 
 
@@ -66,7 +68,7 @@ def printable(text: str) -> str:
 
 
 def option(name: str) -> str:
-    """Returns how the running program names "data", "data_dir", "size" or "workdir": for remedies.
+    """Returns how the running program names one of `_options`: for remedies.
 
     Shared modules ask, as not every program has every option.
     """

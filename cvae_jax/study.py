@@ -40,7 +40,7 @@ def main(argv) -> None:
     args = parser.parse_args(argv[1:])
     if args.jobs < 1:
         raise UserError(f"--jobs is {args.jobs}: it must be at least 1")
-    errors.name_options(workdir="--out")
+    errors.name_options(workdir="--out", weights="")
     study = grid.read(Path(args.file))
     out = Path(args.out or Path("runs", Path(args.file).stem))
     out.mkdir(parents=True, exist_ok=True)

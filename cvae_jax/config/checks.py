@@ -102,6 +102,18 @@ def check(config, num_devices: int, num_processes: int = 1, *, begins: bool = Tr
     check_cascade(config, begins)
 
 
+def require_batch(config, num_images: int) -> None:
+    """Refuses data that have fewer images than a batch, after `data.hold_out` has left some out."""
+    of = ", ".join([config.data.name, *filters.words(config.data)])
+    if num_images < 2:
+        raise UserError(f"{of}: {num_images} images, and training takes 2 at least")
+    if not 2 <= config.batch_size <= num_images:
+        raise UserError(
+            f"config.batch_size is {config.batch_size}, and of {of} there are {num_images:,} "
+            "images: set it from 2 to their number"
+        )
+
+
 def _check_limits(config):
     """Each field by the limits beside its default, and the method's name."""
     for name, field in defaults.get_limits().items():

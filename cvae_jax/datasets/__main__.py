@@ -17,6 +17,7 @@ import argparse
 
 from cvae_jax import cli, datasets
 from cvae_jax.datasets import catalogue
+from cvae_jax.errors import UserError
 
 
 def table(root) -> str:
@@ -49,6 +50,8 @@ def main(argv) -> None:
         return
     if not args.name:
         parser.error("prepare which data set?")
+    if args.name.startswith("npz:"):
+        raise UserError(f"{args.name} needs no preparing: it is read as it is")
     splits = ("train",)
     if args.name in catalogue.ENTRIES:
         cls, _ = catalogue.builder(catalogue.ENTRIES[args.name])

@@ -96,14 +96,9 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
             f"{errors.option('data')}"
         )
     if name not in NAMES:
-        is_folder = expanded(name).is_dir()
-        hint = (
-            f"did you mean {shlex.quote(f'folder:{name}')}? "
-            if is_folder
-            else did_you_mean(name, NAMES)
-        )
         raise UserError(
-            f"no data set {name!r}: {hint}There are {', '.join(NAMES)}, folder:PATH and tfds:NAME"
+            f"no data set {name!r}: {_meant(name)}There are {', '.join(NAMES)}, folder:PATH, "
+            "npz:PATH and tfds:NAME"
         )
     if name == "mnist_5k":
         _check_split(name, split, ("train",))
@@ -115,6 +110,15 @@ def load(name: str, size: int = 64, data_dir: str = "", split: str = "train") ->
     from cvae_jax.datasets import sprite_variants
 
     return sprite_variants.make(dataset, entry.variant)
+
+
+def _meant(name) -> str:
+    """Returns "did you mean ...? " for what is there by that name, or named nearly so."""
+    path = expanded(name)
+    for kind, there in (("folder", path.is_dir()), ("npz", path.is_file())):
+        if name and there:
+            return f"did you mean {shlex.quote(f'{kind}:{name}')}? "
+    return did_you_mean(name, NAMES)
 
 
 def kind_of(name: str) -> str:

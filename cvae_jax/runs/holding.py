@@ -32,8 +32,7 @@ def holds_run(path, config) -> bool:
     """Returns whether a folder holds a run of this config; refuses anything else in it."""
     if is_exported(path):
         raise UserError(
-            f"{path} is an exported model: choose another {option('workdir')}, with "
-            f"{shlex.quote(f'--config.init_from={path}')} to start from its weights"
+            f"{path} is an exported model: choose another {option('workdir')}{_weights(path)}"
         )
     saved = _saved(path)
     # A start that came no further than its data, misspelt for instance, has nothing to keep.
@@ -44,15 +43,17 @@ def holds_run(path, config) -> bool:
     old = read_config(path).to_dict()
     changes = differences(_moved_or_lengthened(path, old, config), config)
     if changes:
-        start = ""
-        if saved:
-            flag = shlex.quote(f"--config.init_from={saved[0]}")
-            start = f", with {flag} to start from its weights"
+        start = _weights(saved[0]) if saved else ""
         raise UserError(
             f"{path} holds a run of another config ({changes}); choose another "
             f"{option('workdir')}{start}"
         )
     return True
+
+
+def _weights(path) -> str:
+    """Returns how to begin another run with a folder's weights."""
+    return option("weights").format(init_from=shlex.quote(f"--config.init_from={path}"))
 
 
 def _require_no_others(path, begun) -> None:

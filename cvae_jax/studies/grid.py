@@ -14,6 +14,7 @@ Settings are all combinations of the values of lists, the last list changing fir
 """
 
 import itertools
+import os
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from cvae_jax.metrics.scores import SCORES, known
 from cvae_jax.studies import record
 
 _KEYS = ("config", "seeds", "scores", "fields", "methods")
+_LONGEST = 255
 _OF_SEEDS = ("seed", "num_seeds")
 
 
@@ -108,6 +110,7 @@ def _grid(content) -> Grid:
         for setting, chosen, listed in _settings(method, fields, bases[given]):
             for seed in seeds:
                 cell = Cell(method, setting, seed, given, chosen)
+                _check_folder(cell)
                 config = _config(cell, bases[given], listed)
                 content_of_run = str([x for x in flat(config.to_dict()) if x[0] not in FREE])
                 for known_as, what in ((folders, cell.key), (contents, content_of_run)):
@@ -124,6 +127,16 @@ def _check_name(method, own):
         raise UserError(f"methods.{method} is no table: begin it with [methods.{method}]")
     if not method.isprintable() or not method.strip() or "/" in method or method[0] == ".":
         raise UserError(f"a method is named {method!r}: it names a folder, leave out / and dots")
+
+
+def _check_folder(cell) -> None:
+    """Refuses a method or setting whose folder's name no disk takes."""
+    for part in cell.key.parts:
+        if len(os.fsencode(part)) > _LONGEST:
+            raise UserError(
+                f"{part[:80]}... would be a folder's name of {len(os.fsencode(part))} bytes, and "
+                f"{_LONGEST} is the most: give its list shorter values, or make it two methods"
+            )
 
 
 def _seeds(given) -> list[int]:

@@ -6,11 +6,14 @@ import os
 import sys
 from pathlib import Path
 
+from cvae_jax.config import build, checks
 from cvae_jax.datasets import filters
+from cvae_jax.errors import UserError
 from cvae_jax.evaluation.results import results_of
+from cvae_jax.runs import loading, parts
 from cvae_jax.runs.holding import holds_run
 from cvae_jax.runs.metrics_log import read_metrics, training_seconds
-from cvae_jax.runs.workdir import why_diverged
+from cvae_jax.runs.workdir import CONFIG, why_diverged
 from cvae_jax.studies import work
 from cvae_jax.studies.grid import Cell, Grid
 
@@ -23,13 +26,33 @@ def check(grid: Grid, out: Path, together: bool) -> None:
     """Refuses what can't be trained, and prepares each data set once.
 
     Raises:
-      UserError: a folder holds another run than the grid's, or data can't be had.
+      UserError: a folder holds another run than the grid's, data can't be had or are too few, or a
+        method can't be built for them.
     """
     for group in _groups(grid, together):
         _refuse_others(grid, group, out)
-    needed = [config.data for cell, config in grid.configs.items() if not _done(grid, cell, out)]
-    for data in {json.dumps(data.to_dict()): data for data in needed}.values():
-        filters.load(data)
+    by_data = {}
+    for cell, config in grid.configs.items():
+        if not _done(grid, cell, out):
+            by_data.setdefault(json.dumps(config.data.to_dict()), []).append(cell)
+    for cells in by_data.values():
+        _check_method(grid, cells, out)
+
+
+def _check_method(grid, cells, out) -> None:
+    """Refuses cells, all of the same data, that their data or method would end at their start."""
+    dataset = filters.load(grid.configs[cells[0]].data)
+    info = build.DataInfo(dataset.size, dataset.channels, dataset.num_images)
+    of_setting = {cell._replace(seed=0): cell for cell in reversed(cells)}  # its first seed's
+    for cell in reversed(of_setting.values()):
+        config = grid.configs[cell]
+        try:
+            checks.require_batch(config, dataset.num_images)
+            parts.build_with(config, info)
+            if config.init_from and not (out / cell.key / CONFIG).exists():
+                loading.folder(config.init_from)
+        except UserError as error:
+            raise UserError(f"{cell.key}: {error}") from None
 
 
 def train(grid: Grid, out: Path, jobs: int, together: bool) -> dict[Cell, str]:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from cvae_jax import datasets
-from cvae_jax.config import build
+from cvae_jax.config import build, checks
 from cvae_jax.datasets import arrays, filters
 from cvae_jax.devices import processes
 from cvae_jax.errors import UserError
@@ -48,11 +48,7 @@ def load_data(config, dataset=None):
     # a digest, as messages between processes are short
     fingerprint = data_record.fingerprint(dataset).encode()
     processes.require_same("data set", data_record.digest(fingerprint))
-    if not 2 <= config.batch_size <= dataset.num_images:
-        raise UserError(
-            f"config.batch_size is {config.batch_size} and {config.data.name} has "
-            f"{dataset.num_images:,} images: set it from 2 to their number"
-        )
+    checks.require_batch(config, dataset.num_images)
     return dataset
 
 

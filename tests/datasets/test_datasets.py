@@ -196,6 +196,15 @@ def test_unknown_name():
         datasets.load("dsprite_smal")
 
 
+@pytest.mark.parametrize("kind", ["folder", "npz"])
+def test_a_path_without_its_kind_is_recognised(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "npz").touch()
+    with pytest.raises(UserError, match=f"no data set '{kind}': did you mean {kind}:{kind}"):
+        datasets.load(kind, 64)
+
+
 def test_unusable_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"file/data .*Not a directory.*name another folder with"):

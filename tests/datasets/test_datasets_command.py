@@ -22,5 +22,7 @@ def test_table_and_prepare(tmp_path, capsys):
     datasets_program.main(["datasets", data_dir])
     (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("heads3d_small")]
     assert line.endswith("prepared")
+    with pytest.raises(UserError, match="no preparing"):
+        datasets_program.main(["datasets", data_dir, "prepare", "npz:a.npz"])
     with pytest.raises(UserError, match="did you mean 'heads3d'"):
         datasets_program.main(["datasets", data_dir, "prepare", "heads3"])

@@ -101,6 +101,7 @@ def test_the_study_that_ships_has_24_runs():
         ("[methods.own]", '[methods."a/b"]', "a method is named 'a/b'"),
         ("[methods.own]", '[methods."..x"]', r"a method is named '\.\.x'"),
         ("[methods.own]", "[own]", "unknown key 'own'"),
+        ("[methods.own]", f"[methods.{256 * 'x'}]", "name of 256 bytes, and 255 is the most"),
         ('"dsprites:quick"', '"dsprites:quik"', "unknown variant 'quik'"),
         ('"dsprites"', '"sprites"', "there is no config file sprites; did you mean 'dsprites'"),
         ('config = "dsprites:quick"', "", "which config"),

@@ -194,10 +194,31 @@ def test_a_folder_with_another_run_is_refused_before_anything_starts(file, tmp_p
     asked = copying(monkeypatch, tmp_path)
     before = read_json(tmp_path / "out/study.json")
     file.write_text(FILE.replace("[methods.vae]", "[methods.vae]\nobjective.latents = 3"))
-    with pytest.raises(UserError, match=r"vae/seed_0 holds a run of another config .*--out"):
+    with pytest.raises(UserError, match=r"vae/seed_0 holds a run of another config .*--out$"):
         run(file)
     assert asked == []
     assert read_json(tmp_path / "out/study.json") == before
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        (
+            "batch_size = [16, 128]",
+            "batch_size=128/seed_0: config.batch_size is 128, and of .* 64 i",
+        ),
+        ('init_from = ["", "nope"]', "init_from=nope/seed_0: there is no folder nope"),
+        ('networks = ["", "nope:f"]', "networks=nope:f/seed_0: .*nope"),
+    ],
+)
+def test_what_would_end_a_run_at_its_start_is_refused_before_any(
+    file, tmp_path, monkeypatch, field, said
+):
+    asked = copying(monkeypatch, tmp_path)
+    file.write_text(FILE.replace("[methods.vae]", f"[methods.vae]\n{field}"))
+    with pytest.raises(UserError, match=said):
+        run(file)
+    assert asked == []
 
 
 def test_seeds_in_one_program(file, tmp_path, monkeypatch):
