@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import checked, group
+from cvae_jax.metrics.inputs import checked, group, require_at_least
 
 CHUNK = 1_000
 
@@ -32,7 +32,7 @@ def beta_vae_score(codes, factors, *, seed, batch_size=64, train_votes=10_000, e
       Accuracy between 0 and 1, chance being about 1/k.
 
     Raises:
-      ValueError: as `factor_score`; also if there is but one factor, hence nothing to classify.
+      ValueError: as `factor_score`, but that a batch may be of one pair.
     """
     # It takes a second: not before it is needed.
     from sklearn.linear_model import LogisticRegression
@@ -40,6 +40,7 @@ def beta_vae_score(codes, factors, *, seed, batch_size=64, train_votes=10_000, e
     codes, factors = checked(codes, factors)
     if factors.shape[1] < 2:
         raise ValueError("beta_vae_score needs two factors or more")
+    require_at_least(1, batch_size=batch_size, train_votes=train_votes, eval_votes=eval_votes)
     rng = np.random.default_rng(seed)
     groups = [group(factor, i) for i, factor in enumerate(factors.T)]
     classifier = LogisticRegression(max_iter=1_000)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import checked, group
+from cvae_jax.metrics.inputs import checked, group, require_at_least
 
 VARIANCE_ROWS = 10_000  # rows behind the global variance
 MIN_STD = 0.05  # a dimension that varies less has collapsed to the prior
@@ -37,12 +37,14 @@ def factor_score(codes, factors, *, seed, batch_size=64, train_votes=10_000, eva
 
     Raises:
       ValueError: if codes are not finite, factors not integers or constant, if the two have
-        different numbers of rows, if no two rows share a value of some factor, or if batch_size is
-        1.
+        different numbers of rows, if no two rows share a value of some factor, if there is but one
+        factor, which every vote names, if batch_size is 1, or of no votes.
     """
     codes, factors = checked(codes, factors)
-    if batch_size < 2:
-        raise ValueError(f"batch_size is {batch_size}: a variance needs two rows")
+    if factors.shape[1] < 2:
+        raise ValueError("factor_score needs two factors or more")
+    require_at_least(2, batch_size=batch_size)  # rows of a variance
+    require_at_least(1, train_votes=train_votes, eval_votes=eval_votes)
     rng = np.random.default_rng(seed)
     rows = rng.choice(len(codes), min(len(codes), VARIANCE_ROWS), replace=False)
     variances = np.var(codes[rows], axis=0, ddof=1)  # [d]

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cvae_jax.metrics.inputs import require_at_least
+
 
 class Moments(NamedTuple):
     """Running moments of streamed features, float64 throughout."""
@@ -24,6 +26,7 @@ def add_moments(moments, features):
     By Chan et al. 1979: as exact as if all rows were there at once.
     """
     features = np.asarray(features, np.float64)
+    require_at_least(1, rows=len(features))
     n, mean = len(features), features.mean(axis=0)
     centred = features - mean
     if moments is None:
@@ -96,13 +99,16 @@ def kernel_distance(features1, features2, *, seed, subsets=100, subset_size=1_00
       for not known, where a subset is the whole of a set.
 
     Raises:
-      ValueError: shapes disagree, a number is not finite, or a set has under two rows.
+      ValueError: shapes disagree, a number is not finite, a set or subset has under two rows, or
+        there are no subsets.
     """
     a, b = (np.asarray(x, np.float64) for x in (features1, features2))
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
         raise ValueError(f"features [n, p] and [m, p], two rows or more: {a.shape}, {b.shape}")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise ValueError("features must be finite")
+    require_at_least(1, subsets=subsets)
+    require_at_least(2, subset_size=subset_size)
     rng, m = np.random.default_rng(seed), min(subset_size, len(a), len(b))
 
     def kernel(x, y):
@@ -137,6 +143,7 @@ def inception_score(probs, splits=10):
       ValueError: not [n, c], fewer rows than parts, or rows that are no probabilities.
     """
     probs = np.asarray(probs, np.float64)
+    require_at_least(1, splits=splits)
     if probs.ndim != 2 or len(probs) < splits:
         raise ValueError(f"probabilities [n, c] with n of at least {splits} splits: {probs.shape}")
     if not (probs >= 0).all() or np.abs(probs.sum(axis=1) - 1).max() > 1e-3:

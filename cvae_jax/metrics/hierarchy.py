@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cvae_jax.metrics.inputs import require_at_least
 from cvae_jax.structures.wholes import families
 
 
@@ -114,6 +115,7 @@ def hierarchy(effects, parents, used=None, *, floor=0.01, most=2_000, seed=0):
       ValueError: no node is a whole, no whole has all of its latents in use, or effects are not
         [d, k] of d nodes and one factor or more, negative or not finite.
     """
+    require_at_least(1, most=most)
     effects = np.asarray(effects, np.float64)
     if effects.ndim != 2 or len(effects) != len(parents) or not effects.shape[1]:
         raise ValueError(f"effects {effects.shape} are not [d, k] of {len(parents)} nodes")

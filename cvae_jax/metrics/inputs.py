@@ -23,6 +23,8 @@ def checked(codes, factors):
         raise ValueError(f"nothing to score: codes {codes.shape}, factors {factors.shape}")
     if factors.dtype.kind not in "iub":
         raise ValueError(f"factors must be integers, one for each value, not {factors.dtype}")
+    if codes.dtype.kind not in "fiub":
+        raise ValueError(f"codes must be numbers, not {codes.dtype}")
     broken = np.flatnonzero(~np.isfinite(codes).all(axis=0))
     if broken.size:
         raise ValueError(f"codes are NaN or infinite in dimension {broken[0]} (of 0 to d - 1)")
@@ -30,6 +32,17 @@ def checked(codes, factors):
     if constant.size:
         raise ValueError(f"factor {constant[0]} (of 0 to k - 1) has a single value: leave it out")
     return codes.astype(np.float64), factors.astype(np.int64)
+
+
+def require_at_least(least, **settings) -> None:
+    """Refuses settings, by their names, that are under `least`: of no draws there is no score.
+
+    Raises:
+      ValueError: names the setting.
+    """
+    for name, value in settings.items():
+        if not value >= least:
+            raise ValueError(f"{name} is {value}: it must be at least {least}")
 
 
 def group(factor, index):

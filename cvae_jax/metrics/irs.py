@@ -17,8 +17,8 @@ def irs(codes, factors, *, seed, quantile=0.99):
     All other factors change meanwhile. Q_v is the 0.99 quantile and mean_v the mean over rows with
     v_i = v; the score is the mean over latents weighted by their largest deviation. By Suter et
     al. 2019 (arXiv:1811.00007), with the settings of Locatello et al. 2019 (disentanglement_lib,
-    `irs`): 10,000 random rows, each factor cut into 20 equal bins, so that neighbours
-    among more values than that count as one. Constant latents are left out.
+    `irs`): 10,000 random rows, each factor's values, numbered in order, cut into 20 equal bins, so
+    that neighbours among more values than that count as one. Constant latents are left out.
 
     Args:
       codes: posterior means, floats [n, d].
@@ -46,7 +46,7 @@ def irs(codes, factors, *, seed, quantile=0.99):
 
 def _deviations(codes, factor, quantile):
     """Returns the mean over values of the quantile of deviations from the value's mean, [d]."""
-    cut = binned(factor, BINS)
+    cut = binned(np.unique(factor, return_inverse=True)[1], BINS)  # values have no distances
     parts = [codes[cut == value] for value in np.unique(cut)]
     return np.mean(
         [np.quantile(np.abs(x - x.mean(axis=0)), quantile, axis=0) for x in parts], axis=0

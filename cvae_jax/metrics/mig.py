@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import checked
+from cvae_jax.metrics.inputs import checked, require_at_least
 
 _ROUNDING = 1e-12  # nats; rounding makes a constant label seem to hold as much
 
@@ -86,6 +86,7 @@ def information_of_varying(codes, factors, *, bins=20):
 
 def binned(latent, bins):
     """Returns the bin number, from 0, of each entry of one latent [n], in equal bins."""
+    require_at_least(1, bins=bins)
     # The edges of np.histogram, which itself refuses a dimension that is constant up to rounding.
     edges = np.linspace(latent.min(), latent.max(), bins + 1)
     # Without the last edge: the maximum is in the last bin.

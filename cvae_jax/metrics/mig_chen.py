@@ -44,7 +44,8 @@ def mig_chen(mean, logvar, factors, *, samples=2_000, seed):
 
     Raises:
       ValueError: shapes disagree, a number is not finite, a factor is not an integer or constant,
-        posteriors are too narrow for float32 (see `mixture.draw`), or there is but one dimension.
+        posteriors are too narrow or wide for float32 (see `mixture.draw`), or there is but one
+        dimension.
     """
     mean, factors = checked(mean, factors)
     logvar, _ = checked(logvar, factors)

@@ -4,7 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cvae_jax.metrics.inputs import require_at_least
+
 _POINTS = 64
+_WIDEST = 90.0  # of log variances: squares of such points are at the end of float32
 _ROWS = 512  # rows of the mixture at once: 2,000 points x 512 rows are 4 MB
 
 
@@ -12,9 +15,16 @@ def draw(mean, logvar, samples: int, rng):
     """Draws rows of the posteriors and one z of each: (int [samples], float [samples, d]).
 
     Raises:
-      ValueError: a posterior is so narrow that float32 can't distinguish its points.
+      ValueError: a posterior is so narrow that float32 can't distinguish its points, or so wide
+        that it can't hold them.
     """
+    require_at_least(1, samples=samples)
     narrow, wide = np.exp(0.5 * logvar.min()), np.abs(mean).max()
+    if logvar.max() > _WIDEST:
+        raise ValueError(
+            f"posteriors with a log variance of {logvar.max():.3g} are too wide for float32: at "
+            f"most {_WIDEST:g}"
+        )
     if narrow < 1e-6 * wide:
         raise ValueError(
             f"posteriors with a standard deviation of {narrow:.1g} are too narrow beside means of "

@@ -47,6 +47,12 @@ def modularity_explicitness(codes, factors, *, seed, train=10_000, test=5_000, b
     if factors.shape[1] < 2:
         raise ValueError("modularity_explicitness needs two factors or more")
     (x, y), (x_test, y_test) = split(codes, factors, train, test, seed)
+    constant = np.flatnonzero((y == y[0]).all(axis=0))
+    if constant.size:
+        raise ValueError(
+            f"factor {constant[0]} (of 0 to k - 1) has a single value in the {len(y)} rows to fit "
+            "on: its other values are too rare"
+        )
     information = mutual_information(x, y, bins=bins) ** 2  # [d, k], squared
     best = information.max(axis=1)
     others = (information.sum(axis=1) - best) / (information.shape[1] - 1)

@@ -28,7 +28,7 @@ def fit_all(predictor, x, y, seed):
       k classifiers with sklearn's `predict`.
 
     Raises:
-      ValueError: an unknown predictor.
+      ValueError: an unknown predictor, or labels too few for five folds of two values.
     """
     # They take a second: not before they are needed.
     from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
@@ -62,6 +62,10 @@ def _fit(predictor, x, y, seed):
     if predictor == "trees":
         return GradientBoostingClassifier(random_state=seed).fit(x, y)
     folds = KFold(min(_FOLDS, len(y)))
+    if not any(len(np.unique(y[rows])) > 1 for rows, _ in folds.split(x)):
+        raise ValueError(
+            f"logistic: of {len(y)} labels each fold leaves one value: use more labels, or trees"
+        )
     strengths = {"C": np.logspace(-4, 4, 10)}
     return GridSearchCV(LogisticRegression(), strengths, cv=folds, error_score=0.0).fit(x, y)
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import checked, split
+from cvae_jax.metrics.inputs import checked, require_at_least, split
 from cvae_jax.metrics.predictors import accuracies, beats_guessing, fit_all
 
 
@@ -55,6 +55,7 @@ def strong_generalisation(
     k = factors.shape[1]
     if k < 2:
         raise ValueError("strong_generalisation needs two factors or more")
+    require_at_least(1, experiments=experiments)
     (x, y), (x_test, y_test) = split(codes, factors, train, test, seed)
     usual = float(accuracies(fit_all(predictor, x, y, seed), x_test, y_test).mean())
     rng, found = np.random.default_rng(seed), []

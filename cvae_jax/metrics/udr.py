@@ -31,6 +31,8 @@ def udr(codes, kl_per_dim):
     kl_per_dim = [np.asarray(kl) for kl in kl_per_dim]
     if len(codes) < 2:
         raise ValueError("udr compares models: it needs two or more")
+    if len(codes) != len(kl_per_dim):
+        raise ValueError(f"there are codes of {len(codes)} models and KL of {len(kl_per_dim)}")
     for c, kl in zip(codes, kl_per_dim, strict=True):
         sound = np.isfinite(c).all() and np.isfinite(kl).all()
         if c.ndim != 2 or c.shape != (len(codes[0]), len(kl)) or not sound:

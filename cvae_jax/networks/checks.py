@@ -1,5 +1,8 @@
 """What networks of one's own, and images that they see, must be: refused in one line."""
 
+import contextlib
+import contextvars
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,16 +15,29 @@ _TOLERANCE = 1e-3  # that resizing may have left an image beyond [0, 1]
 _FUNCTION = "a network is a function of its parameters and input alone"
 
 
+_ours = contextvars.ContextVar("whether images were sampled by a decoder", default=False)
+
+
+@contextlib.contextmanager
+def of_a_decoder():
+    """Within it floats may be beyond [0, 1], as samples of a Gaussian p(x | z) are."""
+    token = _ours.set(True)
+    try:
+        yield
+    finally:
+        _ours.reset(token)
+
+
 def require_range(images) -> None:
     """Refuses floats beyond [0, 1] where values can be seen: 0 to 255 would make the loss NaN.
 
-    Under jit there are no values to look at.
+    Under jit there are no values to look at, and a decoder's own images are not looked at.
 
     Raises:
       UserError: names the least and the largest value.
     """
     floats = jnp.issubdtype(images.dtype, jnp.floating)
-    if not floats or isinstance(images, jax.core.Tracer) or not images.size:
+    if not floats or _ours.get() or isinstance(images, jax.core.Tracer) or not images.size:
         return
     seen = np.asarray(images)  # under jit JAX's own minimum of a constant is a tracer
     least, most = float(seen.min()), float(seen.max())
@@ -32,17 +48,16 @@ def require_range(images) -> None:
 
 
 def require_floats(images) -> None:
-    """Refuses integers, which nothing has scaled, and what `require_range` refuses.
+    """Refuses integers, which nothing has scaled.
 
     Raises:
-      UserError: names the type, or the least and the largest value.
+      UserError: names the type.
     """
     if not jnp.issubdtype(images.dtype, jnp.floating):
         raise UserError(
-            f"images are {images.dtype}: an objective encodes floats in [0, 1], so divide bytes by "
+            f"images are {images.dtype}: an objective takes floats in [0, 1], so divide bytes by "
             "255"
         )
-    require_range(images)
 
 
 def require_supported(networks, images) -> None:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from cvae_jax.networks import Critic
+from cvae_jax.networks.checks import of_a_decoder
 from cvae_jax.objectives import distributions, rows
 from cvae_jax.objectives.base import Objective
 from cvae_jax.objectives.bayesian_joint import sample_joint
@@ -118,7 +119,8 @@ def cascade(
         decode_rng, noise_rng = jax.random.split(rng)
         keys = rows.row_keys(decode_rng, len(z), axis_name)
         encoder = jax.lax.stop_gradient(params) if second_pass == "fixed" else params
-        mean, logvar = objective.encode(encoder, to_image(params, z, keys, logits))
+        with of_a_decoder():
+            mean, logvar = objective.encode(encoder, to_image(params, z, keys, logits))
         noise = rows.normal_rows(noise_rng, z.shape, axis_name)
         return distributions.sample_z_hat(noise, mean, logvar)
 

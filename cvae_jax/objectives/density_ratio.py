@@ -77,7 +77,8 @@ def add_density_ratio(
       smoothness: weight of the critic's `slope_penalty` at samples of both; 0: none.
 
     Returns:
-      An `Objective` with one critic more.
+      An `Objective` with one critic more. Its init raises ValueError if the base has one of the
+      name, which two would train on two laws.
     """
 
     def logit_of(params, v):
@@ -96,6 +97,8 @@ def add_density_ratio(
 
     def init(rng, images):
         params = base.init(base_key(rng, name), images)
+        if name in params.critic:
+            raise ValueError(f"the objective has a critic {name!r} already: wrap it in one {name}")
         # For the shape of the critic's input; no key is used, as nothing is computed.
         v = jax.eval_shape(lambda: q_rows(extended(params, images, rng, 0, None)[2]))
         new = critic.init(named_key(rng, name), jnp.zeros(v.shape, v.dtype))["params"]

@@ -86,7 +86,7 @@ def edge_reward(objective: Objective, structure: Structure, weight) -> Objective
     Args:
       objective: a `cascade`, whose samples hold z_hat, with x_hat="sample" or second_pass="none":
         what the decoder's mean hides below the pixels' noise would earn the reward as a visible
-        shape does.
+        shape does. An objective does not tell, so it is the config alone that is refused.
       structure: the same Bayesian network.
       weight: nats per nat, a number or a function of the step.
 
@@ -94,13 +94,16 @@ def edge_reward(objective: Objective, structure: Structure, weight) -> Objective
       An `Objective` with the metric edge_information, [edges], not capped.
 
     Raises:
-      ValueError: the structure has no edges between z_hat nodes.
+      ValueError: the structure has no edges between z_hat nodes; or, when it first runs, the
+        objective is no cascade.
     """
     if not edges(structure):
         raise ValueError("the structure has no edges between z_hat nodes to reward")
 
     def model_loss(params, images, rng, step, axis_name=None):
         loss, (metrics, samples) = objective.model_loss(params, images, rng, step, axis_name)
+        if "cascade" not in samples:
+            raise ValueError("edge_reward takes a cascade: wrap it as edge_reward(cascade(...))")
         # Of all devices' rows: neither a correlation nor the cap is a mean over rows.
         z_hat = rows.all_rows(samples["cascade"]["z_hat"], axis_name)
         information = edge_information(jnp.clip(z_hat, -_BULK, _BULK), structure)

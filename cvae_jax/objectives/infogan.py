@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from cvae_jax.networks.checks import require_floats
+from cvae_jax.networks.checks import require_floats, require_range
 from cvae_jax.networks.gan_networks import GanNetworks
 from cvae_jax.objectives import distributions, rows
 from cvae_jax.objectives.base import Objective, Players, at_step
@@ -111,6 +111,7 @@ def infogan(
 
     def encode(params, images):
         require_floats(images)
+        require_range(images)
         return recognise(params, images)[:2]
 
     def decode(params, z, rng=None):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from cvae_jax.networks import Networks
-from cvae_jax.networks.checks import require_floats, require_supported
+from cvae_jax.networks.checks import require_floats, require_range, require_supported
 from cvae_jax.objectives import distributions, rows
 from cvae_jax.objectives.base import Objective, Players, at_step
 from cvae_jax.objectives.decomposition import decompose
@@ -122,6 +122,7 @@ def penalised_vae(
 
     def encode(params, images):
         require_floats(images)
+        require_range(images)
         return encoder.apply({"params": params.model["encoder"]}, images)
 
     def logits_of(params, z):
@@ -135,6 +136,7 @@ def penalised_vae(
         return p_x.mean(logits_of(params, z))
 
     def log_likelihood(params, images, z):
+        require_floats(images)
         return -p_x.negative_log(logits_of(params, z), images, **parameters_of(params))
 
     def sample(params, z, keys, logits=None):

@@ -38,9 +38,16 @@ def structure(path, parents, *, names=None, source="prior", title, subtitle):
 
     Returns:
       The path.
+
+    Raises:
+      ValueError: an unknown source, or names of another number of latents.
     """
     from matplotlib.figure import Figure
 
+    if source not in _Z_FROM:
+        raise ValueError(f"source {source!r} is not one of {', '.join(_Z_FROM)}")
+    if names is not None and len(names) != len(parents):
+        raise ValueError(f"{len(names)} names for {len(parents)} latents")
     placed = layout(parents, names)
     width = max(placed.width, page.head_width(title, subtitle))
     height = page.HEADER + placed.height
@@ -70,7 +77,7 @@ def layout(parents, names=None) -> Layout:
     centers = left - 0.15 + pitch * (np.cumsum(shares) - shares / 2)
     centers[len(linked) :] += apart
     depths = _depths(parents)
-    first = 0.62 if names else 0.3
+    first = 0.62 if names is not None else 0.3
     second = first + layer
     largest = min(0.25, 0.36 * pitch)
     nodes = {}
@@ -104,7 +111,7 @@ def paint(axes, placed: Layout, top, names=None, source="prior"):
         _arrow(axes, nodes, start, end)
     for (kind, j), (x, y, radius) in nodes.items():
         _node(axes, x, y, radius, kind, j, strong=j in placed.large)
-        if names and kind == "z":
+        if names is not None and kind == "z":
             words = "\n".join(names[j].split())
             above = {"ha": "center", "va": "bottom", "linespacing": 1.0}
             axes.text(x, y + largest + 0.08, words, size=8.5, color=page.GREY, **above)

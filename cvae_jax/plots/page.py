@@ -6,6 +6,8 @@ functions and used through its objects alone: no global state, no window, nothin
 
 import pathlib
 
+import numpy as np
+
 from cvae_jax.errors import printable
 from cvae_jax.files import replacing
 
@@ -13,6 +15,7 @@ WIDTH = 8.0  # inches; 100 of the 800 pixels a reader sees are one of them
 DPI = 200
 INK, GREY, PALE, FAINT = "#1f2933", "#6b7784", "#a7b0ba", "#d5dbe1"
 ACCENT, ACCENT_LIGHT = "#1f6f8b", "#a9cfdb"
+_KINDS = ("png", "pdf", "svg")
 MARGIN, RIGHT, HEADER = 0.12, 0.12, 0.66
 
 
@@ -22,6 +25,12 @@ def plain(text: str) -> str:
     Dollars begin no formula; control characters and a path's bytes are spelt out.
     """
     return printable(text).replace("\n", " ").replace("$", r"\$")
+
+
+def finite(values):
+    """Returns values as floats, without those that are not finite."""
+    values = np.asarray([*values], np.float64)
+    return values[np.isfinite(values)]
 
 
 def head(figure, title, subtitle):
@@ -37,10 +46,19 @@ def head_width(title, subtitle):
 
 
 def save(figure, path):
-    """Writes the figure at its own resolution and returns the path."""
+    """Writes the figure at its own resolution and returns the path.
+
+    As .pdf and .svg, lines and text as such; as .png and without a suffix, pixels.
+
+    Raises:
+      ValueError: another suffix.
+    """
+    kind = pathlib.Path(path).suffix.lower().lstrip(".") or "png"
+    if kind not in _KINDS:
+        raise ValueError(f"{path}: a figure is written as {', '.join(_KINDS)}, not .{kind}")
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
-        figure.savefig(file, dpi="figure", format="png", facecolor="white")
+        figure.savefig(file, dpi="figure", format=kind, facecolor="white")
     return path
 
 
@@ -49,6 +67,6 @@ def text_width(text, size, weight="normal"):
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
-    if not text:
+    if not text.strip():  # no glyphs, no extent
         return 0.0
     return TextPath((0, 0), text, size, prop=FontProperties(weight=weight)).get_extents().x1 / 72

@@ -12,7 +12,8 @@ def points(path, panels, *, score, title, subtitle):
 
     Args:
       path: file to write.
-      panels: data set -> {method: values}; a method without values has an empty row.
+      panels: data set -> {method: values}; a method without values has an empty row, and those
+        that are not finite are left out.
       score: what is drawn, the name of the axis.
       title: a few words.
       subtitle: small and grey.
@@ -20,11 +21,14 @@ def points(path, panels, *, score, title, subtitle):
     Returns:
       The path.
     """
-    rows = {data: [*methods.items()] for data, methods in panels.items()}
+    rows = {
+        data: [(name, page.finite(values)) for name, values in methods.items()]
+        for data, methods in panels.items()
+    }
     figure, axes = _panels(rows, score, title, subtitle)
     for data, ax in axes.items():
         for y, (_, values) in enumerate(rows[data]):
-            if values:
+            if len(values):
                 _dots(ax, values, y, page.ACCENT)
     return page.save(figure, path)
 
@@ -34,7 +38,8 @@ def pairs(path, panels, *, score, title, subtitle):
 
     Args:
       path: file to write.
-      panels: method -> ({seed: value} without, {seed: value} with).
+      panels: method -> ({seed: value} without, {seed: value} with); values that are not finite are
+        left out.
       score: what is drawn, the name of the axis.
       title: a few words.
       subtitle: small and grey.
@@ -43,7 +48,7 @@ def pairs(path, panels, *, score, title, subtitle):
       The path.
     """
     rows = {
-        method: [("without", plain), ("with", changed)]
+        method: [("without", _finite(plain)), ("with", _finite(changed))]
         for method, (plain, changed) in panels.items()
     }
     figure, axes = _panels(rows, score, title, subtitle)
@@ -56,6 +61,10 @@ def pairs(path, panels, *, score, title, subtitle):
             if by_seed:
                 _dots(ax, [*by_seed.values()], y, color)
     return page.save(figure, path)
+
+
+def _finite(by_seed):
+    return {seed: value for seed, value in by_seed.items() if np.isfinite(value)}
 
 
 def _dots(ax, values, y, color):
@@ -89,7 +98,7 @@ def _panels(rows, score, title, subtitle):
         for _, found in panel
         for value in (found.values() if isinstance(found, dict) else found)
     ]
-    low, high = min(0.0, *values), 1.05 * max(0.0, *values) or 1.0
+    low, high = min([0.0, *values]), 1.05 * max([0.0, *values]) or 1.0
     axes, top = {}, height - page.HEADER
     for (name, panel), tall in zip(rows.items(), heights, strict=True):
         top -= gap

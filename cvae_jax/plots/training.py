@@ -24,9 +24,17 @@ def curves(path, steps, metrics, *, title, subtitle):
 
     Returns:
       The path.
+
+    Raises:
+      ValueError: there are no metrics, or one is not [n].
     """
     from matplotlib.figure import Figure
 
+    if not metrics:
+        raise ValueError("curves needs a metric or more")
+    for name, values in metrics.items():
+        if np.shape(values) != np.shape(steps):
+            raise ValueError(f"{name} {np.shape(values)} is not a value for each of the steps")
     columns = len(metrics) if len(metrics) < 4 else 2 if len(metrics) == 4 else 3
     rows = math.ceil(len(metrics) / columns)
     height = page.HEADER + rows * 1.75

@@ -20,15 +20,24 @@ def violins(path, panels, *, title, subtitle):
     Args:
       path: file to write.
       panels: score -> {method: values}; all have the same methods, one without values is empty.
+        Values that are not finite are left out.
       title: a few words.
       subtitle: small and grey.
 
     Returns:
       The path.
+
+    Raises:
+      ValueError: there are no panels, or their methods differ.
     """
     from matplotlib.figure import Figure
 
+    if not panels:
+        raise ValueError("violins needs a score or more")
     methods = [*next(iter(panels.values()))]
+    for score, by_method in panels.items():
+        if {*by_method} != {*methods}:
+            raise ValueError(f"{score} has the methods {[*by_method]}, and others {methods}")
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     above, below = 0.34, 0.36  # of a panel: its name, its axis
@@ -48,10 +57,11 @@ def violins(path, panels, *, title, subtitle):
         box = (x / page.WIDTH, y / height, wide / page.WIDTH, tall / height)
         axes = figure.add_axes(box)
         _style(axes, score, words if column == 0 else [""] * len(words))
-        digits = _digits([value for values in by_method.values() for value in values])
-        for place, values in enumerate(by_method.values()):
+        rows_of = [page.finite(by_method[method]) for method in methods]
+        digits = _digits(np.concatenate(rows_of))
+        for place, values in enumerate(rows_of):
             if len(values):
-                _row(axes, np.asarray(values, np.float64), place, digits)
+                _row(axes, values, place, digits)
     return page.save(figure, path)
 
 
@@ -93,6 +103,8 @@ def _row(axes, values, y, digits):
 
 def _digits(values) -> int:
     """Returns how many decimals tell values of this range apart: 3 of 0.2, 1 of 30."""
+    if not len(values):
+        return 0
     spread = np.ptp(values) or np.max(np.abs(values)) or 1.0
     return int(np.clip(2 - np.floor(np.log10(spread)), 0, 6))
 

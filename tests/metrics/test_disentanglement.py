@@ -18,6 +18,7 @@ from fixtures.known_codes import (
 )
 
 from cvae_jax import metrics
+from cvae_jax.metrics import predictors
 from cvae_jax.metrics.inputs import split
 
 
@@ -115,3 +116,63 @@ def test_rows_to_fit_and_to_score_share_none(perfect, factors):
     assert not set(x[:, 0]) & set(x_test[:, 0])
     (x, _), (x_test, _) = split(rows[:90], factors[:90], 600, 300, 0)
     assert (len(x), len(x_test)) == (60, 30)
+
+
+def test_names_of_values_change_nothing(perfect, factors):
+    """Labels are names: 0, 1, 100 is 0, 1, 2."""
+    noise = 0.3 * np.random.default_rng(2).normal(size=perfect.shape)
+    renamed = np.where(factors == factors.max(axis=0), 100, factors)
+    for score in (chen, disentanglement, modularity, explicitness, factor_score, irs, sap):
+        assert score(perfect + noise, renamed) == pytest.approx(
+            score(perfect + noise, factors), abs=1e-9
+        ), score
+
+
+@pytest.mark.parametrize(
+    ("score", "settings"),
+    [
+        (metrics.mig, {"bins": 0}),
+        (metrics.factor_score, {"eval_votes": 0, "seed": 0}),
+        (metrics.factor_score, {"train_votes": 0, "seed": 0}),
+        (metrics.beta_vae_score, {"batch_size": 0, "seed": 0}),
+        (metrics.strong_generalisation, {"experiments": 0, "seed": 0}),
+        (metrics.noise_floor, {"shuffles": 0}),
+    ],
+)
+def test_settings_of_nothing_are_refused(perfect, factors, score, settings):
+    with pytest.raises(ValueError, match=f"{next(iter(settings))} is 0: it must be at least"):
+        score(perfect, factors, **settings)
+
+
+def test_a_score_of_one_factor_that_noise_would_have_is_refused(factors):
+    noise = np.random.default_rng(0).normal(size=(len(factors), 3))
+    with pytest.raises(ValueError, match="two factors or more"):
+        metrics.factor_score(noise, factors[:, :1], seed=0)
+
+
+def test_posteriors_too_wide_for_float32_are_refused(perfect, factors):
+    logvar = np.zeros_like(perfect)
+    logvar[3, 0] = 200.0
+    for score in (metrics.mig_chen, metrics.aggregate_posterior):
+        labels = (factors,) if score is metrics.mig_chen else ()
+        with pytest.raises(ValueError, match="log variance of 200 are too wide"):
+            score(perfect, logvar, *labels, seed=0)
+
+
+def test_values_too_rare_to_fit_on_are_named(perfect, factors):
+    rare = factors.copy()
+    rare[:, 0] = 0
+    rare[5, 0] = 1
+    said = []
+    for seed in range(8):  # the one row is among those to fit on, to score on, or neither
+        with pytest.raises(ValueError, match=r"factor 0|explicitness") as refused:
+            metrics.modularity_explicitness(perfect, rare, seed=seed, train=100, test=100)
+        said.append(str(refused.value))
+    assert any("single value in the 100 rows to fit on" in text for text in said)
+    assert not any("leave it out" in text for text in said)
+
+
+def test_labels_too_few_for_folds_are_refused_in_one_line():
+    x, y = np.random.default_rng(0).normal(size=(2, 3)), np.array([[0], [1]])
+    with pytest.raises(ValueError, match="2 labels each fold leaves one value"):
+        predictors.fit_all("logistic", x, y, 0)

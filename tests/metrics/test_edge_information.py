@@ -81,3 +81,39 @@ def test_constants_know_nothing_and_wrong_arrays_are_refused():
         metrics.edge_information(a, b, a)
     with pytest.raises(ValueError, match="infinite"):
         metrics.edge_information(a, np.where(b > 2, np.inf, b))
+
+
+@pytest.mark.parametrize("values", [2, 8])
+def test_latents_of_a_few_values_have_the_information_of_their_table(values):
+    rng = np.random.default_rng(0)
+    a = rng.integers(values, size=N)
+    b = np.where(rng.random(N) < 0.7, a, rng.integers(values, size=N))
+    table = np.histogram2d(a, b, bins=values)[0] / N
+    outer = table.sum(axis=1, keepdims=True) * table.sum(axis=0, keepdims=True)
+    truth = np.sum(table * np.log(table / outer))
+    assert metrics.edge_information(a, b).nats == pytest.approx(truth, abs=0.05)
+    copy = metrics.edge_information(a, a)
+    assert copy.nats == pytest.approx(np.log(values), abs=0.02)
+
+
+def test_clipped_gaussians_keep_what_clipping_leaves():
+    """By the table of fine bins, whose bias is subtracted."""
+    a, b = np.maximum(pair(0.8), -0.5)
+    independent = np.maximum(pair(0), -0.5)
+    bins = np.linspace(-0.5, 3, 12)
+
+    def binned(a, b):
+        return metrics.mutual_information(
+            np.digitize(a, bins)[:, None], np.digitize(b, bins)[:, None], bins=12
+        )[0, 0]
+
+    found = metrics.edge_information(a, b).nats
+    assert found > 0.8 * (binned(a, b) - binned(*independent))
+    assert abs(metrics.edge_information(*independent).nats) < 0.05
+
+
+@pytest.mark.parametrize("neighbours", [0, 20, 300])
+def test_neighbours_that_a_block_has_not_are_refused(neighbours):
+    a, b = pair(0.5)
+    with pytest.raises(ValueError, match=r"neighbours is .* 200 rows"):
+        metrics.edge_information(a[:200], b[:200], neighbours=neighbours)

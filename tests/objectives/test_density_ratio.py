@@ -225,3 +225,41 @@ def test_independent_on_z_hat_is_the_permute_dims_penalty_on_z_hat(smoothness):
     penalty = smoothness * 0.5 * np.mean(np.sum(np.concatenate(slopes) ** 2, axis=1))
     assert loss == pytest.approx(expected / 2 + penalty, rel=1e-5)
     assert model_loss == pytest.approx(np.mean(logits[0]), abs=1e-5)
+
+
+def test_two_critics_of_one_name_are_refused():
+    """They would be one, trained on the rows of the outer cascade alone."""
+    base = cvae_jax.vae(networks.burgess(size=8, channels=1, latents=3))
+    structure = structures.parse("", latents=3)
+    critic = networks.Critic(1, 8)
+    twice = cvae_jax.cascade(
+        cvae_jax.cascade(base, structure, 1.0, critic=critic), structure, 1.0, critic=critic
+    )
+    with pytest.raises(ValueError, match="a critic 'cascade' already"):
+        twice.init(jax.random.key(0), jnp.zeros((4, 8, 8, 1)))
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "learned_gaussian", "laplace"])
+def test_samples_beyond_0_and_1_are_encoded_without_jit(likelihood):
+    base = cvae_jax.vae(networks.burgess(size=8, channels=1, latents=3), likelihood=likelihood)
+    structure = structures.parse("", latents=3)
+    objective = cvae_jax.cascade(
+        base, structure, 1.0, source="posterior", x_hat="sample", critic=networks.Critic(1, 8)
+    )
+    images = jnp.asarray(np.random.default_rng(0).uniform(size=(4, 8, 8, 1)), jnp.float32)
+    params = objective.init(jax.random.key(0), images)
+    arguments = params, images, jax.random.key(1), 0
+    eager, (_, samples) = objective.model_loss(*arguments)
+    assert float(eager) == pytest.approx(float(jax.jit(objective.model_loss)(*arguments)[0]), 1e-4)
+    with pytest.raises(ValueError, match="make them uint8, or floats"):  # a user's own still are
+        objective.encode(params, 255 * images)
+    assert samples["cascade"]["z_hat"].shape == (4, 3)
+
+
+def test_an_edge_reward_of_no_cascade_is_refused():
+    base = cvae_jax.vae(networks.burgess(size=8, channels=1, latents=3))
+    objective = cvae_jax.edge_reward(base, structures.parse("1>2", latents=3), 1.0)
+    images = jnp.zeros((4, 8, 8, 1))
+    params = objective.init(jax.random.key(0), images)
+    with pytest.raises(ValueError, match=r"edge_reward\(cascade\(\.\.\.\)\)"):
+        objective.model_loss(params, images, jax.random.key(1), 0)

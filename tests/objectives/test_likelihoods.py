@@ -228,3 +228,11 @@ def test_the_learned_sigma_is_a_parameter_of_the_model(images, tmp_path):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     x = objective.sample(params, z, jax.random.split(jax.random.key(2), 16))
     assert np.std(x - mean) == pytest.approx(SIGMA, rel=0.1)  # of 1,024 pixels
+
+
+def test_bytes_have_no_likelihood():
+    objective = cvae_jax.vae(networks.burgess(size=8, channels=1, latents=2))
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    params = objective.init(jax.random.key(0), jnp.asarray(images, jnp.float32))
+    with pytest.raises(ValueError, match="images are uint8"):
+        objective.log_likelihood(params, images, jnp.zeros((2, 2)))

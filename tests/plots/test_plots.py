@@ -218,3 +218,26 @@ def test_effects_print_every_value_as_it_is():
     values = np.array([[0.25, 1.0, 10.25, 0.001, np.nan, -0.5]])
     cells.cells(axes, values, np.zeros_like(values, bool), 0, 1, 0.5)
     assert [text.get_text() for text in axes.texts] == ["0.25", "1.00", "10.25", "·", "", "-0.50"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "begins"), [("pdf", b"%PDF"), ("svg", b"<?xml"), ("", b"\x89PNG")]
+)
+def test_figures_have_the_format_of_their_name(tmp_path, suffix, begins):
+    path = tmp_path / f"figure.{suffix}".rstrip(".")
+    training_curves = {"recon": np.arange(5.0)}
+    plots.curves(path, np.arange(5), training_curves, **HEAD)
+    assert path.read_bytes().startswith(begins)
+
+
+def test_wrong_arguments_of_figures_are_named(path):
+    with pytest.raises(ValueError, match=r"png, pdf, svg, not \.jpeg"):
+        plots.curves(path.with_suffix(".jpeg"), [0, 1], {"a": [0, 1]}, **HEAD)
+    with pytest.raises(ValueError, match="a metric or more"):
+        plots.curves(path, [0, 1], {}, **HEAD)
+    with pytest.raises(ValueError, match=r"kl_per_dim \(2, 3\)"):
+        plots.curves(path, [0, 1], {"kl_per_dim": np.zeros((2, 3))}, **HEAD)
+    with pytest.raises(ValueError, match="'postrior' is not one of prior, posterior"):
+        plots.structure(path, CHAIN, source="postrior", **HEAD)
+    with pytest.raises(ValueError, match="2 names for 3 latents"):
+        plots.structure(path, CHAIN, names=["a", "b"], **HEAD)

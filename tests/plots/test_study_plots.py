@@ -83,3 +83,28 @@ def test_many_panels_and_long_names(path):
     panels = {f"score {i}": {name: [1.0 * i, 2.0 * i], "a" * 80: [i]} for i in range(5)}
     plots.violins(path, panels, **HEAD)
     read(path)
+
+
+def test_a_row_holds_the_values_of_its_method_in_every_panel(tmp_path):
+    """Whatever the order in which a panel's methods come."""
+    of_mig = {"vae": [0.1], "b": [0.3]}
+    panels = lambda sap: {"MIG": of_mig, "SAP": sap}
+    pixels = []
+    for name, sap in (("a", {"vae": [0.9], "b": [0.2]}), ("b", {"b": [0.2], "vae": [0.9]})):
+        pixels.append(read(plots.violins(tmp_path / f"{name}.png", panels(sap), **HEAD)))
+    assert (pixels[0] == pixels[1]).all()
+    with pytest.raises(ValueError, match="SAP has the methods"):
+        plots.violins(tmp_path / "c.png", panels({"vae": [0.9], "c": [0.2]}), **HEAD)
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], np.array([]), np.array([0.3, np.inf])])
+def test_methods_without_values_have_empty_rows(path, values):
+    read(plots.violins(path, {"MIG": {"vae": values}, "SAP": {"vae": [0.1]}}, **HEAD))
+    read(plots.points(path, {"data": {"vae": values}}, score="MIG", **HEAD))
+    by_seed = dict(enumerate(values))
+    read(plots.pairs(path, {"vae": (by_seed, {0: 0.5})}, score="MIG", **HEAD))
+
+
+def test_blank_names_are_drawn(path):
+    matrix = np.array([[1.0, 0.5], [0.5, 1.0]])
+    assert plots.correlation(path, matrix, [" ", "b"], **HEAD).exists()
