@@ -121,6 +121,8 @@ EXPERIMENTS = {
             *(("dsprites", "vae"), ("dsprites", OURS_SAMPLED)),
             *(("dsprites", "vae_falling"), ("dsprites", "vae_falling+independent+sampled")),
             *(("heads3d", "vae"), ("heads3d", OURS_POSTERIOR)),
+            *(("heads3d", "vae"), ("heads3d", _given("vae"))),
+            *(("heads3d", "vae_falling"), ("heads3d", _given("vae"))),
         ),
         "pairs",
         _DISENTANGLEMENT,
