@@ -109,7 +109,7 @@ def require_batch(config, num_images: int) -> None:
         raise UserError(f"{of}: {num_images} images, and training takes 2 at least")
     if not 2 <= config.batch_size <= num_images:
         raise UserError(
-            f"config.batch_size is {config.batch_size}, and of {of} there are {num_images:,} "
+            f"config.batch_size is {config.batch_size} and {of} has {num_images:,} "
             "images: set it from 2 to their number"
         )
 

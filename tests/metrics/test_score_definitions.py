@@ -156,7 +156,7 @@ def test_constant_latents_know_no_factor(n):
 
 
 def test_a_vote_needs_two_rows(perfect, factors):
-    with pytest.raises(ValueError, match="batch_size is 1: a variance needs two rows"):
+    with pytest.raises(ValueError, match="batch_size is 1: it must be at least 2"):
         metrics.factor_score(perfect, factors, seed=0, batch_size=1)
 
 

@@ -205,7 +205,7 @@ def test_a_folder_with_another_run_is_refused_before_anything_starts(file, tmp_p
     [
         (
             "batch_size = [16, 128]",
-            "batch_size=128/seed_0: config.batch_size is 128, and of .* 64 i",
+            "batch_size=128/seed_0: config.batch_size is 128 and .* has 64 i",
         ),
         ('init_from = ["", "nope"]', "init_from=nope/seed_0: there is no folder nope"),
         ('networks = ["", "nope:f"]', "networks=nope:f/seed_0: .*nope"),

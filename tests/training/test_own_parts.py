@@ -237,7 +237,7 @@ def test_floats_beyond_one_are_refused_where_they_can_be_seen(images):
     with pytest.raises(UserError, match="images are from 0 to 255"):
         objective.encode(state.params, wrong)
     for bytes_ in (images, jax.numpy.asarray(images)):
-        with pytest.raises(UserError, match="images are uint8: an objective encodes floats"):
+        with pytest.raises(UserError, match="images are uint8: an objective takes floats"):
             jax.jit(objective.encode)(state.params, bytes_)  # a type is seen there as well
     with pytest.raises(UserError, match="images are from 0 to 255"):
         cvae_jax.train_step(state, wrong, objective=objective, optimizers=optimizers)
