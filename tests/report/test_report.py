@@ -69,7 +69,9 @@ def test_several_seeds_have_a_report_each(run, data_dir, tmp_path):
     with pytest.raises(UserError, match="no scores of all seeds yet"):
         report.write(both, data_dir)
     results = read_json(run / "results.json")
-    write_json(both / "results.json", results | {"diverged": {"1": {"reason": "step 9: <recon>"}}})
+    of_all = results | {"diverged": {"1": {"reason": "step 9: <recon>"}}}
+    of_all["data"] = of_all["data"] | {"changed": "other pixels"}
+    write_json(both / "results.json", of_all)
     write_json(both / "seed_1/diverged.json", {"reason": "step 9: <recon>"})
     by_name = {name: results[name] for name in results if name != "pictures"}
     (both / "seed_2").mkdir()
@@ -81,6 +83,7 @@ def test_several_seeds_have_a_report_each(run, data_dir, tmp_path):
     assert links == ["seed_0/report.html", "seed_1/report.html"]
     assert all('id="weights"' in (both / link).read_text() for link in links)
     assert "Seed 2 has no scores and plots" in parser.text
+    assert "of other data than the run was trained on: other pixels" in parser.text
     assert "Seed 1 diverged and is in no mean: step 9: <recon>" in parser.text
     assert "seed 1, which diverged" in parser.text
     assert "seed 0, which diverged" not in parser.text
