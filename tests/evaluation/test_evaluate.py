@@ -58,9 +58,11 @@ def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
     monkeypatch.setattr(subject, "REPEATS", 2)
     workdir = trained / "few"
     before = read_json(workdir / "results.json")
+    other = trained / "other.pth"
+    other.touch()
     arguments = ["evaluate", f"--workdir={workdir}", "--metrics=all", "--num_samples=100"]
     with caplog.at_level(logging.INFO):
-        evaluate.main([*arguments, "--inception=nowhere.pth"])
+        evaluate.main([*arguments, f"--inception={other}"])
     after = read_json(workdir / "results.json")
     assert after["pictures"] == before["pictures"]
     assert after["structure"] == before["structure"]
@@ -88,7 +90,7 @@ def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
         assert name in caplog.text
     assert all("std" in after["scores"][n] for n in ("mig_chen", "is_classifier"))
     assert "std" not in after["scores"]["kid_classifier"]  # of 100 images
-    assert "inception left out: there is no file nowhere.pth" in caplog.text
+    assert f"inception left out: {other} has not the bytes" in caplog.text
     assert "held_out left out: dsprites_small has no split" in caplog.text
 
 
