@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cvae_jax import cli
 from cvae_jax.errors import UserError, first_line
-from cvae_jax.files import expanded
+from cvae_jax.files import expanded, not_written
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 PARTS = "parts.json"  # of a model with networks of one's own
@@ -98,7 +98,7 @@ def _whole_or_not_at_all(out: Path):
                     old.rename(out)
                 raise
     except OSError as error:
-        raise UserError(f"can't write --out {out}: {error.strerror}; name another one") from None
+        raise not_written(f"--out {out}", error, "name another one") from None
 
 
 def export(workdir, out, **own) -> None:

@@ -67,6 +67,11 @@ def replacing(path: Path, mode: str = "wb", **how) -> Iterator:
             part.unlink(missing_ok=True)
 
 
+def not_written(path, error: OSError, remedy="free space or fix it") -> UserError:
+    """Returns the error for a file that the disk refuses."""
+    return UserError(f"can't write {path}: {error.strerror}; {remedy}")
+
+
 def require_writable(path: Path) -> None:
     """Refuses a file to be written later where its folder takes no new file.
 
@@ -79,7 +84,7 @@ def require_writable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=Path(path).parent):
             pass
     except OSError as error:
-        raise UserError(f"can't write {path}: {error.strerror}; free space or fix it") from None
+        raise not_written(path, error) from None
 
 
 def remove_leftovers(path: Path) -> None:

@@ -180,7 +180,8 @@ def write(workdir, data_dir="", data="", *, out="", dataset=None, **own) -> Path
       UserError: it is not a run's folder, has no checkpoint or no scores yet, a file of it is
         damaged, or the data are not available.
     """
-    path, file = expanded(workdir), expanded(out) if out else None
+    path = expanded(workdir)
+    file = expanded(out) if out else path / "report.html"
     if loading.is_exported(loading.folder(workdir)):
         raise UserError(
             f"{workdir} is an exported model without its run, so it has no plots: train it by "
@@ -192,7 +193,7 @@ def write(workdir, data_dir="", data="", *, out="", dataset=None, **own) -> Path
         dataset = filters.filtered(own_data, config.data.correlate, config.data.hold_out)
     elif data:
         dataset = filters.load(config.data, data, data_dir)
-    require_writable(file or path / "report.html")
+    require_writable(file)
     if config.num_seeds == 1:
         return _of_one(path, dataset, data_dir, own, file)
     results = read_results(path / "results.json")
@@ -203,7 +204,7 @@ def write(workdir, data_dir="", data="", *, out="", dataset=None, **own) -> Path
         )
     if dataset is None:
         dataset = filters.load(config.data, data_dir=data_dir)
-    file, seeds, notes = file or path / "report.html", {}, _of_other_data(results)
+    seeds, notes = {}, _of_other_data(results)
     for seed in range(config.seed, config.seed + config.num_seeds):
         folder = f"seed_{seed}"
         reason = results.get("diverged", {}).get(str(seed), {}).get("reason", "")

@@ -154,9 +154,7 @@ def open_workdir(workdir, config):
         path.mkdir(parents=True, exist_ok=True)
         lock = files.open_lock(path / ".lock")
     except OSError as error:
-        raise UserError(
-            f"can't write --workdir {path}: {error.strerror}; choose another one"
-        ) from None
+        raise files.not_written(f"--workdir {path}", error, "choose another one") from None
     with lock:
         try:
             # The kernel frees it when the process ends, however it ends.

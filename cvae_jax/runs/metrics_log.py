@@ -151,10 +151,8 @@ class MetricsWriter:
         try:
             yield
         except OSError as error:
-            raise UserError(
-                f"can't write {self._path}: {error.strerror}; free space or fix the disk, then "
-                "run the same command again"
-            ) from error
+            remedy = "free space or fix the disk, then run the same command again"
+            raise files.not_written(self._path, error, remedy) from error
 
     def write(self, step: int, metrics: dict) -> None:
         """Writes scalars and short vectors of one step.

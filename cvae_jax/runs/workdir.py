@@ -24,7 +24,7 @@ def write_text(path: Path, text: str) -> Path:
         with files.replacing(path, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError as error:
-        raise UserError(f"can't write {path}: {error.strerror}; free space or fix it") from None
+        raise files.not_written(path, error) from None
     return path
 
 

@@ -59,11 +59,11 @@ def _by_data(runs) -> dict[str, list[Ended]]:
 def _ends(names) -> list[str]:
     """Returns the end of a file's name for each name, no two the same and none too long."""
     ends = ["_" + "".join(c if c.isalnum() else "_" for c in name) for name in names]
-    fitting = [len(end) <= _LONGEST and ends.count(end) == 1 for end in ends]
-    digests = [digest(name.encode(errors="backslashreplace"))[:8] for name in names]
     return [
-        end if fits else f"_{end[-_LONGEST:]}_{short}"
-        for end, fits, short in zip(ends, fitting, digests, strict=True)
+        end
+        if len(end) <= _LONGEST and ends.count(end) == 1
+        else f"_{end[-_LONGEST:]}_{digest(name.encode(errors='backslashreplace'))[:8]}"
+        for name, end in zip(names, ends, strict=True)
     ]
 
 

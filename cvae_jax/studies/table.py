@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax.errors import UserError
-from cvae_jax.files import replacing
+from cvae_jax.files import not_written, replacing
 from cvae_jax.metrics.scores import form, known
 from cvae_jax.runs import markdown
 from cvae_jax.studies.ended import Ended, differing, ended_runs
@@ -151,4 +150,4 @@ def write_csv(path, rows: list[Row]) -> None:
         with replacing(Path(path), "w", newline="", **text) as file:
             csv.writer(file).writerows(lines)
     except OSError as error:
-        raise UserError(f"can't write {path}: {error.strerror}; name another --out") from None
+        raise not_written(path, error, "name another --out") from None

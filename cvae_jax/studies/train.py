@@ -36,15 +36,17 @@ def check(grid: Grid, out: Path, together: bool) -> None:
         if not _done(grid, cell, out):
             by_data.setdefault(json.dumps(config.data.to_dict()), []).append(cell)
     for cells in by_data.values():
-        _check_method(grid, cells, out)
+        _refuse_unfit(grid, cells, out)
 
 
-def _check_method(grid, cells, out) -> None:
+def _refuse_unfit(grid, cells, out) -> None:
     """Refuses cells, all of the same data, that their data or method would end at their start."""
     dataset = filters.load(grid.configs[cells[0]].data)
     info = build.DataInfo(dataset.size, dataset.channels, dataset.num_images)
-    of_setting = {cell._replace(seed=0): cell for cell in reversed(cells)}  # its first seed's
-    for cell in reversed(of_setting.values()):
+    firsts = {}  # the first seed of each setting
+    for cell in cells:
+        firsts.setdefault(cell._replace(seed=0), cell)
+    for cell in firsts.values():
         config = grid.configs[cell]
         try:
             checks.require_batch(config, dataset.num_images)
