@@ -7,6 +7,7 @@ temporary memory is one, and unmaps it when it is freed, whatever the settings s
 """
 
 import argparse
+import contextlib
 import logging
 import os
 import platform
@@ -92,8 +93,13 @@ class _AboveBar(logging.Handler):
         from tqdm import tqdm
 
         file = sys.stdout if record.name == RESULTS else sys.stderr
-        tqdm.write(errors.printable(self.format(record)), file=file)
-        file.flush()
+        try:
+            tqdm.write(errors.printable(self.format(record)), file=file)
+            file.flush()
+        except OSError:
+            # Ctrl-C ends the `tee` that reads messages too: a run still saves.
+            if file is sys.stdout:
+                raise
 
 
 def show_messages() -> None:
@@ -154,7 +160,8 @@ def run(program: Callable, argv: list[str]) -> int:
 
 def _print_error(text: str) -> None:
     line = errors.printable(text).replace("\n", "\\n")  # of a name: the message has one line
-    print(f"error: {line}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody reads it: the exit code says it too
+        print(f"error: {line}", file=sys.stderr)
 
 
 def show(text: str) -> None:

@@ -5,6 +5,7 @@ there before is truncated.
 """
 
 import contextlib
+import errno
 import fcntl
 import glob
 import logging
@@ -17,6 +18,8 @@ from pathlib import Path
 from cvae_jax.errors import UserError
 
 log = logging.getLogger(__name__)
+
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 _NAME = 100  # characters that a temporary name takes over; a whole one has at most 255 bytes
 
@@ -108,15 +111,31 @@ def open_lock(path: Path, make: bool = True):
     return open(path, mode, buffering=0, opener=lambda p, flags: no_link(p, flags | more))
 
 
+def lock(file, wait: bool = False) -> None:
+    """Locks an open file; the kernel frees it when the process ends, however it ends.
+
+    On a file system without locks, as Lustre and NFS may be mounted, it warns and locks nothing.
+
+    Raises:
+      BlockingIOError: another process holds it, and wait is False.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        log.warning("the disk of %s has no locks: let no two programs use it at once", file.name)
+
+
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds the lock file `path` against other processes; it goes with the process that dies."""
+    """Holds the lock file `path` against other processes, for which it waits."""
     with open_lock(path) as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file)
         except BlockingIOError:
             log.info("waiting for the process that holds %s", path)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file, wait=True)
         yield
 
 

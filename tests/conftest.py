@@ -1,5 +1,7 @@
 """What the tests share: small configs, data of noise, XLA settings, workers."""
 
+import gc
+
 import numpy as np
 import optax
 import pytest
@@ -19,6 +21,10 @@ pytest_plugins = [
     "fixtures.known_codes",
     "fixtures.short_runs",
 ]
+
+# Traces and programs are many objects that live long: Python's own threshold, 700, has it look
+# through all of them so often that it is a seventh of the suite's time.
+gc.set_threshold(200_000, 20, 1_000)
 
 # Their tests share a fixture that takes a while: one worker runs all of a group.
 TOGETHER = {

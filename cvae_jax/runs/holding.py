@@ -119,7 +119,7 @@ def in_use(workdir) -> bool:
     except BlockingIOError:
         return True
     except OSError as error:  # without a lock, or with a link in its place, no run is at work
-        return error.errno not in (errno.ENOENT, errno.ELOOP)
+        return error.errno not in (errno.ENOENT, errno.ELOOP, *files.NO_LOCKS)
     return False
 
 
@@ -157,9 +157,8 @@ def open_workdir(workdir, config):
         raise files.not_written(f"--workdir {path}", error, "choose another one") from None
     with lock:
         try:
-            # The kernel frees it when the process ends, however it ends.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            files.lock(lock)
+        except BlockingIOError:
             raise UserError(f"another run is at work in {path}; choose another --workdir") from None
         if not _still_there(path / ".lock", lock):
             raise UserError(f"a start in {path} has just been refused; run the same command again")

@@ -1,14 +1,17 @@
 """The folder of a run: its config, one run at a time, fields that came later."""
 
+import errno
 import fcntl
+import os
 import subprocess
 import sys
 
 import helpers
 import pytest
 
+from cvae_jax import files
 from cvae_jax.errors import UserError
-from cvae_jax.runs.holding import open_workdir
+from cvae_jax.runs.holding import in_use, open_workdir
 from cvae_jax.runs.workdir import read_config, read_json, write_json
 
 
@@ -136,3 +139,18 @@ def test_a_lock_that_a_refused_start_has_removed_holds_nothing(tmp_path, monkeyp
     with pytest.raises(UserError, match="run the same command again"):
         with open_workdir(folder, helpers.small_config(num_steps=1)):
             pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_disk_without_locks_holds_runs_all_the_same(tmp_path, monkeypatch, caplog, number):
+    """As Lustre without `-o flock` and NFS without its daemon."""
+
+    def refuses(lock, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuses)
+    with open_workdir(tmp_path / "run", helpers.small_config(num_steps=1)) as folder:
+        assert read_config(folder).num_steps == 1
+        assert not in_use(folder)
+    with files.locked(tmp_path / "study.lock"):
+        assert "no locks" in caplog.text
