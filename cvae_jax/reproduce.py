@@ -74,7 +74,8 @@ def main(argv) -> None:
     what.add_argument(
         "--figure",
         choices=numbers["figure"],
-        help="of the paper; 12b: as 12, by other readings of its regulariser",
+        help="of the paper; ours: 12b, given conditionals and a KL that falls; 12c, the fall "
+        "alone; 12d, posterior latents",
     )
     what.add_argument(
         "--tuning", action="store_true", help="the settings that each method was tried with"

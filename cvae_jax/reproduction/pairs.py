@@ -1,4 +1,4 @@
-"""Tables of paired runs, without and with the regulariser: score differences and critic."""
+"""Tables of paired runs, without and with the regulariser or a fall: differences and critic."""
 
 import numpy as np
 from scipy import stats
@@ -19,11 +19,6 @@ def pairs(experiment, found: Found) -> list[str]:
         "Other scores, and what may explain them:",
         "",
         *_differences(experiment, experiment.why, found, gain=False),
-        "",
-        "The regulariser's critic: means over the last tenth of training, and the largest values",
-        "after the first tenth. A critic that guesses has accuracy 0.5 and loss 0.693. A critic",
-        "with a larger loss has diverged, and its KL means nothing.",
-        "",
         *_critics(experiment, found),
     ]
 
@@ -74,7 +69,7 @@ def _differences(experiment, scores, found, gain):
             if gain:
                 base_mean = np.mean([*values[0].values()]) if n else 0.0
                 row.append(f"{100 * mean / base_mean:+.0f} %" if base_mean else "-")
-                known = score.startswith("mig") and base in paper.FIGURE12
+                known = score.startswith("mig") and base in paper.FIGURE12 and "+" in pair[1][1]
                 row.append(f"{100 * paper.FIGURE12[base]:+.1f} %" if known else "-")
             rows.append([*row, str(n)])
     head = ["score", "method", "without", "with", "difference, 95 % interval"]
@@ -104,10 +99,16 @@ def alike(found, keys, score):
 
 
 def _critics(experiment, found):
-    """Returns a table of the critic: what it saw to punish, and whether it diverged."""
+    """Returns a table of the critic: what it saw to punish, and whether it diverged.
+
+    Nothing of an experiment without the regulariser.
+    """
+    regularised = [pair for pair in paper.pairs(experiment) if "+" in pair[1][1]]
+    if not regularised:
+        return []
     head = ("method", "accuracy", "loss", "KL, nats", "largest loss", "largest KL", "seeds")
     rows = []
-    for pair in paper.pairs(experiment):
+    for pair in regularised:
         what = (*pair[1], ())
         records = found.records[what].values()
         if records:
@@ -120,7 +121,14 @@ def _critics(experiment, found):
         else:
             cells = [not_run(found, what), "", "", "", ""]
         rows.append([paper.pair_name(pair), *cells, seeds_of(found, what)])
-    return table(head, rows)
+    return [
+        "",
+        "The regulariser's critic: means over the last tenth of training, and the largest values",
+        "after the first tenth. A critic that guesses has accuracy 0.5 and loss 0.693. A critic",
+        "with a larger loss has diverged, and its KL means nothing.",
+        "",
+        *table(head, rows),
+    ]
 
 
 def _largest(records, name) -> str:

@@ -148,8 +148,8 @@ def test_the_weight_may_be_a_schedule(form, images):
     params = jax.jit(make(NETWORKS).init)(jax.random.key(0), floats(images))
     args = (params, floats(images), jax.random.key(1))
     for step, other in ((0, cvae_jax.vae(NETWORKS)), (5, make(NETWORKS, lambda_od=2.0))):
-        found = make(NETWORKS, lambda_od=rise).model_loss(*args, step)[0]
-        assert found == pytest.approx(float(other.model_loss(*args, 0)[0]), rel=1e-6)
+        found = jax.jit(make(NETWORKS, lambda_od=rise).model_loss)(*args, step)[0]
+        assert found == pytest.approx(float(jax.jit(other.model_loss)(*args, 0)[0]), rel=1e-6)
 
 
 @BOTH

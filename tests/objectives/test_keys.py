@@ -88,4 +88,4 @@ def test_no_key_is_used_twice(fields):
         return one(state, images)
 
     with jax.debug_key_reuse(True):
-        jax.jit(two_steps).lower(jax.random.key(0))
+        jax.jit(two_steps).trace(jax.random.key(0))

@@ -67,18 +67,18 @@ def test_a_loss_that_is_not_finite_names_step_and_term(tmp_path, monkeypatch):
 
 
 def test_parameters_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
-    """As after a critic's gradient that no metric shows."""
+    """As after a gradient that no metric shows."""
     real = loop.train_step
 
     def broken(state, images, **kwargs):
         new, metrics = real(state, images, **kwargs)
         nan = jax.numpy.where(state.step == 19, jax.numpy.nan, 0.0)
-        critic = jax.tree.map(lambda x: x + nan, new.params.critic)
-        return new._replace(params=new.params._replace(critic=critic)), metrics
+        model = jax.tree.map(lambda x: x + nan, new.params.model)
+        return new._replace(params=new.params._replace(model=model)), metrics
 
     monkeypatch.setattr(loop, "train_step", broken)
-    with pytest.raises(UserError, match=r"step 20: not finite: .*critic.*Dense_0"):
-        loop.train_and_evaluate(helpers.small_config(), tmp_path)
+    with pytest.raises(UserError, match=r"step 20: not finite: .*encoder.*Dense_0"):
+        loop.train_and_evaluate(helpers.small_config(**WITHOUT_CRITIC), tmp_path)
     assert cvae_jax.load(tmp_path).step == 10
 
 
