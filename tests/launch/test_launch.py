@@ -56,6 +56,20 @@ def test_slurm_queues_again_what_a_restart_fixes(tmp_path, stand_in, code, queue
     assert done.returncode == (0 if queued_again else code)
 
 
+def test_slurm_gives_each_process_the_cores_that_the_job_has(tmp_path):
+    """A job's srun takes --cpus-per-task from nothing but its own options."""
+    line = ("bash", "launch/slurm.sbatch", "--config=configs/dsprites.py")
+
+    def shown(**cores):
+        return shlex.split(run(tmp_path, *line, DRY_RUN="1", PYTHON="python", **cores).stdout)
+
+    start = ["srun", "--kill-on-bad-exit=0"]
+    rest = ["python", "-m", "cvae_jax.main", "--config=configs/dsprites.py"]
+    assert shown() == [*start, *rest]
+    assert shown(SLURM_CPUS_PER_TASK="") == [*start, *rest]
+    assert shown(SLURM_CPUS_PER_TASK="12") == [*start, "--cpus-per-task=12", *rest]
+
+
 def test_slurm_does_not_queue_again_for_ever(tmp_path, stand_in):
     stand_in("srun", "exit 1")
     stand_in("scontrol")
