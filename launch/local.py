@@ -77,6 +77,19 @@ def ended(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
+def say(line: str) -> None:
+    """Print a line on standard error, if anybody still reads it.
+
+    Ctrl-C also ends a `2>&1 | tee`. An exception would end this launcher, and with it its
+    processes, which are about to save.
+    """
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        # what was not written would be tried again at the exit, and change its code
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def attend(processes, stopping) -> int:
     """Wait for all; when one has failed or a signal came, the others get time to end.
 
@@ -91,7 +104,7 @@ def attend(processes, stopping) -> int:
                 failed = process.returncode
                 deadline = deadline or time.monotonic() + _TO_NOTICE
                 cause = f"process {index} {ended(failed)}"
-                print(cause, file=sys.stderr, flush=True)
+                say(cause)
         if stopping and deadline is None:
             deadline = time.monotonic() + _TO_SAVE
         if deadline and time.monotonic() > deadline:
@@ -104,7 +117,7 @@ def attend(processes, stopping) -> int:
     codes = [process.returncode for process in processes]
     failed = failed or next((code for code in codes if code), 0)
     if failed not in _NOT_STARTED_AGAIN and cause:  # again, behind all that JAX says of it
-        print(f"the run has ended: {cause}", file=sys.stderr, flush=True)
+        say(f"the run has ended: {cause}")
     return failed
 
 
@@ -163,7 +176,7 @@ def main() -> int:
         code = run(arguments, args.processes, gpus, stopping)
         if stopping or code in _NOT_STARTED_AGAIN or not left:
             break
-        print(f"all are started again, {left} times at most", file=sys.stderr, flush=True)
+        say(f"all are started again, {left} times at most")
     return 128 - code if code < 0 else code
 
 

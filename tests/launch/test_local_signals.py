@@ -112,6 +112,17 @@ def test_a_terminals_ctrl_c_arrives_once(tmp_path):
         assert launcher.wait(10) == 130
 
 
+def test_ctrl_c_that_ends_a_tee_lets_all_save(tmp_path):
+    """Nobody reads what the launcher says of the first that ended; the second still saves."""
+    slow = SAVING.replace("def save(number, frame):", "def save(number, frame):\n    linger()")
+    linger = "def linger():\n    time.sleep(int(index))\n"
+    with launched(tmp_path, linger + slow) as (launcher, _):
+        launcher.stderr.close()
+        launcher.send_signal(signal.SIGINT)
+        assert launcher.wait(10) == 130
+    assert all((tmp_path / f"saved{index}").exists() for index in range(2))
+
+
 def test_nohup_is_heeded(tmp_path):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which children inherit
     with contextlib.ExitStack() as stack:
