@@ -4,6 +4,57 @@ import json
 
 import pytest
 from fixtures.notebook import CODE
+from IPython.core.interactiveshell import InteractiveShell
+
+from cvae_jax.config.fields import flat
+from cvae_jax.errors import UserError
+
+# ml_collections'
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+
+
+def configured(tmp_path, **settings):
+    """IPython after the notebook's config cell, and whether that cell ended well."""
+    shell = InteractiveShell()
+    shell.run_cell(CODE["choose"])
+    shell.user_ns.update(settings, RUNS=tmp_path, UserError=UserError)
+    return shell, shell.run_cell(CODE["config"]).success
+
+
+def test_a_config_is_the_command_lines(tmp_path, capsys):
+    overrides = {
+        "num_steps": 10_000,
+        "cascade.structure": "1>3 2>3",
+        "optim.model.learning_rate": 1e-5,
+        "objective.warmup_steps": 0,
+        "data.dir": "it's a \"folder\" = 'x'",
+        "eval.metrics": "",
+    }
+    shell, success = configured(tmp_path, OVERRIDES=overrides)
+    assert success, capsys.readouterr().out
+    fields = dict(flat(shell.user_ns["config"].to_dict()))
+    assert {name: fields[name] for name in overrides} == overrides
+    assert shell.user_ns["WORKDIR"] == tmp_path / "dsprites-quick"
+    assert configured(tmp_path, NAME="own")[0].user_ns["WORKDIR"] == tmp_path / "own"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"OVERRIDES": {"num_step": 5}}, "did you mean --config.num_steps=5?"),
+        ({"OVERRIDES": {"num_steps": 1e4}}, "flag --config.num_steps=10000.0: invalid literal"),
+        ({"OVERRIDES": {"data": {"size": 32}}}, "the config has no field data."),
+        ({"TRAIN": "dspritse"}, "did you mean 'dsprites'?"),
+        ({"TRAIN": "dsprites:quikc"}, "unknown variant 'quikc'"),
+    ],
+    ids=str,
+)
+def test_a_mistake_in_the_settings_is_one_line(tmp_path, capsys, settings, said):
+    _, success = configured(tmp_path, **settings)
+    assert not success
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("error: ")
+    assert said in line
 
 
 @pytest.mark.parametrize(
