@@ -1,13 +1,16 @@
 """Cells of the notebook by themselves: what they show of other methods, and after mistakes."""
 
 import json
+import types
 
 import pytest
 from fixtures.notebook import CODE
 from IPython.core.interactiveshell import InteractiveShell
 
+from cvae_jax import cli, signals
 from cvae_jax.config.fields import flat
 from cvae_jax.errors import UserError
+from cvae_jax.training import loop
 
 # ml_collections'
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
@@ -44,6 +47,7 @@ def test_a_config_is_the_command_lines(tmp_path, capsys):
         ({"OVERRIDES": {"num_step": 5}}, "did you mean --config.num_steps=5?"),
         ({"OVERRIDES": {"num_steps": 1e4}}, "flag --config.num_steps=10000.0: invalid literal"),
         ({"OVERRIDES": {"data": {"size": 32}}}, "the config has no field data."),
+        ({"OVERRIDES": {"num_seeds": 2}}, "leave num_seeds at 1"),
         ({"TRAIN": "dspritse"}, "did you mean 'dsprites'?"),
         ({"TRAIN": "dsprites:quikc"}, "unknown variant 'quikc'"),
     ],
@@ -80,3 +84,18 @@ def test_curves_are_of_the_losses_that_a_method_has(tmp_path, metrics, shown):
     exec(CODE["curves"], names)
     assert [*names["curves"]] == [*shown, "steps_per_second"]
     assert (tmp_path / "plots/curves_now.png").exists()
+
+
+def test_the_stop_button_while_it_resumes_is_no_error(tmp_path, monkeypatch, capsys):
+    def stopped(config, workdir):
+        raise signals.Stopped(2)
+
+    monkeypatch.setattr(loop, "train_and_evaluate", stopped)
+    monkeypatch.setattr(cli, "show_messages", lambda: None)
+    names = {"config": None, "WORKDIR": tmp_path}
+    for cell in ("train", "resume"):
+        exec(CODE[cell], names)
+        assert capsys.readouterr().out == "stopped and saved: call run() again to resume\n"
+    monkeypatch.setattr(loop, "train_and_evaluate", lambda *_: types.SimpleNamespace(step=20))
+    exec(CODE["resume"], names)
+    assert capsys.readouterr().out == "trained for 20 steps\n"
