@@ -8,8 +8,9 @@
 # alone writes the run's folder; it is copied to the bucket every minute, and back before a start. A
 # copy that was interrupted is no harm: a checkpoint counts once its list of checksums is there, which is
 # copied last, and only if it was there before the files were. The slice is deleted at the end; where
-# you stop the script, delete it yourself. After exit code 1, of a program's error or of gcloud's own
-# where the slice is gone, it is started again 20 times at most: RESTARTS.
+# you stop the script, delete it yourself. Where none is free it is asked for again without end. After
+# exit code 1, of a program's error or of gcloud's own where the slice is gone, the run is started again
+# 20 times at most: RESTARTS. A copy or an installation that fails is one of them.
 set -euo pipefail
 if [[ $# -lt 5 || $5 != -- ]]; then
   echo "usage: $0 NAME ZONE TYPE gs://BUCKET/RUN -- flags of cvae_jax.main" >&2
@@ -33,8 +34,12 @@ run() {
 tpu() { run gcloud compute tpus tpu-vm "$1" "$name" --zone="$zone" "${@:2}"; }
 state() { [[ -n ${DRY_RUN:-} ]] || gcloud compute tpus tpu-vm describe "$name" --zone="$zone" --format='value(state)' 2>/dev/null || true; }
 
-# scp brings the checkout's own .venv along, whose paths are those of another machine: --clear.
-install='cd cvae_jax && python3 -m venv --clear .venv && .venv/bin/pip install -q -e ".[tpu]"'
+# scp brings the checkout's own .venv along, whose paths are those of another machine. The image's python3
+# may be older than the package takes, 3.10 on Ubuntu 22.04: then uv brings another, and pip by --seed.
+install="cd cvae_jax && rm -rf .venv && if python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'"
+install+="; then python3 -m venv .venv"
+install+="; else python3 -m pip install -q uv && python3 -m uv venv -q --seed --python 3.12 .venv; fi"
+install+=' && .venv/bin/python -m pip install -q -e ".[tpu]"'
 # An empty bucket is a new run; any other failure must not become one.
 fetch="mkdir -p cvae_jax/run; found=\$(gcloud storage ls $remote 2>&1) || case \$found in
   *'matched no objects'*) exit 0 ;; *) echo \"\$found\" >&2; exit 1 ;; esac
@@ -52,36 +57,44 @@ train="set -m; cd cvae_jax; if $first; then (while sleep 60; do $keep; done) & f
 train+="; .venv/bin/python -m cvae_jax.main --multihost --workdir=run $flags; code=\$?"
 train+="; if $first; then kill %1; wait %1 2>/dev/null; $keep || code=75; fi; exit \$code"
 
-prepare() {
-  tpu create --accelerator-type="$type" --version="$version" --preemptible || return
+create() { tpu create --accelerator-type="$type" --version="$version" --preemptible; }
+prepare() {  # `doing` names what failed
+  doing='copying the checkout'
   run gcloud compute tpus tpu-vm scp --recurse . "$name:cvae_jax" --zone="$zone" --worker=all || return
+  doing='installing it'
   tpu ssh --worker=all --command="$install" || return
+  doing="fetching $bucket"
   tpu ssh --worker=0 --command="$fetch"
 }
+start() {
+  if [[ -z $prepared ]]; then prepare || return 1; fi  # an error, whatever gcloud's code
+  prepared=yes doing='the run'
+  tpu ssh --worker=all --command="$train"
+}
 
-prepared='' errors=0
+created='' prepared='' errors=0
 trap 'echo "stopped; $name may still be there, and cost: look with gcloud" >&2; exit 130' INT TERM
 while true; do
   now=$(state)
-  if [[ $now != READY || -z $prepared ]]; then
-    prepared=
+  if [[ $now != READY || -z $created ]]; then
+    created='' prepared=''
     [[ -z $now ]] || tpu delete --quiet || true
-    if prepare; then
-      prepared=yes
-    else
+    if ! create; then
       echo "no slice yet; tried again" >&2
       sleep "${PAUSE:-30}"
       continue
     fi
+    created=yes
   fi
   code=0
-  tpu ssh --worker=all --command="$train" || code=$?
+  start || code=$?
   if ((code == 1)); then errors=$((errors + 1)); fi
   # done, or an error that a restart would not fix
   if ((code == 0 || code == 2 || errors > ${RESTARTS:-20})); then
+    ((code == 0)) || echo "$doing ended with code $code" >&2
     tpu delete --quiet
     exit "$code"
   fi
-  echo "ended with code $code; started again" >&2
+  echo "$doing ended with code $code; started again" >&2
   sleep "${PAUSE:-30}"
 done

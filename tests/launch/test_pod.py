@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from fixtures.launchers import POD, calls, on_hosts, run
@@ -27,7 +28,7 @@ esac""",
     line = (*POD, BUCKET, "--", *flags)
     done = run(tmp_path, *line, PAUSE="0")
     assert done.returncode == 0, done.stderr
-    assert "ended with code 255; started again" in done.stderr
+    assert "the run ended with code 255; started again" in done.stderr
     verbs = [
         next(w for w in x.split() if w in ("describe", "create", "delete", "scp", "ssh"))
         for x in calls(tmp_path)
@@ -60,6 +61,46 @@ def test_a_pod_starts_again_after_an_error_of_gcloud_and_not_for_ever(
     assert done.returncode == code
     assert sum("multihost" in call for call in calls(tmp_path)) == starts
     assert "delete" in calls(tmp_path)[-1]
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        ("*scp*", "copying the checkout"),
+        ("*pip*", "installing it"),
+        ("*matched*", f"fetching {BUCKET}"),
+    ],
+)
+def test_what_fails_before_training_is_named_and_not_for_ever(tmp_path, stand_in, call, named):
+    """The slice is there all the time, and costs: it is not made again for each try."""
+    stand_in("gcloud", f'case "$*" in *describe*) echo READY ;; {call}) exit 255 ;; esac')
+    done = run(tmp_path, *POD, BUCKET, "--", "--config=x", PAUSE="0", RESTARTS="2")
+    assert done.returncode == 1
+    again, last = f"{named} ended with code 1; started again", f"{named} ended with code 1"
+    assert done.stderr.splitlines() == [again, again, last]
+    made = calls(tmp_path)
+    assert sum(" create " in x for x in made) == 1
+    assert not any("multihost" in x for x in made)
+    assert [" delete " in x for x in (made[1], made[-1])] == [True, True]  # an older one, this one
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_an_older_python3_of_the_hosts_is_replaced(tmp_path, stand_in, old):
+    """3.10 of the default image; what the hosts run, here."""
+    (install,) = [x for x in on_hosts(tmp_path, BUCKET, "--config=x") if "pip install" in x]
+    least = re.search(r"python_requires = >=3\.(\d+)", Path("setup.cfg").read_text())[1]
+    assert f"sys.version_info < (3, {least})" in install
+    here = f"{tmp_path}/home/cvae_jax/.venv/bin"
+    made = f"mkdir -p {here}; cp {tmp_path}/bin/python3 {here}/python"
+    stand_in("python3", f'case "$*" in -c*) exit {int(old)} ;; *venv*) {made} ;; esac')
+    (tmp_path / "home/cvae_jax/.venv/of_another_machine").mkdir(parents=True)
+    done = run(tmp_path, "bash", "-c", f"cd {tmp_path}/home; {install}")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "home/cvae_jax/.venv/of_another_machine").exists()
+    own = ["-m venv .venv"]
+    brought = ["-m pip install -q uv", "-m uv venv -q --seed --python 3.12 .venv"]
+    said = [x.removeprefix("python3 ") for x in (tmp_path / "calls").read_text().splitlines()]
+    assert said[1:] == [*(brought if old else own), "-m pip install -q -e .[tpu]"]
 
 
 @pytest.mark.parametrize("flag", [["--workdir=runs/x"], ["--workdir", "runs/x"], ["-workdir=x"]])
