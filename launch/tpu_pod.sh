@@ -10,7 +10,8 @@
 # copied last, and only if it was there before the files were. The slice is deleted at the end; where
 # you stop the script, delete it yourself. Where none is free it is asked for again without end. After
 # exit code 1, of a program's error or of gcloud's own where the slice is gone, the run is started again
-# 20 times at most: RESTARTS. A copy or an installation that fails is one of them.
+# 20 times at most: RESTARTS. A copy or an installation that fails is one of them. Where a connection was
+# cut, what still trains on the hosts saves and ends before the next start.
 set -euo pipefail
 if [[ $# -lt 5 || $5 != -- ]]; then
   echo "usage: $0 NAME ZONE TYPE gs://BUCKET/RUN -- flags of cvae_jax.main" >&2
@@ -52,10 +53,17 @@ keep+="; gcloud storage rsync -r --exclude='(^|.*/)sha256\.json\$' run $remote |
 keep+="; (cd lists && find . -name sha256.json | while read -r x; do [ -e ../run/\$x ] || rm \$x; done)"
 keep+="; [ -z \"\$(find lists -type f)\" ] || gcloud storage rsync -r lists $remote)"
 first='[ $(hostname | grep -c "w-0\$") = 1 ]'
-# With -m a job is a group of processes, and a copy under way ends with its loop.
-train="set -m; cd cvae_jax; if $first; then (while sleep 60; do $keep; done) & fi"
-train+="; .venv/bin/python -m cvae_jax.main --multihost --workdir=run $flags; code=\$?"
-train+="; if $first; then kill %1; wait %1 2>/dev/null; $keep || code=75; fi; exit \$code"
+# A connection that is cut leaves what it started at work, and a second run beside that is refused. So it is
+# told to end, once, as a second SIGTERM would end it unsaved; all of it, its last copy included, holds
+# the lock. One that hangs resumes from its last checkpoint.
+stop='cd cvae_jax; exec 9>pod.lock; flock -n 9 && exit'
+stop+='; mv pod.pid told 2>/dev/null && xargs kill <told; flock -w 600 9 && exit'
+stop+='; xargs kill -KILL <told; flock -w 120 9'
+# With -m a job is a group of processes, and a copy under way ends with its loop; the loop with its shell.
+train="set -m; cd cvae_jax; exec 9>pod.lock; flock -w 60 9 || exit 1; rm -f told"
+train+="; if $first; then (while sleep 60 && kill -0 \$\$; do $keep; done) & fi"
+train+="; (echo \$BASHPID >pod.pid; exec .venv/bin/python -m cvae_jax.main --multihost --workdir=run $flags)"
+train+="; code=\$?; rm -f pod.pid; if $first; then kill %1; wait %1 2>/dev/null; $keep || code=75; fi; exit \$code"
 
 create() { tpu create --accelerator-type="$type" --version="$version" --preemptible; }
 prepare() {  # `doing` names what failed
@@ -68,7 +76,10 @@ prepare() {  # `doing` names what failed
 }
 start() {
   if [[ -z $prepared ]]; then prepare || return 1; fi  # an error, whatever gcloud's code
-  prepared=yes doing='the run'
+  prepared=yes
+  doing='ending what a cut connection left'
+  tpu ssh --worker=all --command="$stop" || return  # on all hosts before a first one starts: they meet
+  doing='the run'
   tpu ssh --worker=all --command="$train"
 }
 
@@ -77,14 +88,16 @@ trap 'echo "stopped; $name may still be there, and cost: look with gcloud" >&2; 
 while true; do
   now=$(state)
   if [[ $now != READY || -z $created ]]; then
-    created='' prepared=''
-    [[ -z $now ]] || tpu delete --quiet || true
+    if [[ -n $now ]]; then  # else there is none, or the network is cut
+      created=''
+      tpu delete --quiet || true
+    fi
     if ! create; then
       echo "no slice yet; tried again" >&2
       sleep "${PAUSE:-30}"
       continue
     fi
-    created=yes
+    created=yes prepared=''
   fi
   code=0
   start || code=$?

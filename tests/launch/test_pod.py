@@ -1,9 +1,12 @@
 """The launcher of a TPU pod, with stand-ins for gcloud and for the hosts' programs."""
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -33,7 +36,7 @@ esac""",
         next(w for w in x.split() if w in ("describe", "create", "delete", "scp", "ssh"))
         for x in calls(tmp_path)
     ]
-    start = ["create", "scp", "ssh", "ssh", "ssh"]
+    start = ["create", "scp", "ssh", "ssh", "ssh", "ssh"]
     tried = ["describe", "create"]
     assert verbs == [*tried, "describe", *start, "describe", "delete", *start, "delete"]
     # gcloud matches the pattern from a path's beginning
@@ -61,6 +64,31 @@ def test_a_pod_starts_again_after_an_error_of_gcloud_and_not_for_ever(
     assert done.returncode == code
     assert sum("multihost" in call for call in calls(tmp_path)) == starts
     assert "delete" in calls(tmp_path)[-1]
+
+
+def test_a_cut_connection_ends_what_it_left_and_keeps_the_slice(tmp_path, stand_in):
+    """The network is away, also for gcloud itself, and comes back to a slice that trains."""
+    stand_in(
+        "gcloud",
+        f"""
+trained=$(grep -c multihost {tmp_path}/calls)
+described=$(grep -c describe {tmp_path}/calls)
+case "$*" in
+  *describe*) [ "$described" = 3 ] || exit 1; echo READY ;;
+  *create*) [ "$trained" = 0 ] ;;
+  *multihost*) [ "$trained" = 2 ] || exit 255 ;;
+esac""",
+    )
+    done = run(tmp_path, *POD, BUCKET, "--", "--config=x", PAUSE="0")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        "the run ended with code 255; started again",
+        "no slice yet; tried again",
+    ]
+    kinds = ("create", "delete", "scp", "multihost", "kill -KILL")
+    made = [next((k for k in kinds if k in x), "") for x in calls(tmp_path)]
+    start = ["kill -KILL", "multihost"]
+    assert [*filter(None, made)] == ["create", "scp", *start, "create", *start, "delete"]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +158,59 @@ def test_a_copy_under_way_ends_before_the_last_one(tmp_path, stand_in):
     assert done.returncode == 3, done.stderr
     left = subprocess.run(["pgrep", "-f", f"{tmp_path}/bin/gcloud"], check=False)
     assert left.returncode == 1  # none
+
+
+SAVING = """
+import pathlib, signal, sys, time
+def save(number, frame):
+    signal.signal(number, signal.SIG_DFL)  # a second one ends it unsaved
+    pathlib.Path("saving").touch()
+    time.sleep(1)
+    pathlib.Path("saved").touch()
+    sys.exit(143)
+signal.signal(signal.SIGTERM, save)
+pathlib.Path("ready").touch()
+time.sleep(60)
+"""
+
+
+def test_what_a_cut_connection_left_saves_before_the_next_start(tmp_path, stand_in):
+    """What the hosts run, here, and twice: the first to end it may be cut itself."""
+    stand_in("hostname", "echo t1v-n-w-0")
+    stand_in("gcloud")
+    commands = on_hosts(tmp_path, BUCKET, "--config=x")
+    (stop,) = [text for text in commands if "kill -KILL" in text]
+    (train,) = [text for text in commands if "multihost" in text]
+    home = tmp_path / "home/cvae_jax"
+    (home / "run").mkdir(parents=True)
+    (home / ".venv/bin").mkdir(parents=True)
+    python = home / ".venv/bin/python"
+    python.write_text(f"#!{sys.executable}\n{SAVING}")
+    python.chmod(0o755)
+
+    def begin(text):
+        environment = os.environ | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+        return subprocess.Popen(["bash", "-c", text], cwd=tmp_path / "home", env=environment)
+
+    def await_file(path):
+        deadline = time.monotonic() + 20
+        while not path.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    assert begin(stop).wait(10) == 0  # nothing is left
+    with begin(train) as left:
+        await_file(home / "ready")
+        with begin(stop) as cut:
+            await_file(home / "saving")
+            assert begin(stop).wait(20) == cut.wait(20) == 0
+        assert left.wait(5) == 143
+    assert (home / "saved").exists()
+    assert "gcloud storage rsync" in (tmp_path / "calls").read_text()  # the last copy
+    (home / "pod.pid").write_text("1")  # of a shell that was killed: nobody holds the lock
+    assert begin(stop).wait(10) == 0
+    python.write_text("#!/bin/sh\nexit 3\n")
+    assert begin(train).wait(10) == 3
 
 
 def test_a_pod_is_shown_without_a_call(tmp_path, stand_in):
