@@ -14,7 +14,7 @@ from sklearn.metrics import mutual_info_score
 from cvae_jax import datasets
 from cvae_jax.errors import UserError
 from cvae_jax.report import __main__ as report
-from cvae_jax.report import page
+from cvae_jax.report import page, run_page
 from cvae_jax.runs import loading
 from cvae_jax.runs.workdir import read_json, read_results, write_json
 
@@ -132,7 +132,7 @@ def test_the_message_without_scores_names_the_remedy(run, change, message):
 def test_data_that_are_no_longer_the_runs(run):
     colours = np.zeros((9, 16, 16, 3), np.uint8)
     dataset = helpers.in_memory(colours, np.zeros((9, 0), np.int32), ())
-    refused(lambda: report._of_one(run, dataset), run, "1 channel", "has 3")
+    refused(lambda: run_page._of_one(run, dataset), run, "1 channel", "has 3")
 
 
 @cases("content", JSON)

@@ -11,8 +11,8 @@ from fixtures.report_pages import burgess, gan, random_params, ten_latents
 
 from cvae_jax.config import build
 from cvae_jax.objectives.likelihoods import LIKELIHOODS
-from cvae_jax.report import __main__ as report
 from cvae_jax.report import layers, markup
+from cvae_jax.report.explorer import explorer
 from cvae_jax.runs.model import Model
 
 # V8 alone has no atob; in a page the browser's is used.
@@ -96,7 +96,7 @@ def test_a_slider_of_a_whole_moves_its_parts():
     config = helpers.small_config(**changes)
     objective = build.objective(config, build.DataInfo(16, 1, 100))
     model = Model(config, objective, random_params(objective, 16, 1, 1.6), 9, 1)
-    found = report.explorer(model, helpers.noise_dataset(16, 16), ten_latents())
+    found = explorer(model, helpers.noise_dataset(16, 16), ten_latents())
     z = np.random.default_rng(1).standard_normal((1, 10)).astype(np.float32)
     expected = np.asarray(jax.jit(objective.decode)(model.params, z)).ravel()
     image = shown(found.plan, found.weights, z[0].tolist())

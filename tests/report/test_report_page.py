@@ -11,8 +11,8 @@ from fixtures.report_pages import SCORE, parsed
 from cvae_jax import plots
 from cvae_jax.networks import gan_networks
 from cvae_jax.objectives.infogan import infogan
-from cvae_jax.report import __main__ as report
 from cvae_jax.report import page, sliders, words
+from cvae_jax.report.explorer import explorer
 from cvae_jax.runs.model import Model
 
 
@@ -76,7 +76,7 @@ def test_a_large_generator_has_a_reason_in_place_of_sliders():
     shapes = jax.eval_shape(infogan(nets, latents=5).init, jax.random.key(0), images)
     zeros = jax.tree.map(lambda x: np.broadcast_to(np.float32(0), x.shape), shapes)
     model = Model(config, None, zeros, 3, 1)
-    found = report.explorer(model, helpers.noise_dataset(16, 28), None)
+    found = explorer(model, helpers.noise_dataset(16, 28), None)
     assert "6.6 million weights" in found
     assert found in parsed(sliders.section(found)).text
     assert sliders.scripts(found) == ""

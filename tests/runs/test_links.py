@@ -16,7 +16,7 @@ from cvae_jax import evaluate, files
 from cvae_jax.datasets import sources
 from cvae_jax.errors import UserError
 from cvae_jax.plots import page
-from cvae_jax.report import __main__ as report
+from cvae_jax.report import run_page
 from cvae_jax.runs import checkpoints
 from cvae_jax.runs.holding import in_use, open_workdir
 from cvae_jax.runs.metrics_log import MetricsWriter
@@ -145,10 +145,10 @@ def test_a_report_passes_on_no_file_behind_a_link(run, tmp_path):
         (plots / name).unlink(missing_ok=True)
         make(plots / name)
     config, results = read_config(run), read_results(run / "results.json")
-    assert set(report._report(run, config, results, (), "").pictures) == {"samples"}
+    assert set(run_page._report(run, config, results, (), "").pictures) == {"samples"}
     plots.rename(tmp_path / "elsewhere")
     plots.symlink_to(tmp_path / "elsewhere")
-    assert not report._report(run, config, results, (), "").pictures
+    assert not run_page._report(run, config, results, (), "").pictures
 
 
 WRITER = """

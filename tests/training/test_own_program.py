@@ -13,7 +13,7 @@ import pytest
 import cvae_jax
 from cvae_jax import export
 from cvae_jax.errors import UserError
-from cvae_jax.report import __main__ as report
+from cvae_jax.report import run_page
 from cvae_jax.runs.workdir import read_json
 
 NETWORKS = '''
@@ -144,7 +144,7 @@ def test_networks_and_arrays_from_outside(tmp_path, monkeypatch):
     helpers.assert_trees_equal(whole.params, cut.params)
     scores = read_json(workdir / "results.json")["scores"]
     assert {"mig", "squared_error", "recon", "kl", "ancestor_share"} <= set(scores)
-    assert "This run has no sliders: its decoder is not one" in report.write(workdir).read_text()
+    assert "This run has no sliders: its decoder is not one" in run_page.write(workdir).read_text()
     export.export(workdir, tmp_path / "model")
     decode = jax.export.deserialize(bytearray((tmp_path / "model/decoder.bin").read_bytes())).call
     z = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
