@@ -17,54 +17,37 @@ import logging
 from pathlib import Path
 
 from cvae_jax import cli, errors
-from cvae_jax.datasets import catalogue
 from cvae_jax.errors import UserError
-from cvae_jax.reproduction import paper, runs, show, trainer, tuning
-from cvae_jax.reproduction.tables import Found
+from cvae_jax.reproduction import paper, runs
+from cvae_jax.reproduction.reproducing import SEEDS, plan, reproduce
+
+__all__ = ["SEEDS", "main", "plan", "reproduce"]
 
 log = logging.getLogger(__name__)
-
-SEEDS = {"quick": 2, "half": 3, "paper": 3}
-
-
-def plan(name: str, scale: str, seeds: int) -> list[runs.Run]:
-    """Returns the runs of an experiment, seed by seed: an early end cuts all methods alike."""
-    if name == "tuning":
-        return tuning.planned()
-    experiment = paper.EXPERIMENTS[name]
-    return [
-        runs.Run(scale, data, method, seed)
-        for seed in range(seeds)
-        for data, method in dict.fromkeys(experiment.runs)
-    ]
-
-
-def _needs(data: str) -> str:
-    """Returns what runs of a data set need, where nobody has tried to train them."""
-    source = catalogue.ENTRIES[data].source
-    rendered = source.startswith("rendered here")
-    first = "" if rendered else f"{data} ({source}; docs/data.md says what goes where) and "
-    return f"needs {first}the command above"
-
-
-def _found(planned, records, reasons) -> Found:
-    """Returns by method the records of each seed, or why there are none."""
-    grouped = Found({}, {})
-    for run in planned:
-        what = (run.data, run.method, run.changes)
-        by_seed = grouped.records.setdefault(what, {})
-        if run in records:
-            by_seed[run.seed] = records[run]
-        if run not in records or run in reasons:  # an interrupted one may have failed since
-            grouped.reasons.setdefault(what, reasons.get(run, _needs(run.data)))
-    return grouped
 
 
 def main(argv) -> None:
     """Reproduces as the command line asks."""
+    errors.name_options(data_dir="TFDS_DATA_DIR")
+    args = _parser().parse_args(argv[1:])
+    _refuse_idle(args)
+    scale = "tuning" if args.tuning else args.scale or "quick"
+    name = f"table{args.table}" if args.table else f"figure{args.figure}"
+    name = "tuning" if args.tuning else name
+    training = None if args.gather else (args.at_once, args.jobs or 1)
+    planned, failed, paths = reproduce(
+        name, scale, args.seeds, Path(args.runs), Path(args.results), training=training
+    )
+    cli.show(paths[0].read_text())
+    log.info("%s", "  ".join(map(str, paths)))
+    if failed:
+        first = next(iter(failed.values()))
+        raise UserError(f"{len(failed)} of {len(planned)} runs failed: {first}")
+
+
+def _parser() -> cli.Parser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = cli.Parser("reproduce", __doc__, formatter_class=raw)
-    errors.name_options(data_dir="TFDS_DATA_DIR")
     numbers = {
         kind: [n.removeprefix(kind) for n in paper.EXPERIMENTS if n.startswith(kind)]
         for kind in ("table", "figure")
@@ -99,7 +82,11 @@ def main(argv) -> None:
     parser.add_argument(
         "--results", default="results", type=cli.path, help="folder of what is kept"
     )
-    args = parser.parse_args(argv[1:])
+    return parser
+
+
+def _refuse_idle(args) -> None:
+    """Refuses numbers that count nothing, and options that would do nothing."""
     if args.tuning and (args.scale or args.seeds is not None):
         raise UserError("--tuning has a scale and a seed of its own: leave out --scale and --seeds")
     for option in ("seeds", "jobs"):
@@ -110,26 +97,3 @@ def main(argv) -> None:
         raise UserError("--gather trains nothing: leave out --jobs and --at_once")
     if args.tuning and args.at_once:
         raise UserError("--tuning has one seed: leave out --at_once")
-    scale = "tuning" if args.tuning else args.scale or "quick"
-    name = f"table{args.table}" if args.table else f"figure{args.figure}"
-    name = "tuning" if args.tuning else name
-    planned = plan(name, scale, args.seeds or SEEDS.get(scale))
-    results, folders = Path(args.results), Path(args.runs)
-    records = {run: runs.read_record(results, run) for run in planned}
-    for run, record in records.items():
-        if runs.has_more(run, record, folders / run.key):
-            records[run] = runs.write_record(results, run, folders / run.key)
-    records = {run: record for run, record in records.items() if record}
-    reasons, failed = {}, []
-    if not args.gather:
-        done = {run: record for run, record in records.items() if not runs.is_cut(record)}
-        reasons, failed = trainer.train(
-            planned, done, folders, results, args.at_once, args.jobs or 1
-        )
-        records |= done
-    found = _found(planned, records, reasons)
-    paths = show.write(name, scale, found, results, args.seeds)
-    cli.show(paths[0].read_text())
-    log.info("%s", "  ".join(map(str, paths)))
-    if failed:
-        raise UserError(f"{len(failed)} of {len(planned)} runs failed: {reasons[failed[0]]}")

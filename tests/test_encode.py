@@ -10,6 +10,7 @@ from PIL import Image
 import cvae_jax
 from cvae_jax import encode
 from cvae_jax.errors import UserError
+from cvae_jax.runs import encoding
 from cvae_jax.runs.workdir import read_json
 from cvae_jax.training.loop import train_and_evaluate
 
@@ -64,9 +65,9 @@ def test_latents_beside_the_names_of_their_pictures(tmp_path, suffix):
     folder = helpers.write_three_pictures(tmp_path / "pictures")
     dataset = helpers.load_folder(folder, tmp_path / "data")
     shades = dataset.images(np.arange(3)).mean((1, 2))  # [3, 1], in place of latents
-    names = encode._names(f"folder:{folder}")
+    names = encoding._names(f"folder:{folder}")
     out = tmp_path / f"latents.{suffix}"
-    encode.save(out, dataset, shades, shades, names)
+    encoding.save(out, dataset, shades, shades, names)
     if suffix == "csv":
         with out.open() as stream:
             found = {row["picture"]: float(row["z1"]) for row in csv.DictReader(stream)}
@@ -75,5 +76,5 @@ def test_latents_beside_the_names_of_their_pictures(tmp_path, suffix):
         found = dict(zip(latents["picture"].tolist(), latents["mean"][:, 0], strict=True))
     assert found == dict(zip(helpers.THREE, (60, 120, 180), strict=True))
     # a path of bytes that are no UTF-8
-    encode.save(out, dataset, shades, shades, ["\udcff.png", *names[1:]])
+    encoding.save(out, dataset, shades, shades, ["\udcff.png", *names[1:]])
     assert suffix == "npz" or b"\xff.png,120.0" in out.read_bytes()

@@ -17,7 +17,7 @@ from fixtures.exports import drawn
 import cvae_jax
 from cvae_jax import datasets, encode, evaluate, export, gather
 from cvae_jax.config import build
-from cvae_jax.runs import loading
+from cvae_jax.runs import exporting, loading
 from cvae_jax.runs.holding import open_workdir
 from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import read_json
@@ -115,7 +115,7 @@ def test_an_export_loads_as_its_run_without_the_critic(drawn_run, exported):
 
 
 def test_only_an_export_is_replaced(drawn_run, exported, exported_copy, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "programs", lambda *args: {})
+    monkeypatch.setattr(exporting, "programs", lambda *args: {})
     (exported_copy / "card.md").write_text("old")
     export.export(drawn_run, exported_copy)
     assert (exported_copy / "card.md").read_text() == (exported / "card.md").read_text()
@@ -133,7 +133,7 @@ def test_only_an_export_is_replaced(drawn_run, exported, exported_copy, tmp_path
     refused(lambda: export.export(tmp_path / "x", tmp_path / "y"), f"there is no folder {tmp_path}")
     (tmp_path / "file").write_text("")
     refused(lambda: export.export(drawn_run, tmp_path / "file/out"), "can't write --out")
-    monkeypatch.setattr(export, "programs", lambda *args: 1 / 0)
+    monkeypatch.setattr(exporting, "programs", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         export.export(drawn_run, tmp_path / "models" / "out")
     assert list((tmp_path / "models").iterdir()) == []  # nothing half written, nothing hidden
@@ -151,7 +151,7 @@ def test_a_disk_that_refuses_the_new_export_keeps_the_old(exported_copy, monkeyp
     monkeypatch.setattr(Path, "rename", refusing)
 
     def replace():
-        with export._whole_or_not_at_all(exported_copy) as part:
+        with exporting._whole_or_not_at_all(exported_copy) as part:
             (part / "card.md").write_text("new")
 
     refused(replace, f"can't write --out {exported_copy}: Input/output error")

@@ -8,7 +8,7 @@ import pytest
 
 from cvae_jax import rank
 from cvae_jax.errors import UserError
-from cvae_jax.evaluation import active_latents
+from cvae_jax.evaluation import active_latents, ranking
 from cvae_jax.runs.workdir import read_json, write_json
 
 
@@ -27,9 +27,9 @@ def test_runs_are_ranked(capsys, tmp_path, monkeypatch):
         return mean, np.broadcast_to(logvar, mean.shape)
 
     models = {name: SimpleNamespace(config=config, objective=name, params=None) for name in known}
-    monkeypatch.setattr(rank.datasets, "load", lambda *args: dataset)
-    monkeypatch.setattr(rank.loading, "load", models.get)
-    monkeypatch.setattr(rank.loading, "folder", lambda name: tmp_path / name)
+    monkeypatch.setattr(ranking.datasets, "load", lambda *args: dataset)
+    monkeypatch.setattr(ranking.loading, "load", models.get)
+    monkeypatch.setattr(ranking.loading, "folder", lambda name: tmp_path / name)
     monkeypatch.setattr(active_latents.batches, "encode_all", encoded)
     rank.main(["rank", *known, f"--out={tmp_path / 'udr.json'}"])
     found = read_json(tmp_path / "udr.json")["scores"]

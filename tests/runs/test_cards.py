@@ -16,6 +16,7 @@ import cvae_jax
 from cvae_jax import export
 from cvae_jax.config import command_line
 from cvae_jax.runs import card as cards
+from cvae_jax.runs import exporting
 from cvae_jax.runs.workdir import read_json, write_json
 
 
@@ -48,7 +49,7 @@ def test_the_card_says_what_it_is(exported):
 
 
 def test_the_card_of_other_data_promises_no_licence(drawn_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "programs", lambda *args: {})
+    monkeypatch.setattr(exporting, "programs", lambda *args: {})
     other = with_fields(drawn_run, tmp_path / "run", data={"name": "celeba"})
     write_json(other / "results.json", RESULTS | {"step": 10})
     export.export(other, tmp_path / "out")
@@ -72,7 +73,7 @@ def with_fields(run, path, **fields):
 
 
 def test_an_export_has_no_paths_of_the_machine(drawn_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "programs", lambda *args: {})
+    monkeypatch.setattr(exporting, "programs", lambda *args: {})
     data = {"name": "folder:/home/me/my|pictures", "dir": "/home/me/data"}
     other = with_fields(drawn_run, tmp_path / "run", data=data, init_from="/home/me/runs/first")
     (other / "results.json").unlink()
