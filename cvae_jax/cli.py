@@ -8,6 +8,7 @@ temporary memory is one, and unmaps it when it is freed, whatever the settings s
 
 import argparse
 import contextlib
+import functools
 import logging
 import os
 import platform
@@ -115,6 +116,20 @@ def show_messages() -> None:
     log.propagate = False
     # orbax logs a full disk's traceback there; what matters comes as a UserError
     absl_logging.set_verbosity(absl_logging.FATAL)
+
+
+def command(main: Callable) -> Callable:
+    """Decorates a command's main: its names of options end with it, also where a program calls it.
+
+    A later remedy in the same process otherwise names an option that its reader does not have.
+    """
+
+    @functools.wraps(main)
+    def called(argv):
+        with errors.own_options():
+            return main(argv)
+
+    return called
 
 
 def run(program: Callable, argv: list[str]) -> int:

@@ -16,6 +16,7 @@ from cvae_jax.runs.encoding import encode, save
 __all__ = ["encode", "main", "save"]
 
 
+@cli.command
 def main(argv) -> None:
     """Encodes as the command line asks."""
     parser = cli.Parser("encode", __doc__)

@@ -1,5 +1,6 @@
 """Mistakes and mishaps that the user can fix: one line that names the cause and the remedy."""
 
+import contextlib
 import difflib
 import errno
 import unicodedata
@@ -11,7 +12,7 @@ PATH = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 # Alike enough to be a slip: towr for tower, but not dip_vae for vae.
 _NEAR = 0.65
 # How to set which data are read, where they are kept and at which size, a run's folder, and how to
-# begin with a run's weights: fields and arguments, until a program says how its command line has
+# begin with a run's weights: fields and arguments, while no program says how its command line has
 # them.
 _options = {
     "data": "config.data.name",
@@ -76,5 +77,15 @@ def option(name: str) -> str:
 
 
 def name_options(**options: str) -> None:
-    """Sets what `option` returns; for programs."""
+    """Sets what `option` returns; for programs, within `own_options`."""
     _options.update(options)
+
+
+@contextlib.contextmanager
+def own_options():
+    """What `name_options` sets within it holds as long: a caller in Python has no command line."""
+    before = dict(_options)
+    try:
+        yield
+    finally:
+        _options.update(before)

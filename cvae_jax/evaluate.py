@@ -22,6 +22,7 @@ from cvae_jax.metrics import groups
 from cvae_jax.runs import data_record, loading
 
 
+@cli.command
 def main(argv) -> None:
     """Evaluates as the command line asks."""
     parser = cli.Parser("evaluate", __doc__.splitlines()[0])

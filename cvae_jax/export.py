@@ -27,6 +27,7 @@ def _name(workdir: Path) -> str:
     return f"{workdir.parent.name}-{workdir.name}" if seed else workdir.name
 
 
+@cli.command
 def main(argv) -> None:
     """Exports as the command line asks."""
     parser = cli.Parser("export", __doc__.splitlines()[0])

@@ -26,6 +26,7 @@ __all__ = ["SHOWN", "gather", "main", "runs_under", "table", "write_csv"]
 log = logging.getLogger(__name__)
 
 
+@cli.command
 def main(argv) -> None:
     """Gathers as the command line asks."""
     parser = cli.Parser("gather", __doc__.splitlines()[0])

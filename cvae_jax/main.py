@@ -49,6 +49,7 @@ flags.DEFINE_bool(
 )
 
 
+@cli.command
 def main(argv) -> None:
     """Trains as the command line asks."""
     from cvae_jax.config import fields

@@ -20,6 +20,7 @@ from cvae_jax.runs.workdir import write_json
 __all__ = ["main", "rank"]
 
 
+@cli.command
 def main(argv) -> None:
     """Ranks as the command line asks."""
     parser = cli.Parser("rank", __doc__.splitlines()[0])

@@ -26,6 +26,7 @@ __all__ = ["SEEDS", "main", "plan", "reproduce"]
 log = logging.getLogger(__name__)
 
 
+@cli.command
 def main(argv) -> None:
     """Reproduces as the command line asks."""
     errors.name_options(data_dir="TFDS_DATA_DIR")

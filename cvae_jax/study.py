@@ -24,6 +24,7 @@ from cvae_jax.studies.table import markdown_table, rows_of, write_csv
 log = logging.getLogger(__name__)
 
 
+@cli.command
 def main(argv) -> None:
     """Runs the study that the command line names."""
     parser = cli.Parser("study", __doc__.splitlines()[0])

@@ -6,7 +6,6 @@ import numpy as np
 import optax
 import pytest
 
-from cvae_jax import errors
 from cvae_jax.objectives.base import Players
 
 pytest_plugins = [
@@ -62,15 +61,6 @@ def pytest_xdist_make_scheduler(config, log):
             return TOGETHER.get(file, nodeid)
 
     return Scheduling(config, log)
-
-
-_OPTIONS = dict(errors._options)
-
-
-@pytest.fixture(autouse=True)
-def no_program(monkeypatch):
-    """Each test names its own program, whose options remedies name."""
-    monkeypatch.setattr(errors, "_options", dict(_OPTIONS))
 
 
 @pytest.fixture

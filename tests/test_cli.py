@@ -10,7 +10,7 @@ import helpers
 import pytest
 
 from cvae_jax import __main__ as program
-from cvae_jax import cli, errors, main
+from cvae_jax import cli, datasets, encode, errors, main
 from cvae_jax.datasets import __main__ as datasets_program
 from cvae_jax.errors import UserError, did_you_mean
 from cvae_jax.runs import loading
@@ -33,6 +33,31 @@ def test_every_command_is_a_module_with_main():
         assert list(inspect.signature(run).parameters) == ["argv"]
         (line,) = [x for x in program.usage().splitlines() if x.split()[:1] == [name]]
         assert what in line
+
+
+@pytest.mark.parametrize("module", [module for module, _ in program.COMMANDS.values()])
+def test_a_commands_names_of_options_end_with_it(module, monkeypatch):
+    """A remedy for whoever calls the package from Python afterwards names none of its options."""
+    found = importlib.import_module(f"cvae_jax.{module}")
+    names = ("data", "data_dir", "size", "workdir", "weights")
+    before = [errors.option(name) for name in names]
+
+    def refuses(*arguments):
+        errors.name_options(**dict.fromkeys(names, "--of this command"))
+        raise UserError("later than its options are named")
+
+    monkeypatch.setattr(cli.Parser, "parse_args", refuses)
+    monkeypatch.setattr(main.command_line, "parse", refuses)
+    with pytest.raises(UserError, match="later than"):
+        found.main([f"cvae {module}"])
+    assert [errors.option(name) for name in names] == before
+
+
+def test_after_a_command_a_python_user_reads_of_the_config():
+    with pytest.raises(UserError, match="there is no folder"):
+        encode.main(["cvae encode", "no/run", "--data=folder:/nowhere"])
+    with pytest.raises(UserError, match=r"^config\.data\.name: there is no folder /nowhere"):
+        datasets.load("folder:/nowhere", 8)
 
 
 def test_a_wrong_command_is_one_line_with_the_nearest():
@@ -105,7 +130,6 @@ def test_the_datas_folder_has_the_name_that_the_program_takes(monkeypatch, tmp_p
     root = f"{tmp_path}/file/data"
     with pytest.raises(UserError, match="another folder with --data_dir="):
         datasets_program.main(["cvae datasets", f"--data_dir={root}", "prepare", "dsprites_small"])
-    assert errors.option("data") == "config.data.name"  # no program so far that takes --data
     flags = ("train", "--config=dsprites:quick", f"--config.data.dir={root}", str(tmp_path / "run"))
     monkeypatch.setattr(sys, "argv", [*flags])
     monkeypatch.setattr(cli, "keep_programs", lambda: None)

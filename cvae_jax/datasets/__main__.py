@@ -33,6 +33,7 @@ def table(root) -> str:
     return "\n".join([line.rstrip() for line in lines])
 
 
+@cli.command
 def main(argv) -> None:
     """Lists or prepares, as the command line asks."""
     raw = argparse.RawDescriptionHelpFormatter

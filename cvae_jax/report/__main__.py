@@ -20,6 +20,7 @@ from cvae_jax.report.run_page import write
 __all__ = ["explorer", "main", "write"]
 
 
+@cli.command
 def main(argv) -> None:
     """Writes a report as the command line asks."""
     parser = cli.Parser("report", __doc__.splitlines()[0])
