@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import os
 import shlex
 from pathlib import Path
 
@@ -61,6 +62,11 @@ def folder(name) -> Path:
     Raises:
       UserError: there is neither; it names the models that ship.
     """
+    if not isinstance(name, str | os.PathLike):
+        raise UserError(
+            f"{name!r} is no path: name the folder of a run or an exported model, or a model that "
+            "ships"
+        )
     path = expanded(name)
     names = sorted(p.name for p in MODELS.glob("*") if is_exported(p))
     if path.exists():

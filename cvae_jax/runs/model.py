@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cvae_jax.config import methods
 from cvae_jax.errors import UserError
@@ -43,12 +44,13 @@ class Model(NamedTuple):
           images: [B, H, W, C], uint8 or float in [0, 1].
 
         Raises:
-          UserError: the shape is not that of the model's images, or floats are beyond [0, 1].
+          UserError: they are no array, the shape is not that of the model's images, or floats are
+            beyond [0, 1].
         """
-        images, size = jnp.asarray(images), self.config.data.size
-        _require_shape("images", images, (size, size, self.channels))
+        size = self.config.data.size
+        images = _array("images", images, (size, size, self.channels))
         require_range(images)
-        return _encode(self.objective.encode, self.params, images)
+        return _rows(functools.partial(_encode, self.objective.encode, self.params), images)
 
     def decode(self, z, rng=None):
         """Returns the images of latents: floats in [0, 1], [B, H, W, C].
@@ -58,11 +60,11 @@ class Model(NamedTuple):
           rng: a key, for what z does not hold: InfoGAN's category and noise; None fixes them.
 
         Raises:
-          UserError: z has another shape.
+          UserError: z is no array, has another shape, or holds what is no number.
         """
-        z = jnp.asarray(z)
-        _require_shape("latents", z, (self.config.objective.latents,))
-        return _decode(self.objective.decode, self.params, z, rng)
+        z = _array("latents", z, (self.config.objective.latents,))
+        _require_finite(z)
+        return _rows(lambda z: _decode(self.objective.decode, self.params, z, rng), z)
 
     def __repr__(self):
         config, size = self.config, self.config.data.size
@@ -75,7 +77,32 @@ class Model(NamedTuple):
         )
 
 
-def _require_shape(what, x, shape):
-    if x.shape[1:] != shape:
-        wanted = ", ".join(map(str, ("n", *shape)))
-        raise UserError(f"{what} have shape {x.shape}; this model takes [{wanted}]")
+def _array(what, x, shape):
+    """Returns x as an array [n, *shape]; refuses what is none, or has another shape."""
+    wanted = ", ".join(map(str, ("n", *shape)))
+    try:
+        array = jnp.asarray(x)
+    except (TypeError, ValueError) as error:  # text, None, lists of unequal lengths
+        raise UserError(
+            f"{what} are no array of numbers ({type(x).__name__}): this model takes [{wanted}]"
+        ) from error
+    if array.shape[1:] != shape:
+        raise UserError(f"{what} have shape {array.shape}; this model takes [{wanted}]")
+    return array
+
+
+def _require_finite(z):
+    """Refuses NaN and infinity where values can be seen: their images look like any others."""
+    if isinstance(z, jax.core.Tracer):
+        return
+    wrong = int(np.sum(~np.isfinite(np.asarray(z))))
+    if wrong:
+        raise UserError(f"latents hold NaN or infinity, {wrong} of {z.size}: give finite ones")
+
+
+def _rows(function, x):
+    """Returns function(x); of no rows computes nothing, as none can be reshaped to [n, -1]."""
+    if len(x):
+        return function(x)
+    one = jax.eval_shape(function, jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype))
+    return jax.tree.map(lambda y: jnp.zeros((0, *y.shape[1:]), y.dtype), one)

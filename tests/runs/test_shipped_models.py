@@ -5,6 +5,7 @@ from pathlib import Path
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
@@ -120,12 +121,39 @@ def test_its_programs_are_its_weights(name, model):
         (lambda m: m.encode(np.full((3, 32, 32, 1), 255.0)), r"from 255 to 255: make them uint8"),
         (lambda m: m.encode(np.full((3, 32, 32, 1), np.nan)), r"images are from nan"),
         (lambda m: m.encode(np.zeros((3, 32, 32, 1), int)), r"images are int32: make them uint8"),
+        (lambda m: m.encode("x"), r"images are no array of numbers \(str\): .* \[n, 32, 32, 1\]"),
+        (lambda m: m.encode(None), r"images are no array of numbers \(NoneType\)"),
+        (lambda m: m.decode([[0.0] * 10, [0.0]]), r"latents are no array of numbers \(list\)"),
+        (lambda m: m.decode(np.full((3, 10), np.nan)), r"NaN or infinity, 30 of 30"),
+        (lambda m: m.decode([[0.0] * 9 + [np.inf]]), r"NaN or infinity, 1 of 10"),
     ],
-    ids=["size", "one_image", "codes", "range", "nan", "int"],
+    ids=[
+        *("size", "one_image", "codes", "range", "nan", "int"),
+        *("text", "none", "ragged", "nan_codes", "infinity"),
+    ],
 )
 def test_what_is_no_batch_of_its_images_or_latents_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(cvae_jax.load("dsprites_cascade"))
+
+
+@pytest.mark.parametrize("name", [None, 3, b"dsprites_cascade"], ids=str)
+def test_what_names_no_model_is_refused(name):
+    with pytest.raises(ValueError, match=r"is no path: name the folder of a run or an exported"):
+        cvae_jax.load(name)
+
+
+def test_of_no_images_there_are_no_latents_and_the_other_way():
+    """As of one, its rows left out."""
+    model = cvae_jax.load("dsprites_cascade")
+    for make in (np.zeros, jnp.zeros):
+        empty, one = (make((n, 32, 32, 1), np.uint8) for n in (0, 1))
+        for found, like in zip(model.encode(empty), model.encode(one), strict=True):
+            assert (found.shape, found.dtype) == ((0, 10), like.dtype)
+        empty, one = (make((n, 10), np.float32) for n in (0, 1))
+        found, like = model.decode(empty), model.decode(one)
+        assert (found.shape, found.dtype) == ((0, 32, 32, 1), like.dtype)
+    assert jax.jit(model.decode)(empty).shape == (0, 32, 32, 1)
 
 
 def test_a_model_encodes_within_a_program():
