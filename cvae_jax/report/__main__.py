@@ -25,7 +25,11 @@ def main(argv) -> None:
     """Writes a report as the command line asks."""
     parser = cli.Parser("report", __doc__.splitlines()[0])
     parser.add_argument(
-        "runs", nargs="*", metavar="RUN", type=cli.path, help="a trained run, or several to compare"
+        "runs",
+        nargs="*",
+        metavar="RUN",
+        type=cli.path,
+        help="a trained run or an evaluated export, or several to compare",
     )
     parser.add_argument("--workdir", metavar="RUN", type=cli.path, help="the same, of one run")
     parser.add_data_dir("where data are kept; default: the run's")

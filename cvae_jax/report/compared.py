@@ -48,10 +48,10 @@ def read(paths: list[Path]) -> list[Run]:
     """Reads runs; of several seeds the scores of all, and the curves and plots of one.
 
     Args:
-      paths: the runs' folders.
+      paths: the runs' folders, or exported models'.
 
     Raises:
-      UserError: one is no run's folder, has no scores, or a file of it is damaged.
+      UserError: one is no such folder, has no scores, or a file of it is damaged.
     """
     return [_read(path, name) for path, name in zip(paths, _names(paths), strict=True)]
 
@@ -75,18 +75,19 @@ def _config(path):
 
 
 def _read(path, name):
-    if is_exported(path):
-        raise UserError(f"{path} is an exported model without its run, so it has no scores")
     config = _config(path)
     results = read_results(path / "results.json")
     if results is None:
         raise UserError(
-            f"{path} has no scores yet: {shlex.join(['cvae', 'evaluate', str(path)])} makes them"
+            f"{path} has no scores yet; score it first: "
+            f"{shlex.join(['cvae', 'evaluate', str(path)])}"
             if config.num_seeds == 1
             else f"{path} has no scores of all seeds yet: run the command that began it again, to "
             "the end"
         )
     shown, notes = path, []
+    if is_exported(path):
+        notes.append(f"{name} is an exported model: its training's curves stayed with its run.")
     if reason := why_diverged(path):
         notes.append(f"{name} diverged: {reason}")
     if config.num_seeds > 1:

@@ -232,11 +232,11 @@ def write(workdirs, out="comparison.html") -> Path:
     """Writes a page that compares runs by what they recorded; returns its path.
 
     Args:
-      workdirs: the runs' folders, two or more and at most `MOST`.
+      workdirs: folders of runs or exported models, two or more and at most `MOST`.
       out: the file.
 
     Raises:
-      UserError: there are too many, one is no run's folder or has no scores yet, or a file of it is
+      UserError: there are too many, one is no such folder or has no scores yet, or a file of it is
         damaged.
     """
     paths = distinct(workdirs)

@@ -19,7 +19,14 @@ from cvae_jax.report.words import PICTURES
 from cvae_jax.runs import data_record, loading, parts
 from cvae_jax.runs.identity import title
 from cvae_jax.runs.metrics_log import read_metrics
-from cvae_jax.runs.workdir import read_config, read_json, read_results, why_diverged, write_text
+from cvae_jax.runs.workdir import (
+    is_exported,
+    read_config,
+    read_json,
+    read_results,
+    why_diverged,
+    write_text,
+)
 
 _NO_SLIDERS = (
     "This run has no sliders: its decoder is not one of the package's, whose layers the page knows."
@@ -62,8 +69,8 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None, out=None) -> Path:
     """Writes the report of a run of one seed."""
     if not _scored(path):
         raise UserError(
-            f"{path} has no scores and plots yet: {shlex.join(['cvae', 'evaluate', str(path)])} "
-            "makes them, from the run's last checkpoint"
+            f"{path} has no scores and plots yet; score it first: "
+            f"{shlex.join(['cvae', 'evaluate', str(path)])}"
         )
     results, model = read_results(path / "results.json"), loading.load(path, **(own or {}))
     config = model.config
@@ -74,6 +81,8 @@ def _of_one(path: Path, dataset=None, data_dir="", own=None, out=None) -> Path:
     if changed := data_record.differences(path, dataset):
         notes.append(f"The images here are not those that the run was trained on: {changed}")
     notes += _of_other_data(results)
+    if is_exported(path):
+        notes.append("Of an exported model: dates and curves of its training stayed with its run.")
     if reason := why_diverged(path):
         notes.append(f"This seed diverged and was left out: {reason}")
     if model.step != results["step"]:
@@ -108,24 +117,24 @@ def write(workdir, data_dir="", data="", *, out="", dataset=None, **own) -> Path
     """Writes a run's report.html, of several seeds one for each and one for all; returns its path.
 
     Args:
-      workdir: the run's folder.
+      workdir: the run's folder, or an exported model's.
       data_dir: where data are kept; "": the run's.
       data: name of the run's data where they are now; "": as the run's config names them.
-      out: the file; "": report.html in the run's folder.
+      out: the file; "": report.html in that folder.
       dataset: the data themselves, as `training.loop.train_and_evaluate` takes them.
       **own: networks or objective of a run whose config does not name them, see `loading.load`.
 
     Raises:
-      UserError: it is not a run's folder, has no checkpoint or no scores yet, a file of it is
+      UserError: it is not such a folder, has no checkpoint or no scores yet, a file of it is
         damaged, or the data are not available.
     """
-    path = expanded(workdir)
-    file = expanded(out) if out else path / "report.html"
-    if loading.is_exported(loading.folder(workdir)):
+    path, found = expanded(workdir), loading.folder(workdir)
+    if found != path:
         raise UserError(
-            f"{workdir} is an exported model without its run, so it has no plots: train it by "
-            "the command on its card, then report that run's folder"
+            f"{workdir} ships with the package, without plots: copy {found}, score the copy first "
+            "by cvae evaluate, and name it"
         )
+    file = expanded(out) if out else path / "report.html"
     config = read_config(path)
     if dataset is not None:
         own_data = arrays.own(dataset)

@@ -11,10 +11,10 @@ from fixtures.damage import JSON, cases, refused
 from fixtures.report_pages import RESULTS, SCORE, parsed
 from sklearn.metrics import mutual_info_score
 
-from cvae_jax import datasets
+from cvae_jax import datasets, evaluate
 from cvae_jax.errors import UserError
 from cvae_jax.report import __main__ as report
-from cvae_jax.report import page, run_page
+from cvae_jax.report import comparison, page, run_page
 from cvae_jax.runs import loading
 from cvae_jax.runs.workdir import read_json, read_results, write_json
 
@@ -228,9 +228,37 @@ def test_the_heat_map_is_of_the_runs_latents_and_labels(run, data_dir):
     np.testing.assert_allclose(found, shares, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", ["dsprites_cascade", "cvae_jax/models/dsprites_cascade"])
-def test_a_model_without_its_run_has_no_page(name):
-    with pytest.raises(
-        UserError, match=r"is an exported model without its run.*the command on its card"
-    ):
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("dsprites_cascade", "copy .*dsprites_cascade, score the copy first by cvae evaluate"),
+        (str(loading.MODELS / "dsprites_cascade"), "score it first: cvae evaluate .*cascade$"),
+    ],
+    ids=["name", "folder"],
+)
+def test_an_exported_model_without_scores_is_to_be_scored_first(name, remedy):
+    with pytest.raises(UserError, match=remedy):
         report.write(name)
+
+
+def test_an_exported_model_that_was_evaluated_has_a_page(
+    drawn_run, exported_copy, tmp_path, monkeypatch
+):
+    """Alone, with the decoder of its weights, and beside its run."""
+    dataset = helpers.noise_dataset(64, 8)
+    monkeypatch.setattr(datasets, "load", lambda *args: dataset)
+    refused(lambda: report.write(exported_copy), f"score it first: cvae evaluate {exported_copy}")
+    both = [drawn_run, exported_copy]
+    out = tmp_path / "both.html"
+    refused(lambda: comparison.write(both, out), f"score it first: cvae evaluate {exported_copy}")
+    evaluate.main(["evaluate", str(exported_copy)])
+    text = report.write(exported_copy).read_text()
+    assert 'id="weights"' in text
+    assert "stayed with its run" in parsed(text).text
+    assert "Began" not in parsed(text).text
+    starts = json.loads(re.search(r'id="model">(.*?)</script>', text)[1])["starts"]
+    rows = np.random.default_rng(loading.load(drawn_run).config.seed).permutation(64)[:8]
+    mean, _ = loading.load(drawn_run).encode(dataset.images(rows))
+    np.testing.assert_allclose(starts, mean, atol=2e-3)
+    page_of_both = parsed(comparison.write(both, out).read_text())
+    assert "tiny is an exported model" in page_of_both.text
