@@ -4,6 +4,7 @@ import numpy as np
 
 from cvae_jax.metrics.inputs import require_at_least
 from cvae_jax.metrics.mig import mutual_information
+from cvae_jax.structures.structure import Structure
 
 
 def composition(information, parents, *, floor=0.05):
@@ -85,9 +86,9 @@ def _checked(information, parents, floor):
         )
     if not np.isfinite(information).all() or (information < -1e-9).any():  # rounding is no error
         raise ValueError("information is negative, NaN or infinite")
-    above = [[i for kind, i in among if kind == "z_hat"] for among in parents]
-    for among in above:
-        for i in among:
-            if not 0 <= i < len(parents):
-                raise ValueError(f"unknown parent {i}: nodes are 0 to {len(parents) - 1}")
+    structure = Structure(parents)
+    for i, _ in structure.edges:
+        if not 0 <= i < len(parents):
+            raise ValueError(f"unknown parent {i}: nodes are 0 to {len(parents) - 1}")
+    above = [structure.z_hat_parents(j) for j in range(len(parents))]
     return np.where(information >= floor, information, 0.0), above

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from cvae_jax.structures.structure import Structure
+
 # Of a residual variance, the whole being 1: below it a variable is a function of the others up to
 # rounding. Bounds a node's dependence at 13.8 nats.
 _MIN_RESIDUAL = 1e-12
@@ -77,7 +79,8 @@ def forbidden_dependence(z, z_hat, parents, *, joint=None):
         correlation[np.ix_(varying, varying)] = np.corrcoef(scores, rowvar=False)
 
     dependence, before = np.zeros(v.shape[1]), []
-    for j in (*range(d, v.shape[1]), *_order(parents)):  # every z, where they are seen, then z_hat
+    order = Structure(parents).order
+    for j in (*range(d, v.shape[1]), *order):  # every z, where they are seen, then z_hat
         allowed = [d + i if kind == "z" else i for kind, i in parents[j]] if j < d else []
         if j in varying:
             few = np.intersect1d(allowed, varying).astype(int)
@@ -106,18 +109,6 @@ def _checked(arrays, parents):
             if kind not in ("z", "z_hat") or not 0 <= i < d:
                 raise ValueError(f"unknown parent {(kind, i)}: nodes are 0 to {d - 1}")
     return n, d
-
-
-def _order(parents):
-    """Returns the indices of the z_hat nodes, parents first and the smallest first among equals."""
-    left, order = set(range(len(parents))), []
-    while left:
-        free = [j for j in sorted(left) if not left & {i for k, i in parents[j] if k == "z_hat"}]
-        if not free:
-            raise ValueError(f"parents have a cycle among nodes {sorted(left)}")
-        order.append(free[0])
-        left.remove(free[0])
-    return order
 
 
 def _residual(correlation, j, given):

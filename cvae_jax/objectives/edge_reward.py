@@ -32,11 +32,6 @@ _BULK = 3.0
 _RIDGE = 1e-4
 
 
-def edges(structure: Structure) -> list[tuple[int, int]]:
-    """Returns the edges (k, j), k -> j, between z_hat nodes in the order of str(structure)."""
-    return [(k, j) for j in range(structure.latents) for k in structure.z_hat_parents(j)]
-
-
 def edge_information(z_hat, structure: Structure):
     """Computes the information of each edge k -> j given the other parents of j, in nats.
 
@@ -53,7 +48,7 @@ def edge_information(z_hat, structure: Structure):
       structure: its edges between z_hat nodes are read.
 
     Returns:
-      [edges], in the order of `edges`; 1.96 for two equal latents of variance 1.
+      [edges], in the order of `Structure.edges`; 1.96 for two equal latents of variance 1.
 
     Raises:
       ValueError: the structure is of another number of latents.
@@ -62,7 +57,7 @@ def edge_information(z_hat, structure: Structure):
     z_hat = z_hat - jnp.mean(z_hat, axis=0)
     covariance = z_hat.T @ z_hat / len(z_hat)
     found = []
-    for k, j in edges(structure):
+    for k, j in structure.edges:
         pair = np.array([j, k])
         others = np.array([o for o in structure.z_hat_parents(j) if o != k], int)
         left = covariance[np.ix_(pair, pair)]
@@ -97,7 +92,7 @@ def edge_reward(objective: Objective, structure: Structure, weight) -> Objective
       ValueError: the structure has no edges between z_hat nodes; or, when it first runs, the
         objective is no cascade.
     """
-    if not edges(structure):
+    if not structure.edges:
         raise ValueError("the structure has no edges between z_hat nodes to reward")
 
     def model_loss(params, images, rng, step, axis_name=None):

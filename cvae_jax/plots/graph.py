@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cvae_jax.plots import page
+from cvae_jax.plots import levels, page
+from cvae_jax.structures.structure import Structure
 
 
 class Layout(NamedTuple):
@@ -76,7 +77,8 @@ def layout(parents, names=None) -> Layout:
     pitch = min(1.3, (page.WIDTH - left - right - apart) / shares.sum())
     centers = left - 0.15 + pitch * (np.cumsum(shares) - shares / 2)
     centers[len(linked) :] += apart
-    depths = _depths(parents)
+    chains = [(j, i) for i, j in Structure(parents).edges]
+    depths = levels.longest_chains(chains)  # of the nodes that an edge meets
     first = 0.62 if names is not None else 0.3
     second = first + layer
     largest = min(0.25, 0.36 * pitch)
@@ -85,7 +87,7 @@ def layout(parents, names=None) -> Layout:
         if j is not None:
             radius = largest if j in large else 0.7 * largest
             nodes["z", j] = (x, first, radius)
-            nodes["z_hat", j] = (x, second + layer * depths[j], radius)
+            nodes["z_hat", j] = (x, second + layer * depths.get(j, 0), radius)
     return Layout(
         nodes=nodes,
         large=large,
@@ -94,7 +96,7 @@ def layout(parents, names=None) -> Layout:
         first=first,
         second=second,
         width=centers[-1] + right,
-        height=second + layer * max(depths) + 0.45,
+        height=second + layer * max(depths.values(), default=0) + 0.45,
     )
 
 
@@ -121,15 +123,6 @@ def paint(axes, placed: Layout, top, names=None, source="prior"):
     math_text = {"size": 12, "va": "center_baseline", "math_fontfamily": "cm", "color": page.GREY}
     axes.text(page.MARGIN, first, _Z_FROM[source], **math_text)
     axes.text(page.MARGIN, second, r"$\hat z=\mathrm{Enc}(\mathrm{Dec}(z))$", **math_text)
-
-
-def _depths(parents):
-    """Returns the length of the longest chain of z_hat nodes that leads to each node, [d]."""
-    depths = [0] * len(parents)
-    for _ in parents:  # no chain of a DAG is longer than its nodes
-        for j, among in enumerate(parents):
-            depths[j] = max([0, *(depths[i] + 1 for kind, i in among if kind == "z_hat")])
-    return depths
 
 
 def _column_order(latents, edges):

@@ -6,6 +6,7 @@ import numpy as np
 
 from cvae_jax.plots import arrows, labelled, levels, page, routes, strips
 from cvae_jax.plots.cells import key
+from cvae_jax.structures.structure import Structure
 
 _PAD, _GAP, _LANE = 0.08, 0.24, 0.3  # inches: within a card, between cards, for an edge between
 _CLIMB, _CLEAR = 1.0, 0.05  # between two levels; between a card and an edge's end
@@ -61,7 +62,7 @@ def hierarchy(
       ValueError: if no edge joins two latents, an array has not d latents, or an effect is not
         finite.
     """
-    edges, d = levels.edges_of(parents), len(parents)
+    edges, d = Structure(parents).edges, len(parents)
     if not edges:
         raise ValueError("no edge joins two latents")
     traversals = np.asarray(traversals)
@@ -122,7 +123,7 @@ def _cards(parents, traversals, captions):
     count = len(shown)
     tile = min(_MOST, (inner - _BETWEEN * (count - 1)) / count)
     wide = count * tile + _BETWEEN * (count - 1) + 2 * _PAD
-    used = sorted({i for edge in levels.edges_of(parents) for i in edge})
+    used = sorted({i for edge in Structure(parents).edges for i in edge})
     lines = max(len(captions[j]) for j in used)
     wide = max(wide, _FEWEST)
     narrow = wide < _NARROW

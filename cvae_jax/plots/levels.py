@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cvae_jax.structures.structure import Structure
+
 _SWEEPS = 4  # up and down over the levels
 
 
@@ -14,15 +16,6 @@ class Levels(NamedTuple):
     level: dict  # node -> its level, 0 at the bottom
     x: dict  # node -> x of its centre
     routes: dict  # edge (i, j) -> [x at each level that it passes, the lowest first]
-
-
-def edges_of(parents) -> list:
-    """Returns the edges (i, j) between z_hat nodes, counted from 0.
-
-    Args:
-      parents: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0.
-    """
-    return [(i, j) for j, among in enumerate(parents) for kind, i in among if kind == "z_hat"]
 
 
 def orders(parents) -> dict:
@@ -35,21 +28,25 @@ def orders(parents) -> dict:
     their children.
 
     Args:
-      parents: of a DAG, see `edges_of`.
+      parents: of a DAG: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0.
     """
-    edges = edges_of(parents)
+    edges = Structure(parents).edges
     sources, targets = ([edge[side] for edge in edges] for side in (0, 1))
     over = []  # (upper, lower)
     for i, j in edges:
         divided, composed = sources.count(i) > 1, targets.count(j) > 1
         over += [(i, j)] if divided or not composed else []
         over += [(j, i)] if composed else []
-    found = _longest_chains(over)
-    return _longest_chains(edges) if found is None else found
+    found = longest_chains(over)
+    return longest_chains(edges) if found is None else found
 
 
-def _longest_chains(over):
-    """{node: the longest chain of nodes under it}; None: there is a circle."""
+def longest_chains(over):
+    """Returns {node: the longest chain of nodes under it}; None: there is a circle.
+
+    Args:
+      over: pairs (upper, lower) of nodes.
+    """
     order = dict.fromkeys(sorted({node for pair in over for node in pair}), 0)
     for _ in range(len(order) + 1):  # no chain of a DAG is longer
         before = dict(order)
@@ -67,14 +64,14 @@ def placed(parents, width, room, gap, lane) -> Levels:
     has a lane there. Lengths are of one unit.
 
     Args:
-      parents: of a DAG, see `edges_of`.
+      parents: of a DAG, see `orders`.
       width: of a node.
       room: from 0 to which everything has its place; more where it must, see `needed`.
       gap: between two nodes or lanes.
       lane: width of a lane.
     """
     order = orders(parents)
-    chains = {edge: _chain(edge, order) for edge in edges_of(parents)}
+    chains = {edge: _chain(edge, order) for edge in Structure(parents).edges}
     near = {}  # item -> its neighbours in the next levels
     for chain in chains.values():
         for low, high in itertools.pairwise(chain):
@@ -99,7 +96,7 @@ def needed(parents, width, gap, lane) -> float:
     nodes, lanes = np.zeros((2, max(order.values()) + 1))
     for level in order.values():
         nodes[level] += 1
-    for edge in edges_of(parents):
+    for edge in Structure(parents).edges:
         for item in _chain(edge, order)[1:-1]:
             lanes[item[1]] += 1
     return float(np.max(nodes * width + lanes * lane + (nodes + lanes - 1) * gap))

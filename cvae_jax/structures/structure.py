@@ -57,6 +57,11 @@ class Structure(NamedTuple):
         """Returns the indices of the z_hat nodes among the parents of z_hat_j."""
         return tuple(i for kind, i in self.parents[j] if kind == "z_hat")
 
+    @property
+    def edges(self) -> tuple:
+        """Returns the edges (i, j), i -> j, between z_hat nodes in the order of str(self)."""
+        return tuple((i, j) for j in range(self.latents) for i in self.z_hat_parents(j))
+
     def ancestors(self, j: int) -> tuple:
         """Returns all nodes with a directed path to z_hat_j, sorted like `parents`."""
         found, left = set(), list(self.parents[j])

@@ -7,6 +7,8 @@ wholes, so a whole moves all that its parts move. E M leaves the factors as they
 
 import numpy as np
 
+from cvae_jax.structures.structure import Structure
+
 
 def families(parents) -> tuple:
     """Returns the wholes of a structure, each with its parts: ((whole, (part, ...)), ...), from 0.
@@ -106,6 +108,7 @@ def mixtures(parents) -> np.ndarray:
 
 def _neighbours(parents):
     """Returns the parents and the children of each node among z_hat, two lists of tuples."""
-    above = [tuple(i for kind, i in among if kind == "z_hat") for among in parents]
-    below = [tuple(j for j, among in enumerate(above) if i in among) for i in range(len(above))]
-    return above, below
+    structure = Structure(parents)
+    nodes = range(structure.latents)
+    below = [tuple(j for i, j in structure.edges if i == node) for node in nodes]
+    return [structure.z_hat_parents(j) for j in nodes], below

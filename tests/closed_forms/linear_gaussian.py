@@ -57,12 +57,11 @@ def random_q(structure: Structure, seed: int):
     """
     rng = np.random.default_rng(seed)
     d = structure.latents
-    edges = [(i, j) for j in range(d) for i in structure.z_hat_parents(j)]
     free = independence.pairs(structure.marginal()).forbidden
     for _ in range(100_000):
         cov = _draw(rng, structure)
         size = np.abs(cov[:d, :d])
-        if not all(0.3 <= size[e] <= 0.8 for e in edges):
+        if not all(0.3 <= size[e] <= 0.8 for e in structure.edges):
             continue
         if free and not any(0.3 <= size[pair] <= 0.8 for pair in free):
             continue

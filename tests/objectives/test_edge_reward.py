@@ -10,7 +10,7 @@ from closed_forms import edge_rewards, linear_gaussian
 import cvae_jax
 from cvae_jax import structures
 from cvae_jax.objectives.base import Objective, Players
-from cvae_jax.objectives.edge_reward import edge_information, edges
+from cvae_jax.objectives.edge_reward import edge_information
 
 NOISE = 0.01  # variance of the noise that both ends of an edge are taken with
 
@@ -80,7 +80,7 @@ def test_it_is_the_information_given_the_other_parents(text):
     covariance = factor @ factor.T / 5 + 0.2 * np.eye(5)
     found = edge_information(rows_of(covariance), structure)
     families = list(edge_rewards.families(structure))
-    assert [(k, j) for k, j, _ in families] == edges(structure)
+    assert [(k, j) for k, j, _ in families] == [*structure.edges]
     for value, (k, j, others) in zip(found, families, strict=True):
         noisy = covariance + np.diag([NOISE * (i in (j, k)) for i in range(5)])
         both = edge_rewards.information(noisy, [k], [j, *others])

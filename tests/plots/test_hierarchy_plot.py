@@ -68,7 +68,7 @@ def test_wholes_are_above_their_parts(text, expected):
 @SETTINGS
 @given(dags)
 def test_orders_are_those_of_families_or_of_arrows(structure):
-    order, edges = levels.orders(structure.parents), levels.edges_of(structure.parents)
+    order, edges = levels.orders(structure.parents), structure.edges
     assert set(order) == {node for edge in edges for node in edge}
     wholes = [(w, p) for w, parts in families(structure.parents) for p in parts]
     by_families = all(order[whole] > order[part] for whole, part in wholes)
@@ -80,7 +80,7 @@ def test_orders_are_those_of_families_or_of_arrows(structure):
 @given(dags)
 def test_neither_nodes_nor_edges_cover_a_node(structure):
     parents = structure.parents
-    if not levels.edges_of(parents):
+    if not structure.edges:
         return
     width, gap, lane, height = 1.0, 0.2, 0.3, 0.5
     room = levels.needed(parents, width, gap, lane)
@@ -168,7 +168,7 @@ def test_high_order_nodes_are_above_in_the_file(tmp_path):
     ids=["ten_parts", "every_edge", "many_factors", "chain", "thirty_children"],
 )
 def test_any_dag_fits_its_picture(drawn, text, latents, factors):
-    information = {edge: (1.0, 0.9, 1.1) for edge in levels.edges_of(parents_of(text, latents))}
+    information = {edge: (1.0, 0.9, 1.1) for edge in structures.from_config(text, latents).edges}
     effects = (np.ones((latents, factors)), ["orientation"] * factors)
     figure = drawn(text, latents, information, effects)
     width, height = figure.get_size_inches()

@@ -44,6 +44,7 @@ def test_order_puts_parents_first():
     assert sorted(order) == list(range(5))
     for j in range(5):
         assert all(order.index(i) < order.index(j) for i in structure.z_hat_parents(j))
+    assert structure.edges == ((4, 0), (0, 2), (3, 2))
 
 
 @pytest.mark.parametrize("text", ["", "1>2", "1>3 2>3 z1>2 -z3>3", "3>1 z2>1 z3>1 -z1>1"])
