@@ -7,7 +7,12 @@ from cvae_jax.metrics.conditional import conditional_information, runner_up_info
 from cvae_jax.metrics.dci import Dci, dci
 from cvae_jax.metrics.downstream import Downstream, downstream
 from cvae_jax.metrics.edge_information import EdgeInformation, edge_information
-from cvae_jax.metrics.effects import AncestorShare, ancestor_share, intervention_effects
+from cvae_jax.metrics.effects import (
+    AncestorShare,
+    ancestor_share,
+    factor_effects,
+    intervention_effects,
+)
 from cvae_jax.metrics.factor_score import factor_score
 from cvae_jax.metrics.fairness import Unfairness, unfairness
 from cvae_jax.metrics.fid import (
@@ -19,7 +24,7 @@ from cvae_jax.metrics.fid import (
     kernel_distance,
 )
 from cvae_jax.metrics.forbidden import forbidden_dependence
-from cvae_jax.metrics.hierarchy import Hierarchy, factor_effects, hierarchy
+from cvae_jax.metrics.hierarchy import Hierarchy, hierarchy
 from cvae_jax.metrics.infomec import InfoMec, infomec, predictive_information
 from cvae_jax.metrics.irs import irs
 from cvae_jax.metrics.mig import mig, mutual_information

@@ -20,59 +20,6 @@ class Hierarchy(NamedTuple):
     families: tuple  # ((whole, (part, ...), score), ...) of the wholes whose latents are in use
 
 
-def factor_effects(before, after, again, factor_of, spread):
-    """Computes how far each factor of an image moves when a single latent is redrawn.
-
-        F_jf = sum_r mean_n ( r(z') - r(z) ) ( the same again ) / (2 sum_r Var r)
-
-    with z' = z but for a new draw of z_j, r(z) a reading of factor f in an image of z, the sums
-    over the readings of that factor, and Var r the variance of the reading over the data's images,
-    or over those of z where it is larger. 1: as far as two random images differ; 0: not at all.
-    `again` holds readings of other images of the same z and z', so that the noise of the pixels is
-    no effect: see `intervention_effects`, which reads latents in place of factors.
-
-    Args:
-      before: readings at n draws of z, floats [n, m].
-      after: row j has the readings where z_j alone is redrawn, floats [d, n, m].
-      again: (before, after) of the same z and z', other draws of the pixels.
-      factor_of: the factor that each reading is of, from 0, integers [m].
-      spread: the variance of each reading over images of the data, [m].
-
-    Returns:
-      Effects, [d, k]; where z_j is independent of the others from 0 to about 1.
-
-    Raises:
-      ValueError: if the shapes disagree, a value is not finite, or a factor has no spread.
-    """
-    moved, moved_again = (_moved(*arrays) for arrays in ((before, after), again))
-    spread, factor_of = np.asarray(spread, np.float64), np.asarray(factor_of, int)
-    readings = moved.shape[2]
-    if not (moved.shape == moved_again.shape and spread.shape == factor_of.shape == (readings,)):
-        raise ValueError(
-            f"{moved.shape} and {moved_again.shape} readings [d, n, m], {factor_of.shape} factors "
-            f"and {spread.shape} variances [m] disagree"
-        )
-    products = (moved * moved_again).mean(axis=1)  # [d, m]
-    belongs = factor_of[:, None] == np.arange(factor_of.max() + 1)  # [m, k]
-    if not (np.isfinite(spread).all() and (spread @ belongs > 0).all()):
-        raise ValueError("a factor's readings do not vary over the data")
-    varied = np.var(before, axis=0) + np.var(again[0], axis=0)
-    variances = np.maximum(spread @ belongs, varied @ belongs / 2)  # [k]
-    return np.maximum(products @ belongs, 0) / (2 * variances)  # of two noises it is below 0
-
-
-def _moved(before, after):
-    """Returns after - before, [d, n, m], or raises."""
-    before, after = np.asarray(before, np.float64), np.asarray(after, np.float64)
-    if before.ndim != 2 or after.ndim != 3 or after.shape[1:] != before.shape or not before.size:
-        raise ValueError(
-            f"before [n, m] and after [d, n, m] disagree: {before.shape}, {after.shape}"
-        )
-    if not (np.isfinite(before).all() and np.isfinite(after).all()):
-        raise ValueError("readings are not finite: NaN or infinite")
-    return after - before
-
-
 def hierarchy(effects, parents, used=None, *, floor=0.01, most=2_000, seed=0):
     """Computes how far the latents at a structure's nodes are wholes and proper parts of them.
 

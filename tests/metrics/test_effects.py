@@ -98,3 +98,35 @@ def test_wrong_arguments_raise_a_one_line_message(call, message):
     with pytest.raises(ValueError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("noise", [0, 1])
+def test_factor_effects_are_shares_of_the_variance(noise):
+    """The noise is another in the second draw and has no effect; the variance holds it."""
+    rng = np.random.default_rng(1)
+    z, other = rng.normal(size=(2, 20_000, 2))
+
+    def read(z):
+        left = (z[:, 1] < 0).astype(float)
+        clean = np.stack([z[:, 0], (z[:, 0] + z[:, 1]) / np.sqrt(2), left, 1 - left], axis=1)
+        return clean + noise * rng.normal(size=clean.shape)
+
+    def draws():
+        return read(z), np.stack([read(np.where(one, other, z)) for one in np.eye(2, dtype=bool)])
+
+    effects = metrics.factor_effects(*draws(), draws(), [0, 1, 2, 2], [1, 1, 0.25, 0.25])
+    variances = np.array([1, 1, 0.25]) + noise  # a class's signal has 1/4
+    clean = np.array([[1, 0.5, 0], [0, 0.5, 0.25]])
+    np.testing.assert_allclose(effects, clean / variances, atol=0.06)
+
+
+def test_wrong_readings_are_refused():
+    before, after = np.zeros((5, 2)), np.zeros((3, 5, 2))
+    for arrays, factor_of, spread, message in [
+        ((before, after[:, :4]), [0, 1], [1, 1], "disagree"),
+        ((before, after), [0], [1, 1], "disagree"),
+        ((before, after * np.nan), [0, 1], [1, 1], "finite"),
+        ((before, after), [0, 1], [1, 0], "do not vary"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            metrics.factor_effects(*arrays, arrays, factor_of, spread)
