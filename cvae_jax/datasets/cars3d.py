@@ -34,10 +34,9 @@ class Cars3d(ImageBuilder):
         return {"elevation": 4, "azimuth": 24, "object": 183}
 
     def read(self, root):
-        path, published = sources.find(FILE, root, "cars3d")
-        note = "" if published else ", not the published file"
-        rows = sources.refusing(path, "the archive of cars", _read(path))
-        return {"train": (f"Cars3D{note}", rows)}
+        found = sources.find(FILE, root, "cars3d")
+        rows = sources.refusing(found.path, "the archive of cars", _read(found.path))
+        return {"train": (f"Cars3D{sources.note(found)}", rows)}
 
 
 def _read(path):

@@ -32,10 +32,9 @@ class CelebaFaces(ImageBuilder):
         return {}
 
     def read(self, root):
-        path, published = sources.find(FILE, root, "celeba")
-        note = "" if published else ", not the published file"
-        rows = sources.refusing(path, "CelebA's zip of aligned faces", _read(path))
-        return {"train": (f"CelebA, aligned and cropped{note}", rows)}
+        found = sources.find(FILE, root, "celeba")
+        rows = sources.refusing(found.path, "CelebA's zip of aligned faces", _read(found.path))
+        return {"train": (f"CelebA, aligned and cropped{sources.note(found)}", rows)}
 
 
 def _read(path):

@@ -102,8 +102,7 @@ class IdxImages(ImageBuilder):
                 f"a {config.title} image file with labels in {labels.path.name}",
                 _both(images.path, labels.path),
             )
-            published = images.published and labels.published
-            note = "" if published else ", not the published files"
+            note = sources.note(images, labels)
             source = f"{config.title}, {len(arrays[0]):,} {split} images{note}"
             splits[split] = source, zip(*arrays, strict=True)
         return splits

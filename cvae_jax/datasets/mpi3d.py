@@ -48,10 +48,9 @@ class Mpi3d(ImageBuilder):
     def read(self, root):
         kind = self.builder_config.name
         name = f"mpi3d_{kind}"
-        path, published = sources.find(file(kind), root, name)
-        note = "" if published else ", not the published file"
-        rows = sources.refusing(path, f"the file {name}.npz", _read(path))
-        return {"train": (f"MPI3D, {_KINDS[kind]}{note}", rows)}
+        found = sources.find(file(kind), root, name)
+        rows = sources.refusing(found.path, f"the file {name}.npz", _read(found.path))
+        return {"train": (f"MPI3D, {_KINDS[kind]}{sources.note(found)}", rows)}
 
 
 def file(kind: str) -> sources.File:

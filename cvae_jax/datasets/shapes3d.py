@@ -34,10 +34,9 @@ class Shapes3d(ImageBuilder):
         }
 
     def read(self, root):
-        path, published = sources.find(FILE, root, "shapes3d")
-        note = "" if published else ", not the published file"
-        rows = sources.refusing(path, "the 3D Shapes file", _read(path))
-        return {"train": (f"3D Shapes{note}", rows)}
+        found = sources.find(FILE, root, "shapes3d")
+        rows = sources.refusing(found.path, "the 3D Shapes file", _read(found.path))
+        return {"train": (f"3D Shapes{sources.note(found)}", rows)}
 
 
 def _read(path):

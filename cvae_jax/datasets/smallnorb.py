@@ -44,17 +44,18 @@ class SmallNorb(ImageBuilder):
     def read(self, root):
         splits = {}
         for split, stem in _STEMS.items():
-            found = {
-                kind: sources.find(_file(split, stem, kind), root, "smallnorb")
+            found = [
+                sources.find(_file(split, stem, kind), root, "smallnorb")
                 for kind in ("dat", "cat", "info")
-            }
-            paths = [found[kind].path for kind in ("dat", "cat", "info")]
-            published = all(f.published for f in found.values())
-            note = "" if published else ", not the published files"
+            ]
+            paths = [one.path for one in found]
             rows = sources.refusing(
                 paths[0], "SmallNORB's images, with labels beside it", _read(*paths)
             )
-            splits[split] = f"SmallNORB, {split} images of the left camera{note}", rows
+            splits[split] = (
+                f"SmallNORB, {split} images of the left camera{sources.note(*found)}",
+                rows,
+            )
         return splits
 
 

@@ -67,6 +67,13 @@ def find(file: File, data_dir: pathlib.Path, folder: str = "") -> Found:
     raise UserError(f"{file.name} is missing{tried}: {remedy}")
 
 
+def note(*found: Found) -> str:
+    """Returns what a source of these files adds to its name: "" if all are the published ones."""
+    if all(one.published for one in found):
+        return ""
+    return f", not the published {'files' if len(found) > 1 else 'file'}"
+
+
 def _fetch(file: File, path: pathlib.Path) -> list[str]:
     """Downloads a file to path from the first url that gives it; returns why others did not.
 
