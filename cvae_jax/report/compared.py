@@ -4,20 +4,16 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-from cvae_jax.config import checks
 from cvae_jax.config.fields import to_pass_on
 from cvae_jax.errors import UserError
 from cvae_jax.files import expanded
 from cvae_jax.report import facts, pictures
 from cvae_jax.report.words import PICTURES
-from cvae_jax.runs import parts
+from cvae_jax.runs import loading, parts
 from cvae_jax.runs.identity import identity, title
 from cvae_jax.runs.metrics_log import read_metrics
 from cvae_jax.runs.workdir import (
-    CONFIG,
-    damaged,
     is_exported,
-    read_config,
     read_json,
     read_results,
     why_diverged,
@@ -65,17 +61,8 @@ def _names(paths):
     return names
 
 
-def _config(path):
-    config = read_config(path)
-    try:
-        checks.check(config, 1, begins=False)
-    except UserError as error:
-        raise damaged(path / CONFIG, error) from None
-    return config
-
-
 def _read(path, name):
-    config = _config(path)
+    config = loading.checked_config(path)
     results = read_results(path / "results.json")
     if results is None:
         raise UserError(

@@ -3,9 +3,8 @@
 import datetime
 import math
 
-import jax
-
 from cvae_jax.runs.metrics_log import training_seconds
+from cvae_jax.runs.weights import numbers
 
 
 def duration(seconds: float) -> str:
@@ -14,11 +13,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(math.floor(seconds / 60 + 0.5), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
-def _number(tree) -> str:
-    count = sum(x.size for x in jax.tree.leaves(tree))
-    return f"{count / 1e6:.2f} million" if count >= 10_000 else f"{count:,}"
 
 
 def _date(text) -> str:
@@ -56,13 +50,13 @@ def of_run(model, metrics, described) -> dict[str, str]:
       described: see `of_training`.
     """
     params = model.params
-    critics = f", critics {_number(params.critic)}" if params.critic else ""
+    critics = f", critics {numbers(params.critic)}" if params.critic else ""
     known = of_training(metrics, described)
     found = {
         "Seed": str(model.config.seed),
         "Began": known.get("Began"),
         "Training time": known.get("Training time"),
-        "Parameters": _number(params.model) + critics,
+        "Parameters": numbers(params.model) + critics,
         "Commit": known.get("Commit"),
     }
     return {name: value for name, value in found.items() if value}

@@ -23,11 +23,6 @@ def address(content: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def escaped(text: str) -> str:
-    """Returns text as HTML."""
-    return html.escape(text)
-
-
 def code(text: str) -> str:
     """Marks text as code that may break after a point, an underscore or a comma."""
     text = html.escape(text)

@@ -1,5 +1,7 @@
 """The strips of decoded images: traversals around the chosen image, and between two images."""
 
+import html
+
 from cvae_jax.report import latents, markup, sliders
 
 _ROWS = 20  # of traversals at most
@@ -11,7 +13,7 @@ def _traversals(explorer: sliders.Explorer) -> str:
         return ""
     rows = "\n".join(
         f'<li><span class="label">{latents.name(j)} '
-        f"{markup.escaped(explorer.latents[j].holds)}</span>"
+        f"{html.escape(explorer.latents[j].holds)}</span>"
         f'<canvas data-latent="{j}" width="{explorer.size}" height="{explorer.size}" role="img" '
         f'aria-label="latent {j + 1} moved"></canvas></li>'
         for j in order

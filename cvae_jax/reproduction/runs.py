@@ -9,7 +9,6 @@ run, which has fewer steps than its config asks for, is shown and does not count
 import json
 import logging
 import shlex
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from cvae_jax.errors import UserError, first_line
 from cvae_jax.files import replacing
 from cvae_jax.runs.metrics_log import read_metrics, training_seconds
 from cvae_jax.runs.workdir import damaged, read_config, read_json, read_results, write_json
+from cvae_jax.studies.record import setting
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Run(NamedTuple):
     @property
     def key(self) -> Path:
         """Returns the path under a folder of runs or of records."""
-        changes = ",".join(f"{field.split('.')[-1]}={value}" for field, value in self.changes)
+        changes = setting(self.changes)
         return Path(self.scale, self.data, self.method, changes, f"seed_{self.seed}")
 
 
@@ -221,11 +221,6 @@ def workdir(together: list[Run], folders: Path) -> Path:
     """Returns the --workdir of runs; several seeds have the same folders in it as alone."""
     path = folders / together[0].key
     return path if len(together) == 1 else path.parent
-
-
-def program(arguments: list[str]) -> list[str]:
-    """Returns the command line of a program of this Python."""
-    return [sys.executable, *arguments]
 
 
 # What 0.1 called the same things: those records compare with today's.

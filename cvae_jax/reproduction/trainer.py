@@ -71,7 +71,7 @@ def _job(together, folders, logged) -> work.Job:
     """Returns the process that trains these runs."""
     workdir = runs.workdir(together, folders)
     log_file = workdir.with_name(f"{workdir.name}.log") if logged else None
-    command = runs.program(runs.arguments(together, folders))
+    command = work.program(runs.arguments(together, folders))
     return work.Job(together, workdir, command, log_file)
 
 

@@ -11,10 +11,9 @@ from cvae_jax.errors import UserError, first_line
 from cvae_jax.files import expanded, not_written
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-PARTS = "parts.json"  # of a model with networks of one's own
 FILES = ("config.json", "data.json", "weights.npz", "card.md", "encoder.bin", "decoder.bin")
 # By evaluate and report of an earlier export.
-_MADE_THERE = (PARTS, "results.json", ".results.lock", "plots", "report.html")
+_MADE_THERE = ("parts.json", "results.json", ".results.lock", "plots", "report.html")
 
 
 def programs(model, size: int) -> dict[str, bytes]:
@@ -131,8 +130,7 @@ def export(workdir, out, **own) -> None:
         write_json(part / "data.json", {k: v for k, v in info.items() if k != "data"})
         weights.save(part / WEIGHTS, model.params.model, model.step)
         record = parts.recorded(workdir)
-        if record:
-            write_json(part / PARTS, record)
+        parts.keep(part, record)
         for name, content in programs(model, info["size"]).items():
             (part / name).write_bytes(content)
         text = card.card(out.absolute().name, config, info, model.step, results, record)

@@ -40,13 +40,23 @@ def _data_info(path, size):
     return info
 
 
-def _described(path: Path, own):
-    """Returns (config, DataInfo, `parts.Built`) of a run's or exported model's folder."""
+def checked_config(path: Path):
+    """Returns the config of a run's or exported model's folder.
+
+    Raises:
+      UserError: it is not there, or damaged.
+    """
     config = read_config(path)
     try:
         checks.check(config, 1, begins=False)
     except UserError as error:
         raise damaged(path / CONFIG, error) from None
+    return config
+
+
+def _described(path: Path, own):
+    """Returns (config, DataInfo, `parts.Built`) of a run's or exported model's folder."""
+    config = checked_config(path)
     if config.num_seeds > 1:
         raise UserError(
             f"{path} holds {config.num_seeds} runs: name one of them, {path}/seed_{config.seed} to "

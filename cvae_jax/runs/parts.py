@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from cvae_jax.config import build, own_networks
+from cvae_jax.config import build, methods, own_networks
 from cvae_jax.errors import UserError
 from cvae_jax.networks import Networks
 from cvae_jax.objectives.base import Objective, Players
@@ -18,7 +18,6 @@ from cvae_jax.runs.functions import described, name_of, of_training
 from cvae_jax.runs.workdir import damaged, read_json, write_json
 
 PARTS = "parts.json"
-_CRITICS = ("cascade", "factor", "image")  # that config.optim has rates of
 
 
 class Built(NamedTuple):
@@ -51,11 +50,12 @@ def build_with(config, info, networks: Networks | None = None, objective=None) -
         objective = build.objective(config, info, own)
         record = {"networks": {name: described(part) for name, part in own._asdict().items()}}
     like = _shapes(config, info, objective)
-    unknown = sorted({*like.critic} - {*_CRITICS})
+    critics = [*methods.critic_weights()]  # that config.optim has rates of
+    unknown = sorted({*like.critic} - {*critics})
     if unknown:
         raise UserError(
             f"objective= has a critic {unknown[0]!r}, for which config.optim has no rate: name it "
-            f"{', '.join(_CRITICS[:-1])} or {_CRITICS[-1]}"
+            f"{', '.join(critics[:-1])} or {critics[-1]}"
         )
     record["parameters"] = {
         jax.tree_util.keystr(path): f"{leaf.dtype} {list(leaf.shape)}"

@@ -19,6 +19,12 @@ def _named(tree) -> dict:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
+def numbers(tree) -> str:
+    """Returns how many numbers a tree of arrays holds, for instance "0.53 million"."""
+    count = sum(x.size for x in jax.tree.leaves(tree))
+    return f"{count / 1e6:.2f} million" if count >= 10_000 else f"{count:,}"
+
+
 def save(path: Path, model, step: int) -> None:
     """Writes params.model of a method as float32, and the steps that it was trained for."""
     arrays = {name: np.asarray(leaf, np.float32) for name, leaf in _named(model).items()}

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import sys
 from pathlib import Path
 
 from cvae_jax.config import build, checks
@@ -113,13 +112,8 @@ def _job(group, out) -> work.Job:
     """Returns the process that trains these cells."""
     first = group[0]
     workdir = out / (first.key if len(group) == 1 else first.key.parent)
-    command = program(["-m", "cvae_jax.main", *first.arguments(out, len(group))])
+    command = work.program(["-m", "cvae_jax.main", *first.arguments(out, len(group))])
     return work.Job(group, workdir, command, workdir.with_name(f"{workdir.name}.log"))
-
-
-def program(arguments: list[str]) -> list[str]:
-    """Returns the command line of a program of this Python."""
-    return [sys.executable, *arguments]
 
 
 def _share_of_cores(beside: int) -> dict[str, str]:

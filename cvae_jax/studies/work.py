@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,6 +23,11 @@ class Job(NamedTuple):
     workdir: Path
     command: list[str]
     log: Path | None = None  # where its output goes; None: to the terminal
+
+
+def program(arguments: list[str]) -> list[str]:
+    """Returns the command line of a program of this Python."""
+    return [sys.executable, *arguments]
 
 
 def run(jobs: list[Job], beside: int, began: Callable, ended: Callable, variables=None) -> None:

@@ -4,12 +4,12 @@ import datetime
 import math
 import time
 
-import jax
 import numpy as np
 
 from cvae_jax.config import methods
 from cvae_jax.datasets import filters
 from cvae_jax.errors import UserError
+from cvae_jax.runs.weights import numbers
 
 # A classifier that knows nothing has a loss of log 2; one worse than that by a tenth of a nat has
 # been outrun by the model, and its logits are no log density ratio any more.
@@ -50,12 +50,6 @@ class Clock:
         return self.steps / (time.perf_counter() - self.began) if self.steps else None
 
 
-def _numbers(tree) -> str:
-    """Returns how many numbers a tree of arrays holds, for instance "0.53 million"."""
-    count = sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
-    return f"{count / 1e6:.2f} million" if count >= 10_000 else f"{count:,}"
-
-
 def start_up(config, title, dataset, params, devices, workdir) -> str:
     """Returns what a run is, in four lines.
 
@@ -67,13 +61,13 @@ def start_up(config, title, dataset, params, devices, workdir) -> str:
       devices: of all processes.
       workdir: the run's folder.
     """
-    critics = f", {_numbers(params.critic)} of critics" if params.critic else ""
+    critics = f", {numbers(params.critic)} of critics" if params.critic else ""
     seeds = f", {config.num_seeds} seeds at once" if config.num_seeds > 1 else ""
     channels = "grey" if dataset.channels == 1 else f"{dataset.channels} channels"
     said = [f"{dataset.size}x{dataset.size}", channels, *filters.words(config.data)]
     return "\n".join(
         (
-            f"method   {title}: {_numbers(params.model)} parameters{critics}",
+            f"method   {title}: {numbers(params.model)} parameters{critics}",
             f"data     {dataset.name}, {dataset.num_images:,} images of {', '.join(said)}",
             f"devices  {len(devices)} x {devices[0].device_kind}: batch {config.batch_size}, "
             f"{config.num_steps:,} steps{seeds}",

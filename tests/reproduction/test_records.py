@@ -17,6 +17,7 @@ from cvae_jax import reproduce
 from cvae_jax.errors import UserError
 from cvae_jax.reproduction import runs
 from cvae_jax.runs.workdir import read_config, read_json, write_json
+from cvae_jax.studies import work
 
 
 def test_what_has_ended_is_kept_and_gathered(whole_run, tiny, tmp_path, monkeypatch, capsys):
@@ -28,7 +29,7 @@ def test_what_has_ended_is_kept_and_gathered(whole_run, tiny, tmp_path, monkeypa
     )
     copy = "import shutil, sys; shutil.copytree(*sys.argv[1:], dirs_exist_ok=True)"
     monkeypatch.setattr(
-        runs,
+        work,
         "program",
         lambda words: [sys.executable, "-c", copy, str(whole), words[-1].partition("=")[2]],
     )
@@ -57,7 +58,7 @@ def test_what_has_ended_is_kept_and_gathered(whole_run, tiny, tmp_path, monkeypa
             assert np.asarray(image.convert("L")).std() > 5
 
     # What has ended is not trained again, even if its own folder is gone.
-    monkeypatch.setattr(runs, "program", None)
+    monkeypatch.setattr(work, "program", None)
     reproduce.main(argv)
     # A config that says otherwise by now does not pass for what was run.
     other = runs.CONFIG.read_text().replace("return ", "config = ")

@@ -17,6 +17,7 @@ from cvae_jax.errors import UserError
 from cvae_jax.reproduction import runs
 from cvae_jax.runs.holding import in_use, open_workdir
 from cvae_jax.runs.workdir import read_config
+from cvae_jax.studies import work
 
 
 def test_seeds_at_once(whole_run, tiny, tmp_path, monkeypatch):
@@ -31,7 +32,7 @@ def test_seeds_at_once(whole_run, tiny, tmp_path, monkeypatch):
         folder = arguments[-1].partition("=")[2]
         return [sys.executable, "-c", copy, str(whole), f"{folder}/seed_0", f"{folder}/seed_2"]
 
-    monkeypatch.setattr(runs, "program", program)
+    monkeypatch.setattr(work, "program", program)
     with pytest.raises(UserError, match=r"1 of 3 runs failed: it diverged, see .*seed_1"):
         reproduce.main(["reproduce", "--figure=9", "--seeds=3", "--at_once", *tiny])
     ((*_, seed, num_seeds, workdir),) = started
@@ -92,10 +93,11 @@ def test_a_running_run_is_not_started_again(tiny, tmp_path):
 REPRODUCE = """
 import sys
 from cvae_jax import reproduce
-from cvae_jax.reproduction import runs, trainer
+from cvae_jax.reproduction import trainer
+from cvae_jax.studies import work
 program, *options = sys.argv[1:]
 trainer._missing_data = lambda run: ""
-runs.program = lambda arguments: [sys.executable, "-c", program]
+work.program = lambda arguments: [sys.executable, "-c", program]
 reproduce.main(["reproduce", "--figure=9", "--seeds=1", *options])
 """
 

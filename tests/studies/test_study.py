@@ -14,7 +14,7 @@ from cvae_jax import datasets, gather, plots, study
 from cvae_jax.errors import UserError
 from cvae_jax.runs.holding import open_workdir
 from cvae_jax.runs.workdir import read_json, write_json
-from cvae_jax.studies import grid, show, train
+from cvae_jax.studies import grid, show, work
 from cvae_jax.studies.ended import ended_runs
 
 FILE = """
@@ -84,7 +84,7 @@ def copying(monkeypatch, tmp_path, failing=()):
         code = [FAILS] if fails else [COPIES, str(tmp_path / "made" / key), str(workdir)]
         return [sys.executable, "-c", *code]
 
-    monkeypatch.setattr(train, "program", program)
+    monkeypatch.setattr(work, "program", program)
     return asked
 
 
@@ -234,7 +234,7 @@ def test_seeds_in_one_program(file, tmp_path, monkeypatch):
         source = tmp_path / "made" / Path(folder).relative_to(tmp_path / "out")
         return [sys.executable, "-c", COPIES, str(source), folder]
 
-    monkeypatch.setattr(train, "program", program)
+    monkeypatch.setattr(work, "program", program)
     with pytest.raises(UserError, match="1 of 6 runs failed, vae/seed_1"):
         run(file, "--at_once")
     assert [command[-3:-1] for command in commands] == 3 * [
@@ -249,7 +249,7 @@ def test_runs_side_by_side_share_the_cores(file, tmp_path, monkeypatch):
     for name in ("NPROC", "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     code = "import os; print(os.environ['NPROC'], os.environ['OMP_NUM_THREADS'])"
-    monkeypatch.setattr(train, "program", lambda arguments: [sys.executable, "-c", code])
+    monkeypatch.setattr(work, "program", lambda arguments: [sys.executable, "-c", code])
     with pytest.raises(UserError, match="6 of 6 runs failed"):
         run(file, "--jobs=3")
     assert (tmp_path / "out/vae/seed_0.log").read_text() == "2 2\n"
