@@ -26,7 +26,6 @@ def correlation(path, matrix, names, *, title, subtitle):
     Raises:
       ValueError: matrix is not [k, k].
     """
-    from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     matrix, names = np.asarray(matrix, np.float64), [page.plain(name) for name in names]
@@ -39,11 +38,8 @@ def correlation(path, matrix, names, *, title, subtitle):
     top = page.HEADER + 0.75 * longest + 0.2  # of the slanted names
     height = top + cell * count + bottom
     slanted = left + cell * (count - 0.5) + 0.75 * longest + right
-    width = max(left + cell * count + right, slanted, page.head_width(title, subtitle))
-    figure = Figure(figsize=(width, height), dpi=page.DPI)
-    page.head(figure, title, subtitle)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
-    axes.axis("off")
+    width = max(left + cell * count + right, slanted)
+    figure, axes = page.canvas(width, height, title, subtitle)
     for i, j in np.ndindex(matrix.shape):
         x, y, value = left + j * cell, height - top - (i + 1) * cell, matrix[i, j]
         style = {"edgecolor": page.FAINT, "lw": 0.5}
@@ -63,7 +59,7 @@ def correlation(path, matrix, names, *, title, subtitle):
 
 def _printed(value):
     """Returns "0.25" with a true minus, and 0 without one."""
-    return f"{value + 0.0 if abs(value) >= 0.005 else 0.0:.2f}".replace("-", "−")
+    return page.number(value + 0.0 if abs(value) >= 0.005 else 0.0)
 
 
 def _shade(value):

@@ -27,8 +27,6 @@ def factors(path, shares, named, latents, names, *, title, subtitle):
     Raises:
       ValueError: if the arrays and labels do not fit each other, or a share is not finite.
     """
-    from matplotlib.figure import Figure
-
     shares, named = np.asarray(shares, np.float64), np.asarray(named, bool)
     if shares.ndim != 2 or 0 in shares.shape or named.shape != shares.shape:
         raise ValueError(f"shares and named must both be [d, m]: {shares.shape}, {named.shape}")
@@ -38,11 +36,7 @@ def factors(path, shares, named, latents, names, *, title, subtitle):
         raise ValueError("shares are NaN or infinite")
     placed = labelled.layout(latents, names)
     height = page.HEADER + placed.height + 0.2
-    width = max(placed.width, page.head_width(title, subtitle))
-    figure = Figure(figsize=(width, height), dpi=page.DPI)
-    page.head(figure, title, subtitle)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
-    axes.axis("off")
+    figure, axes = page.canvas(placed.width, height, title, subtitle)
     labelled.paint(axes, placed, height - page.HEADER, shares, latents, names, named)
     what = "share of the factor's", r"entropy: $I(z_j; f)\,/\,H(f)$"
     outlined = "the latent is named", "after the factor"

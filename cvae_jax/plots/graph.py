@@ -43,19 +43,13 @@ def structure(path, parents, *, names=None, source="prior", title, subtitle):
     Raises:
       ValueError: an unknown source, or names of another number of latents.
     """
-    from matplotlib.figure import Figure
-
     if source not in _Z_FROM:
         raise ValueError(f"source {source!r} is not one of {', '.join(_Z_FROM)}")
     if names is not None and len(names) != len(parents):
         raise ValueError(f"{len(names)} names for {len(parents)} latents")
     placed = layout(parents, names)
-    width = max(placed.width, page.head_width(title, subtitle))
     height = page.HEADER + placed.height
-    figure = Figure(figsize=(width, height), dpi=page.DPI)
-    page.head(figure, title, subtitle)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
-    axes.axis("off")
+    figure, axes = page.canvas(placed.width, height, title, subtitle)
     paint(axes, placed, height - page.HEADER, names, source)
     return page.save(figure, path)
 

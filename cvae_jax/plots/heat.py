@@ -28,8 +28,6 @@ def effects(path, parents, matrix, ancestors, rows=None, *, title, subtitle):
     Raises:
       ValueError: if an array is not [d, d], a row not [d], or an effect is not finite.
     """
-    from matplotlib.figure import Figure
-
     matrix, ancestors = np.asarray(matrix, np.float64), np.asarray(ancestors, bool)
     rows = {label: np.asarray(values, np.float64) for label, values in (rows or {}).items()}
     d = len(matrix) if matrix.ndim else 0
@@ -47,11 +45,8 @@ def effects(path, parents, matrix, ancestors, rows=None, *, title, subtitle):
     top = page.HEADER + dag.height + 0.25  # holds the columns' labels
     side = max(cell * d, 1.9)  # the key beside the map needs as much
     height = top + side + sum(0.12 + cell for _ in rows) + bottom
-    width = max(left + cell * d + right, dag.width, page.head_width(title, subtitle))
-    figure = Figure(figsize=(width, height), dpi=page.DPI)
-    page.head(figure, title, subtitle)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
-    axes.axis("off")
+    width = max(left + cell * d + right, dag.width)
+    figure, axes = page.canvas(width, height, title, subtitle)
 
     graph.paint(axes, dag, height - page.HEADER, source="posterior")
     cells(axes, matrix, ancestors, left, height - top, cell)

@@ -75,8 +75,6 @@ def hierarchy(
         )
     if matrix.shape[1] != len(names) or not np.isfinite(matrix).all():
         raise ValueError(f"effects {matrix.shape} of {len(names)} factors, or not finite")
-    from matplotlib.figure import Figure
-
     cards = _cards(parents, traversals, captions)
     room = levels.needed(parents, cards.width, _GAP, _LANE)
     room = max(room, page.WIDTH - page.MARGIN - page.RIGHT)
@@ -87,15 +85,11 @@ def hierarchy(
     rows = [f"$z_{{{j + 1}}}$" for j in order]
     below = labelled.layout(rows, names) if names else None
     height = page.HEADER + tall + foot + (_MAP_HEAD + below.height + 0.2 if below else 0)
-    width = max(page.MARGIN + room + page.RIGHT, page.head_width(title, subtitle))
     zoom = max(1, round(cards.tile * page.DPI / traversals.shape[3]))
     dpi = zoom * traversals.shape[3] / cards.tile  # a pixel of an image is a whole number of ours
-    figure = Figure(figsize=(width, height), dpi=dpi)
-    page.head(figure, title, subtitle)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
-    axes.axis("off")
+    figure, axes = page.canvas(page.MARGIN + room + page.RIGHT, height, title, subtitle, dpi)
 
-    left, bottom = (width - room) / 2, height - page.HEADER - tall
+    left, bottom = (figure.get_figwidth() - room) / 2, height - page.HEADER - tall
     for j in order:
         x = left + places.x[j] - cards.width / 2
         y = bottom + places.level[j] * (cards.height + _CLIMB)
@@ -185,7 +179,7 @@ def _edges(axes, places, cards, information, corner):
         arrows.draw(axes, path, widths[edge], page.ACCENT if low > 0 else page.PALE)
         if nats is not None:
             ink = page.INK if low > 0 else page.GREY
-            texts[edge] = (f"{nats:.2f}".replace("-", "−"), ink)
+            texts[edge] = (page.number(nats), ink)
     arrows.numbers(axes, curves, widths, texts)
     if texts:
         axes.text(page.MARGIN, corner[1] - 0.3, _EDGES, size=9, color=page.GREY)

@@ -96,7 +96,7 @@ def traversals(path, images, values, labels, *, title, subtitle):
             figure.text(x, middle, text.strip(), size=9.5, color=color, va="center_baseline")
     decimals = 1 if np.allclose(values, np.round(values, 1)) else 2
     for value, center in zip(values, centers, strict=True):
-        text = f"{value:.{decimals}f}".replace("-", "−")
+        text = page.number(value, decimals)
         figure.text(
             center, 0.1 / figure.get_figheight(), text, size=8.5, color=page.GREY, ha="center"
         )

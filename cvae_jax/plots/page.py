@@ -27,10 +27,51 @@ def plain(text: str) -> str:
     return printable(text).replace("\n", " ").replace("$", r"\$")
 
 
+def number(value, decimals=2) -> str:
+    """Returns a number with so many decimals, and a true minus."""
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
 def finite(values):
     """Returns values as floats, without those that are not finite."""
     values = np.asarray([*values], np.float64)
     return values[np.isfinite(values)]
+
+
+def headed(width, height, title, subtitle, dpi=DPI):
+    """Returns a figure of so many inches with its `head`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=dpi)
+    head(figure, title, subtitle)
+    return figure
+
+
+def canvas(width, height, title, subtitle, dpi=DPI):
+    """Returns a figure as wide as its head needs, and axes over all of it in inches."""
+    width = max(width, head_width(title, subtitle))
+    figure = headed(width, height, title, subtitle, dpi)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
+    axes.axis("off")
+    return figure, axes
+
+
+def plain_axes(axes, grid=None):
+    """Leaves two faint sides of the frame, and lines under what is drawn: of "x", "y" or none."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    if grid:
+        axes.grid(axis=grid, color=FAINT, lw=0.5)
+        axes.set_axisbelow(True)
+
+
+def row_axes(axes, names, grid="x"):
+    """Makes `plain_axes` with a row for each name, the first on top."""
+    plain_axes(axes, grid)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_yticks(range(len(names)), names, size=9.5, color=INK)
+    axes.tick_params(axis="x", labelsize=8.5, labelcolor=GREY, color=FAINT, length=3)
+    axes.tick_params(axis="y", length=0)
 
 
 def head(figure, title, subtitle):

@@ -83,13 +83,10 @@ def _dots(ax, values, y, color):
 
 def _panels(rows, score, title, subtitle):
     """Makes a figure with axes for each panel, one under the other, that share the score's axis."""
-    from matplotlib.figure import Figure
-
     gap, foot = 0.36, 0.5
     heights = [len(panel) * _ROW for panel in rows.values()]
     height = page.HEADER + sum(heights) + gap * len(heights) + foot
-    figure = Figure(figsize=(page.WIDTH, height), dpi=page.DPI)
-    page.head(figure, title, subtitle)
+    figure = page.headed(page.WIDTH, height, title, subtitle)
     words = [label for panel in rows.values() for label, _ in panel]
     left = (0.3 + max(page.text_width(word, 9.5) for word in words)) / page.WIDTH
     values = [
@@ -106,14 +103,7 @@ def _panels(rows, score, title, subtitle):
         ax = axes[name] = figure.add_axes(box)
         ax.set_title(name, size=10, color=page.INK, loc="left", pad=5)
         ax.set_xlim(low, high)
-        ax.set_ylim(len(panel) - 0.5, -0.5)
-        ax.set_yticks(range(len(panel)), [label for label, _ in panel], size=9.5, color=page.INK)
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.spines[["left", "bottom"]].set_color(page.FAINT)
-        ax.tick_params(axis="x", labelsize=8.5, labelcolor=page.GREY, color=page.FAINT, length=3)
-        ax.tick_params(axis="y", length=0)
-        ax.grid(axis="x", color=page.FAINT, lw=0.5)
-        ax.set_axisbelow(True)
+        page.row_axes(ax, [label for label, _ in panel])
         top -= tall
     for above in [*axes.values()][:-1]:  # they share the axis of the last
         above.tick_params(labelbottom=False)

@@ -20,15 +20,13 @@ def shares(path, explained, *, title, subtitle):
     Returns:
       The path.
     """
-    from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
     foot, key = 0.4, 0.3
     tall = len(explained) * _ROW
     height = page.HEADER + key + tall + foot
     width = max(page.WIDTH, page.head_width(title, subtitle))
-    figure = Figure(figsize=(width, height), dpi=page.DPI)
-    page.head(figure, title, subtitle)
+    figure = page.headed(width, height, title, subtitle)
     names = [page.plain(name) for name in explained]
     left = (0.3 + max(page.text_width(name, 9.5) for name in names)) / width
     axes = figure.add_axes((left, foot / height, 0.95 - left, tall / height))
@@ -42,13 +40,9 @@ def shares(path, explained, *, title, subtitle):
                 axes.text(begin + part / 2, y, f"{100 * part:.0f} %", **text)
             begin += part
     axes.set_xlim(0, 1)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_yticks(range(len(names)), names, size=9.5, color=page.INK)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(page.FAINT)
+    page.row_axes(axes, names, grid=None)
+    axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    axes.tick_params(axis="x", labelsize=8.5, labelcolor=page.GREY, color=page.FAINT, length=3)
-    axes.tick_params(axis="y", length=0)
     x = left
     for name, color, _ in (*_PARTS, _REST):
         y = (foot + tall + 0.1) / height

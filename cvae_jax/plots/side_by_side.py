@@ -26,8 +26,6 @@ def methods(path, columns, *, most, title, subtitle):
     Returns:
       The path.
     """
-    from matplotlib.figure import Figure
-
     blocks = math.ceil(len(columns) / _COLUMNS)
     wide = (page.WIDTH - page.MARGIN) / _COLUMNS
     steps, height, width = next(iter(columns.values()))["images"].shape[1:4]
@@ -35,8 +33,7 @@ def methods(path, columns, *, most, title, subtitle):
     row = tile * height / width
     tall = _HEAD + min(most, max(len(c["labels"]) for c in columns.values())) * row + _FOOT
     inches = page.HEADER + blocks * tall
-    figure = Figure(figsize=(page.WIDTH, inches), dpi=page.DPI)
-    page.head(figure, title, subtitle)
+    figure = page.headed(page.WIDTH, inches, title, subtitle)
     for place, (name, found) in enumerate(columns.items()):
         down, across = divmod(place, _COLUMNS)
         left, top = page.MARGIN + across * wide, inches - page.HEADER - down * tall

@@ -28,8 +28,6 @@ def curves(path, steps, metrics, *, title, subtitle):
     Raises:
       ValueError: there are no metrics, or one is not [n].
     """
-    from matplotlib.figure import Figure
-
     if not metrics:
         raise ValueError("curves needs a metric or more")
     for name, values in metrics.items():
@@ -38,8 +36,7 @@ def curves(path, steps, metrics, *, title, subtitle):
     columns = len(metrics) if len(metrics) < 4 else 2 if len(metrics) == 4 else 3
     rows = math.ceil(len(metrics) / columns)
     height = page.HEADER + rows * 1.75
-    figure = Figure(figsize=(page.WIDTH, height), dpi=page.DPI)
-    page.head(figure, title, subtitle)
+    figure = page.headed(page.WIDTH, height, title, subtitle)
     vertical = {"top": 1 - (page.HEADER + 0.26) / height, "bottom": 0.36 / height, "hspace": 0.55}
     space = 0.6 if columns > 2 else 0.3  # holds the number at the end of a curve
     grid = figure.add_gridspec(rows, columns, left=0.065, right=0.915, wspace=space, **vertical)
@@ -56,10 +53,7 @@ def _curve(axes, steps, values):
     """Draws one curve [n] with its running mean; NaN where there is no value."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(page.FAINT)
-    axes.grid(axis="y", color=page.FAINT, lw=0.5)
-    axes.set_axisbelow(True)
+    page.plain_axes(axes, grid="y")
     axes.tick_params(labelsize=8, labelcolor=page.GREY, color=page.FAINT, length=3)
     axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))

@@ -30,8 +30,6 @@ def violins(path, panels, *, title, subtitle):
     Raises:
       ValueError: there are no panels, or their methods differ.
     """
-    from matplotlib.figure import Figure
-
     if not panels:
         raise ValueError("violins needs a score or more")
     methods = [*next(iter(panels.values()))]
@@ -43,8 +41,7 @@ def violins(path, panels, *, title, subtitle):
     above, below = 0.34, 0.36  # of a panel: its name, its axis
     tall = len(methods) * _ROW
     height = page.HEADER + rows * (above + tall + below)
-    figure = Figure(figsize=(page.WIDTH, height), dpi=page.DPI)
-    page.head(figure, title, subtitle)
+    figure = page.headed(page.WIDTH, height, title, subtitle)
     words = [_two_lines(page.plain(method)) for method in methods]
     lines = [line for word in words for line in word.split("\n")]
     left = 0.3 + max(page.text_width(line, 9.5) for line in lines)
@@ -75,16 +72,9 @@ def _style(axes, score, words):
     from matplotlib.ticker import MaxNLocator
 
     axes.set_title(score, size=10, color=page.INK, loc="left", pad=5)
-    axes.set_ylim(len(words) - 0.5, -0.5)
+    page.row_axes(axes, words)
     axes.margins(x=0.05)
-    axes.set_yticks(range(len(words)), words, size=9.5, color=page.INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(page.FAINT)
-    axes.tick_params(axis="x", labelsize=8.5, labelcolor=page.GREY, color=page.FAINT, length=3)
-    axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-    axes.grid(axis="x", color=page.FAINT, lw=0.5)
-    axes.set_axisbelow(True)
 
 
 def _row(axes, values, y, digits):
@@ -98,7 +88,7 @@ def _row(axes, values, y, digits):
     mean = values.mean()
     axes.plot([mean, mean], [y - _HALF, y + _HALF], color=page.ACCENT, lw=2, zorder=3)
     beside = {"xycoords": ("axes fraction", "data"), "va": "center", "size": 9, "color": page.INK}
-    axes.annotate(f"{mean:.{digits}f}".replace("-", "−"), (1.02, y), **beside)
+    axes.annotate(page.number(mean, digits), (1.02, y), **beside)
 
 
 def _digits(values) -> int:
