@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import require_at_least
+from cvae_jax.metrics.inputs import BINS, require_at_least
 from cvae_jax.metrics.mig import mutual_information
 from cvae_jax.structures.structure import Structure
 
@@ -50,7 +50,7 @@ def composition(information, parents, *, floor=0.05):
     return scores
 
 
-def noise_floor(codes, factors, *, bins=20, shuffles=20, seed=0):
+def noise_floor(codes, factors, *, bins=BINS, shuffles=20, seed=0):
     """Computes a bound on the information estimated of uninformative latents, in nats [d, k].
 
     The estimate of `mutual_information` is biased upwards, by about (bins - 1)(values - 1) / 2n:

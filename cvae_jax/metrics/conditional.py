@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import checked
+from cvae_jax.metrics.inputs import BINS, checked
 from cvae_jax.metrics.mig import binned, entropy, information
 
 
-def conditional_information(codes, factors, *, bins=20):
+def conditional_information(codes, factors, *, bins=BINS):
     """Computes the information of each latent with each factor, given another latent.
 
         I(c_a; v_i | c_b) = I(c_a, c_b; v_i) - I(c_b; v_i)
@@ -37,7 +37,7 @@ def conditional_information(codes, factors, *, bins=20):
     return np.maximum(table, 0)  # rounding
 
 
-def runner_up_information(codes, factors, *, seed, bins=20):
+def runner_up_information(codes, factors, *, seed, bins=BINS):
     """Computes what the second latent of a factor adds to the first, as a share of its entropy.
 
         1/k sum_i I(c_b; v_i | c_a) / H(v_i)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from cvae_jax.metrics.inputs import checked, split
+from cvae_jax.metrics.inputs import TEST, TRAIN, checked, split
 
 
 class Dci(NamedTuple):
@@ -18,7 +18,7 @@ class Dci(NamedTuple):
     importance: np.ndarray  # [d, k], a column sums to 1
 
 
-def dci(codes, factors, *, seed, train=10_000, test=5_000):
+def dci(codes, factors, *, seed, train=TRAIN, test=TEST):
     """Computes how well codes predict factors, and how few latents each prediction rests on.
 
     A classifier of boosted trees predicts each factor from all latents; R[j, i] is the importance

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import checked
+from cvae_jax.metrics.inputs import TEST, checked
 from cvae_jax.metrics.predictors import accuracies, beats_guessing, fit_all
 
 SIZES = (10, 100, 1_000, 10_000)
@@ -20,7 +20,7 @@ class Downstream(NamedTuple):
     scored: int  # rows scored on
 
 
-def downstream(codes, factors, *, predictor, seed, sizes=SIZES, test=5_000):
+def downstream(codes, factors, *, predictor, seed, sizes=SIZES, test=TEST):
     """Computes how well a classifier reads the factors from all latents, by its number of labels.
 
         accuracy[m] = 1/k sum_i P( f_i(c) = v_i ),   f_i fitted on m labelled rows

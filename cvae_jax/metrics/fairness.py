@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import checked, split
+from cvae_jax.metrics.inputs import TEST, TRAIN, checked, split
 from cvae_jax.metrics.predictors import accuracies, beats_guessing, fit_all
 
 
@@ -19,7 +19,7 @@ class Unfairness(NamedTuple):
     labels: int  # rows fitted on
 
 
-def unfairness(codes, factors, *, seed, predictor="trees", train=10_000, test=100, check=5_000):
+def unfairness(codes, factors, *, seed, predictor="trees", train=TRAIN, test=100, check=TEST):
     """Computes how far the prediction of one factor moves when another one alone is changed.
 
     f_i predicts factor i from all latents. With factor j set to s, and all others as they were,

@@ -2,6 +2,10 @@
 
 import numpy as np
 
+# The settings of disentanglement_lib, which scores share so that they compare.
+TRAIN, TEST = 10_000, 5_000  # rows that a predictor is fitted and scored on
+BINS = 20  # equal ones, that a latent is cut into
+
 
 def checked(codes, factors):
     """Returns codes as float64 [n, d] and factors as int64 [n, k], or raises.

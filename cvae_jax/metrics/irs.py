@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import checked
+from cvae_jax.metrics.inputs import BINS, checked
 from cvae_jax.metrics.mig import binned
 
 SAMPLES = 10_000
-BINS = 20
 
 
 def irs(codes, factors, *, seed, quantile=0.99):

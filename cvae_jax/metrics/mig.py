@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import checked, require_at_least
+from cvae_jax.metrics.inputs import BINS, checked, require_at_least
 
 _ROUNDING = 1e-12  # nats; rounding makes a constant label seem to hold as much
 
 
-def mig(codes, factors, *, bins=20):
+def mig(codes, factors, *, bins=BINS):
     """Computes the mutual information gap of codes against ground-truth factors.
 
         MIG = 1/k sum_i ( I(c_a; v_i) - I(c_b; v_i) ) / H(v_i)
@@ -37,7 +37,7 @@ def mig(codes, factors, *, bins=20):
     return float(np.mean((table[-1] - table[-2]) / entropies))
 
 
-def mutual_information(codes, factors, *, bins=20):
+def mutual_information(codes, factors, *, bins=BINS):
     """Computes the mutual information of each binned latent with each factor.
 
         I(c_j; v_i) = sum_{b, v} p(b, v) log( p(b, v) / (p(b) p(v)) )
@@ -66,7 +66,7 @@ def mutual_information(codes, factors, *, bins=20):
     return np.array([[information(b, v) for v in values] for b in cut])  # [d, k]
 
 
-def information_of_varying(codes, factors, *, bins=20):
+def information_of_varying(codes, factors, *, bins=BINS):
     """Computes `mutual_information` with the factors that vary, for any labelled data.
 
     Args:

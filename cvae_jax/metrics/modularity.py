@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import checked, split
+from cvae_jax.metrics.inputs import BINS, TEST, TRAIN, checked, split
 from cvae_jax.metrics.mig import mutual_information
 
 
@@ -15,7 +15,7 @@ class ModularityExplicitness(NamedTuple):
     explicitness: float  # area under the curve: 0.5 is chance
 
 
-def modularity_explicitness(codes, factors, *, seed, train=10_000, test=5_000, bins=20):
+def modularity_explicitness(codes, factors, *, seed, train=TRAIN, test=TEST, bins=BINS):
     """Computes whether each latent informs on one factor, and all linearly on each.
 
         modularity   = 1/d sum_j ( 1 - sum_{i != a} I(c_j; v_i)^2 / ( (k - 1) I(c_j; v_a)^2 ) )

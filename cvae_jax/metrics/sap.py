@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import checked, split
+from cvae_jax.metrics.inputs import TEST, TRAIN, checked, split
 
 
-def sap(codes, factors, *, seed, train=10_000, test=5_000):
+def sap(codes, factors, *, seed, train=TRAIN, test=TEST):
     """Computes the gap between the two latents that best predict a factor, averaged over factors.
 
         SAP = 1/k sum_i ( S[a, i] - S[b, i] )

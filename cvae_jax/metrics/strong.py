@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import checked, require_at_least, split
+from cvae_jax.metrics.inputs import TEST, checked, require_at_least, split
 from cvae_jax.metrics.predictors import accuracies, beats_guessing, fit_all
 
 
@@ -18,7 +18,7 @@ class StrongGeneralisation(NamedTuple):
 
 
 def strong_generalisation(
-    codes, factors, *, seed, predictor="trees", train=1_000, test=5_000, experiments=10
+    codes, factors, *, seed, predictor="trees", train=1_000, test=TEST, experiments=10
 ):
     """Computes how well a factor is read where another one has values that were not fitted on.
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cvae_jax.metrics.inputs import BINS
 from cvae_jax.metrics.mig import binned, information
 
 
@@ -16,7 +17,7 @@ class Unsupervised(NamedTuple):
     mutual_information: float  # nats, mean over pairs, of binned latents
 
 
-def unsupervised_scores(codes, *, bins=20):
+def unsupervised_scores(codes, *, bins=BINS):
     """Computes how much the dimensions of the codes depend on each other, without labels.
 
     Of the Gaussian with the codes' covariance S and of the one with its diagonal alone, D:
