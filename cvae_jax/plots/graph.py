@@ -22,7 +22,7 @@ class Layout(NamedTuple):
     height: float
 
 
-def structure(path, parents, *, names=None, source="prior", title, subtitle):
+def structure(path, parents, *, source="prior", title, subtitle):
     """Draws the DAG over (z, z_hat) as in the paper's Fig. 3: z on top, z_hat below by depth.
 
     A node's depth is the longest chain of z_hat nodes above it. Every latent has a column, ordered
@@ -32,7 +32,6 @@ def structure(path, parents, *, names=None, source="prior", title, subtitle):
     Args:
       path: file to write.
       parents: for each z_hat_j a tuple of ("z" or "z_hat", i), counted from 0.
-      names: a short word for each latent, drawn above it; None draws none.
       source: of z, "prior" or "posterior": said beside the z nodes.
       title: a few words.
       subtitle: where the structure comes from; small and grey.
@@ -41,21 +40,19 @@ def structure(path, parents, *, names=None, source="prior", title, subtitle):
       The path.
 
     Raises:
-      ValueError: an unknown source, or names of another number of latents.
+      ValueError: an unknown source.
     """
     if source not in _Z_FROM:
         raise ValueError(f"source {source!r} is not one of {', '.join(_Z_FROM)}")
-    if names is not None and len(names) != len(parents):
-        raise ValueError(f"{len(names)} names for {len(parents)} latents")
-    placed = layout(parents, names)
+    placed = layout(parents)
     height = page.HEADER + placed.height
     figure, axes = page.canvas(placed.width, height, title, subtitle)
-    paint(axes, placed, height - page.HEADER, names, source)
+    paint(axes, placed, height - page.HEADER, source)
     return page.save(figure, path)
 
 
-def layout(parents, names=None) -> Layout:
-    """Places the nodes; arguments as those of `structure`."""
+def layout(parents) -> Layout:
+    """Places the nodes; `parents` as those of `structure`."""
     edges = [((kind, i), ("z_hat", j)) for j, among in enumerate(parents) for kind, i in among]
     crossing = [(a, b) for (_, a), (_, b) in edges if a != b]
     linked = sorted({i for edge in crossing for i in edge})
@@ -65,7 +62,7 @@ def layout(parents, names=None) -> Layout:
         plain = [*plain[:3], None, plain[-1]]  # None: dots
     columns = _column_order(linked, crossing) + plain
 
-    left, right, layer = 1.7, 0.45, 1.05
+    left, right, first, layer = 1.7, 0.45, 0.3, 1.05
     shares = np.array([1.0 if j in large or not linked else 0.6 for j in columns])
     apart = 0.12 if linked and plain else 0.0
     pitch = min(1.3, (page.WIDTH - left - right - apart) / shares.sum())
@@ -73,7 +70,6 @@ def layout(parents, names=None) -> Layout:
     centers[len(linked) :] += apart
     chains = [(j, i) for i, j in Structure(parents).edges]
     depths = levels.longest_chains(chains)  # of the nodes that an edge meets
-    first = 0.62 if names is not None else 0.3
     second = first + layer
     largest = min(0.25, 0.36 * pitch)
     nodes = {}
@@ -98,19 +94,14 @@ _ORDERED = 16  # latents, at most, whose order is sought
 _Z_FROM = {"prior": r"$z\sim p(z)$", "posterior": r"$z\sim q(z\,|\,x)$"}
 
 
-def paint(axes, placed: Layout, top, names=None, source="prior"):
+def paint(axes, placed: Layout, top, source="prior"):
     """Draws a layout into axes whose unit is an inch, downwards from y = top."""
     nodes = {node: (x, top - y, radius) for node, (x, y, radius) in placed.nodes.items()}
-    largest = max(radius for _, _, radius in nodes.values())
     first, second = top - placed.first, top - placed.second
     for start, end in placed.edges:
         _arrow(axes, nodes, start, end)
     for (kind, j), (x, y, radius) in nodes.items():
         _node(axes, x, y, radius, kind, j, strong=j in placed.large)
-        if names is not None and kind == "z":
-            words = "\n".join(names[j].split())
-            above = {"ha": "center", "va": "bottom", "linespacing": 1.0}
-            axes.text(x, y + largest + 0.08, words, size=8.5, color=page.GREY, **above)
     if placed.dots is not None:
         for y in (first, second):
             axes.text(placed.dots, y, "⋯", size=14, color=page.GREY, ha="center", va="center")
