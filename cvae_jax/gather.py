@@ -17,11 +17,9 @@ from cvae_jax import cli
 from cvae_jax.config.checks import one_of
 from cvae_jax.errors import UserError
 from cvae_jax.studies import record, show
-from cvae_jax.studies.ended import ended_runs, runs_under
+from cvae_jax.studies.ended import ended_runs
 from cvae_jax.studies.show import SHOWN
-from cvae_jax.studies.table import gather, rows_of, table, write_csv
-
-__all__ = ["SHOWN", "gather", "main", "runs_under", "table", "write_csv"]
+from cvae_jax.studies.table import rows_of, table, write_csv
 
 log = logging.getLogger(__name__)
 

@@ -51,6 +51,7 @@ from cvae_jax.datasets import order
 from cvae_jax.objectives import density_ratio
 from cvae_jax.objectives.base import Players
 from cvae_jax.step import TrainState
+from cvae_jax.studies import ended, table
 
 # in output: a warning of Python's, a line of absl's or XLA's log, a bar in a file
 OF_LIBRARIES = re.compile(r"\w*Warning: |^WARNING|^[IWEF]\d{4} |\r", re.MULTILINE)
@@ -101,6 +102,12 @@ def read_config(path, variant="") -> ml_collections.ConfigDict:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.get_config(variant) if variant else module.get_config()
+
+
+def gathered(folder):
+    """The rows of a folder's runs, and the runs that have not ended."""
+    found, unfinished = ended.ended_runs([folder])
+    return table.rows_of(found), unfinished
 
 
 SMALL = {

@@ -15,12 +15,13 @@ from fixtures.damage import refused
 from fixtures.exports import drawn
 
 import cvae_jax
-from cvae_jax import datasets, encode, evaluate, export, gather
+from cvae_jax import datasets, encode, evaluate, export
 from cvae_jax.config import build
 from cvae_jax.runs import exporting, loading
 from cvae_jax.runs.holding import open_workdir
 from cvae_jax.runs.model import Model
 from cvae_jax.runs.workdir import read_json
+from cvae_jax.studies.ended import runs_under
 
 # What is not of the model: critics and optimizers. What JAX alone is: none of these.
 BLOCKED = ("cvae_jax", "flax", "optax", "orbax", "ml_collections", "tensorflow_datasets")
@@ -194,7 +195,7 @@ def test_programs_of_the_package_take_an_export(
         evaluate.main(["evaluate", f"--workdir={exported_copy}", "--metrics=mig,terms"])
     assert "terms left out: an exported model has no critics" in caplog.text
     assert set(read_json(exported_copy / "results.json")["scores"]) == {"mig"}
-    assert gather.runs_under([drawn_run.parent, exported_copy]) == [drawn_run]
+    assert runs_under([drawn_run.parent, exported_copy]) == [drawn_run]
 
 
 def test_seeds_start_from_an_exports_weights_each_with_critics_of_its_own(drawn_run, exported):

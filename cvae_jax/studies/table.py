@@ -10,7 +10,7 @@ import numpy as np
 from cvae_jax.files import not_written, replacing
 from cvae_jax.metrics.scores import form, known
 from cvae_jax.runs import markdown
-from cvae_jax.studies.ended import Ended, differing, ended_runs
+from cvae_jax.studies.ended import Ended, differing
 
 log = logging.getLogger(__name__)
 
@@ -25,16 +25,6 @@ class Row(NamedTuple):
     seeds: list[int]
     values: dict  # score -> its value for each seed that has it
     definitions: dict  # score -> what it is
-
-
-def gather(folders) -> tuple[list[Row], list[Path]]:
-    """Returns the rows, in the order of their first runs, and the runs that have not ended.
-
-    Raises:
-      UserError: no run has ended, or two runs are the same method with the same seed.
-    """
-    ended, unfinished = ended_runs(folders)
-    return rows_of(ended), unfinished
 
 
 def rows_of(runs: list[Ended]) -> list[Row]:

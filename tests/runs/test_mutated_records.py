@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from fixtures.damage import refused
 
-from cvae_jax import gather
 from cvae_jax.config import checks
 from cvae_jax.datasets import factor_table
 from cvae_jax.errors import UserError
@@ -18,6 +17,8 @@ from cvae_jax.evaluation import results
 from cvae_jax.runs.holding import open_workdir
 from cvae_jax.runs.metrics_log import read_metrics, scalars
 from cvae_jax.runs.workdir import read_config, read_results, write_json
+from cvae_jax.studies import show
+from cvae_jax.studies import table as tables
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("limits")]
 
@@ -77,9 +78,9 @@ def config(path):
 
 
 def gathered(folder):
-    rows, _ = gather.gather([folder])
-    gather.table(rows, gather.SHOWN)
-    gather.write_csv(folder / "out.csv", rows)
+    rows, _ = helpers.gathered(folder)
+    tables.table(rows, show.SHOWN)
+    tables.write_csv(folder / "out.csv", rows)
 
 
 def scores(path):

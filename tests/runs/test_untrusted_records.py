@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from fixtures.damage import HUGE, cases, refused
 
-from cvae_jax import gather
 from cvae_jax.runs import parts
 from cvae_jax.runs.data_record import require_same_version
 from cvae_jax.runs.holding import open_workdir
 from cvae_jax.runs.metrics_log import MetricsWriter, read_metrics
 from cvae_jax.runs.workdir import read_config, read_json, read_results, why_diverged, write_json
+from cvae_jax.studies import table
 
 pytestmark = pytest.mark.usefixtures("limits")
 
@@ -60,20 +60,20 @@ def test_what_is_no_run_is_left_out_with_a_line(tmp_path, caplog, damage):
     finished(tmp_path / "good")
     bad = finished(tmp_path / "bad", seed=1)
     damage(bad)
-    (row,), unfinished = gather.gather([tmp_path])
+    (row,), unfinished = helpers.gathered(tmp_path)
     assert (row.seeds, row.values["mig"], unfinished) == ([0], [0.5], [])
     (line,) = [message for message in caplog.messages if str(bad) in message]
     assert "left out" in line
     assert "\n" not in line
-    refused(lambda: gather.gather([bad]), "has ended")
+    refused(lambda: helpers.gathered(bad), "has ended")
 
 
 def test_text_that_no_encoding_has_is_written_nonetheless(tmp_path):
     finished(tmp_path / "a")
     text = (tmp_path / "a/results.json").read_text().replace('"MIG"', '"\\ud800"')
     (tmp_path / "a/results.json").write_text(text)
-    rows, _ = gather.gather([tmp_path])
-    gather.write_csv(tmp_path / "out.csv", rows)
+    rows, _ = helpers.gathered(tmp_path)
+    table.write_csv(tmp_path / "out.csv", rows)
     assert "\\ud800" in (tmp_path / "out.csv").read_text()
 
 
@@ -81,8 +81,8 @@ def test_text_is_no_formula_of_a_spreadsheets(tmp_path):
     finished(tmp_path / "a", score=-0.25)
     text = (tmp_path / "a/results.json").read_text()
     (tmp_path / "a/results.json").write_text(text.replace('"MIG"', '"=1+2"'))
-    rows, _ = gather.gather([tmp_path])
-    gather.write_csv(tmp_path / "out.csv", rows)
+    rows, _ = helpers.gathered(tmp_path)
+    table.write_csv(tmp_path / "out.csv", rows)
     with (tmp_path / "out.csv").open(newline="") as file:
         (row, *_) = csv.DictReader(file)
     assert (row["definition"], float(row["mean"]), row["values"]) == ("'=1+2", -0.25, "-0.25")
@@ -91,7 +91,7 @@ def test_text_is_no_formula_of_a_spreadsheets(tmp_path):
 def test_scores_that_are_not_finite_are_left_out(tmp_path, caplog):
     finished(tmp_path / "a")
     finished(tmp_path / "b", score=float("nan"), seed=1)
-    (row,), _ = gather.gather([tmp_path])
+    (row,), _ = helpers.gathered(tmp_path)
     assert row.values == {"mig": [0.5], "sap": [0.25, 0.25]}
     assert "not finite: mig" in caplog.text
 
@@ -121,7 +121,7 @@ def test_records_that_are_no_files_or_too_large_are_refused_before_they_are_read
     with (tmp_path / "results.json").open("wb") as file:
         file.truncate(HUGE)
     refused(lambda: read_results(tmp_path / "results.json"), "are read")
-    refused(lambda: gather.gather([tmp_path]), "has ended")
+    refused(lambda: helpers.gathered(tmp_path), "has ended")
 
 
 def test_of_long_curves_a_part_is_held_and_all_are_kept(tmp_path):

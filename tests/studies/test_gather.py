@@ -35,27 +35,27 @@ def test_runs_that_differ_by_their_seed_are_one_row(tmp_path):
     finished(tmp_path / "c", helpers.small_config(seed=9, **other), 0.5, step=10)
     with open_workdir(tmp_path / "d", helpers.small_config(seed=4)):
         pass
-    rows, unfinished = gather.gather([tmp_path])
+    rows, unfinished = helpers.gathered(tmp_path)
     assert [path.name for path in unfinished] == ["c", "d"]
     assert [row.fields for row in rows] == [{structure: "independent"}, {structure: "1>3"}]
     assert rows[0].seeds == [0, 1, 2]
-    text = gather.table(rows, ["mig", "sap"])
+    text = table.table(rows, ["mig", "sap"])
     assert text.splitlines() == [
         "cascade.structure 'independent'; seeds 0, 1, 2",
         f"  mig                     0.3000 ± {np.std([0.1, 0.2, 0.6], ddof=1):.4f}",
         "cascade.structure '1>3'; seeds 0",
         "  mig                     0.5000",
     ]
-    gather.write_csv(tmp_path / "out.csv", rows)
+    table.write_csv(tmp_path / "out.csv", rows)
     lines = [*csv.DictReader((tmp_path / "out.csv").read_text().splitlines())]
     assert [line[structure] for line in lines] == ["independent", "1>3"]
     assert float(lines[0]["mean"]) == pytest.approx(0.3)
     assert lines[0]["values"] == "0.1 0.2 0.6"
     finished(tmp_path / "again", helpers.small_config(), 0.5)
     with pytest.raises(UserError, match="are the same run, seed 0: name one"):
-        gather.gather([tmp_path])
+        helpers.gathered(tmp_path)
     with pytest.raises(UserError, match=r"no run under .*/d has ended"):
-        gather.gather([tmp_path / "d"])
+        helpers.gathered(tmp_path / "d")
 
 
 def test_scores_of_other_numbers_of_samples_are_no_mean(tmp_path, caplog):
@@ -65,7 +65,7 @@ def test_scores_of_other_numbers_of_samples_are_no_mean(tmp_path, caplog):
         content = read_json(path / "results.json")
         content["scores"]["fid"] = content["scores"]["fid"] | {"samples": samples}
         write_json(path / "results.json", content)
-    (row,), _ = gather.gather([tmp_path])
+    (row,), _ = helpers.gathered(tmp_path)
     assert row.values == {"fid": [48.9, 50.1], "mig": [48.9, 61.2, 50.1]}
     assert f"{tmp_path}/1: left out of the means, as they are of another" in caplog.text
 
@@ -95,8 +95,8 @@ def test_seeds_that_lack_a_score_or_have_other_data(tmp_path):
     for seed, names in ((0, ["mig"]), (1, ["mig", "sap"]), (2, ["mig", "sap"])):
         finished(tmp_path / f"{seed}", helpers.small_config(seed=seed), 0.1 * seed, names=names)
     finished(tmp_path / "3", helpers.small_config(seed=3), 9.0, source="others")
-    rows, _ = gather.gather([tmp_path])
-    text = gather.table(rows, ["mig", "sap"])
+    rows, _ = helpers.gathered(tmp_path)
+    text = table.table(rows, ["mig", "sap"])
     assert text.splitlines() == [
         "source 'noise'; seeds 0, 1, 2",
         "  mig                     0.1000 ± 0.1000",
