@@ -5,7 +5,7 @@ import json
 
 from cvae_jax.config.fields import FREE, flat
 
-_NOT_THE_METHOD = (*FREE, "seed", "num_seeds", "init_from")
+_NOT_THE_PROGRAM = (*FREE, "seed", "num_seeds", "init_from")
 
 
 def once_per_method(build):
@@ -18,7 +18,7 @@ def once_per_method(build):
 
     @functools.wraps(build)
     def wrapper(config, *args, **kwargs):
-        fields = {k: v for k, v in flat(config.to_dict()) if k not in _NOT_THE_METHOD}
+        fields = {k: v for k, v in flat(config.to_dict()) if k not in _NOT_THE_PROGRAM}
         key = (json.dumps(fields, sort_keys=True), args, tuple(sorted(kwargs.items())))
         try:
             hash(key)

@@ -82,7 +82,7 @@ def warn_if_flat(what: str, spread: int) -> None:
         )
 
 
-def watched(what: str, chunks):
+def warning_if_flat(what: str, chunks):
     """Yields chunks of (images, factors) as they are, and warns if all images were flat."""
     spread = 0
     for images, factors in chunks:

@@ -117,7 +117,7 @@ def load(path: str, size: int, root: pathlib.Path) -> working_copy.WorkingCopy:
             names,
             source,
             len(files),
-            arrays.watched(f"{len(files)} pictures", chunks),
+            arrays.warning_if_flat(f"{len(files)} pictures", chunks),
         )
         working_copy.store(copy, listing, content)
 

@@ -70,7 +70,7 @@ def load(name: str, size: int, root: pathlib.Path, split: str = "train"):
             names,
             source,
             len(records),
-            arrays.watched(f"images of tfds:{name}", chunks),
+            arrays.warning_if_flat(f"images of tfds:{name}", chunks),
         )
         working_copy.store(copy, made_from, content)
 

@@ -48,14 +48,16 @@ def _own_devices() -> dict:
     return {"local_device_ids": list(range(gpus))} if alone and gpus else {}
 
 
-def join(coordinator: str = "", num_processes: int = 0, process_id: int = -1, found=False) -> None:
+def join(
+    coordinator: str = "", num_processes: int = 0, process_id: int = -1, multihost=False
+) -> None:
     """Joins the other processes of the run before JAX's first computation; a single one returns.
 
     Args:
       coordinator: host:port of process 0; "": what srun, mpirun or the TPU pod says.
       num_processes: of all, where coordinator is given.
       process_id: of this one, from 0, where coordinator is given.
-      found: JAX is to find the others where `detected` sees none (a pod without its variables).
+      multihost: JAX is to find the others where `detected` sees none (a pod without its variables).
 
     Raises:
       UserError: the numbers don't fit, or the others did not come.
@@ -73,7 +75,7 @@ def join(coordinator: str = "", num_processes: int = 0, process_id: int = -1, fo
         }
     elif num_processes or process_id >= 0:
         raise UserError("--num_processes and --process_id need --coordinator_address=host:port")
-    elif found or detected():
+    elif multihost or detected():
         where = _own_devices()
     else:
         return

@@ -224,7 +224,7 @@ def _train(config, runs, states, start, dataset, objective, optimizers):
                 now = time.perf_counter()
                 rate = (done - counted) / (now - window_start)
                 means = _report(runs, writers, by_run, done, rate)
-                bar.set_postfix_str(monitor.terms(means), refresh=False)
+                bar.set_postfix_str(monitor.terms_to_watch(means), refresh=False)
                 if bar.disable and (last or now - last_shown > _SHOW_EVERY):
                     log.info("%s", monitor.progress(done, config.num_steps, clock.speed(), means))
                     last_shown = now

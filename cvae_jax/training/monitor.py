@@ -140,8 +140,8 @@ def diverged_critics(metrics: dict) -> dict[str, str]:
     return found
 
 
-def terms(means: dict) -> str:
-    """Returns the terms to watch, those of the model first, as "recon 20.71, kl 19.97, ..."."""
+def terms_to_watch(means: dict) -> str:
+    """Returns some terms, those of the model first, as "recon 20.71, kl 19.97, ..."."""
     numbers = [name for name, value in means.items() if np.ndim(value) == 0]
     first = [name for name in ("recon", "kl", "mi") if name in numbers]
     more = [name for name in numbers if name.endswith(("_kl", "_critic_accuracy"))]
@@ -161,4 +161,4 @@ def progress(done: int, num_steps: int, speed: float | None, means: dict) -> str
     if speed:
         left = datetime.timedelta(seconds=round((num_steps - done) / speed))
         when = f", {speed:.1f} per second, {left} left"
-    return f"step {done:,} of {num_steps:,}{when}: {terms(means)}"
+    return f"step {done:,} of {num_steps:,}{when}: {terms_to_watch(means)}"

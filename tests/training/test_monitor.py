@@ -24,7 +24,7 @@ def test_a_bar_shows_recon_and_kl_in_80_columns(done, total):
         done / 8.25,  # ten hours
         ncols=80,
         unit="step",
-        postfix=monitor.terms(MEANS),
+        postfix=monitor.terms_to_watch(MEANS),
         bar_format=monitor.BAR["bar_format"],
     )
     assert len(line) <= 80
