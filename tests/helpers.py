@@ -47,6 +47,7 @@ from PIL import Image
 
 import cvae_jax
 from cvae_jax import datasets, networks
+from cvae_jax.config import shipped
 from cvae_jax.datasets import order
 from cvae_jax.objectives import density_ratio
 from cvae_jax.objectives.base import Players
@@ -98,10 +99,7 @@ def create(objective, optimizers, images, seed=0):
 
 def read_config(path, variant="") -> ml_collections.ConfigDict:
     """Reads a config file, as on the command line."""
-    spec = importlib.util.spec_from_file_location("config_file", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config(variant) if variant else module.get_config()
+    return shipped.load(f"{path}:{variant}" if variant else str(path))
 
 
 def gathered(folder):

@@ -56,12 +56,8 @@ def manual(data_dir):
     return data_dir / "downloads" / "manual" / dsprites.FILE
 
 
-def no_network(url, part):
-    raise OSError("no route to host")
-
-
-def test_official_file_by_hand(tmp_path, prepared, monkeypatch):
-    monkeypatch.setattr(sources, "download", no_network)
+@pytest.mark.usefixtures("no_network")
+def test_official_file_by_hand(tmp_path, prepared):
     md5 = write_official(manual(tmp_path), prepared)
     dataset = load_official(tmp_path, md5)
     np.testing.assert_array_equal(all_images(dataset), all_images(prepared[1]))
@@ -88,8 +84,8 @@ def test_official_file_is_downloaded(tmp_path, prepared, monkeypatch):
     assert (tmp_path / "b" / "downloads" / dsprites.FILE).read_bytes() == content
 
 
-def test_official_file_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "download", no_network)
+@pytest.mark.usefixtures("no_network")
+def test_official_file_missing(tmp_path):
     with pytest.raises(UserError) as caught:
         datasets.load("dsprites_official", data_dir=str(tmp_path))
     message = str(caught.value)

@@ -16,7 +16,7 @@ from fixtures.published_files import (
     write_shapes,
 )
 
-from cvae_jax.datasets import faces3d, mpi3d, smallnorb, sources
+from cvae_jax.datasets import faces3d, mpi3d, smallnorb
 from cvae_jax.errors import UserError
 
 
@@ -78,11 +78,8 @@ def test_truncated(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", FROM_FILES)
-def test_missing(tmp_path, monkeypatch, name):
-    def no_network(url, part):
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(sources, "download", no_network)
+@pytest.mark.usefixtures("no_network")
+def test_missing(tmp_path, name):
     with pytest.raises(UserError) as caught:
         load(name, tmp_path)
     message = str(caught.value)

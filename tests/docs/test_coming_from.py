@@ -5,7 +5,6 @@ import inspect
 import re
 from pathlib import Path
 
-import helpers
 import pytest
 from fixtures import commands
 
@@ -101,7 +100,7 @@ def test_a_call_has_the_functions_arguments(call):
 
 def test_names_of_methods_fields_and_scores_exist():
     """In the tables of the other libraries as well."""
-    fields = dict(flat(helpers.read_config(shipped.find("dsprites")).to_dict()))
+    fields = dict(flat(shipped.load("dsprites").to_dict()))
     for name in re.findall(r"config\.((?:\w+\.)+\w+)", PAGE):
         assert name in fields, name
     for name in set(re.findall(r"`metrics\.(\w+)", PAGE)):

@@ -25,10 +25,6 @@ FORMS = {
 BOTH = pytest.mark.parametrize("form", FORMS)
 
 
-def floats(images):
-    return images.astype(np.float32) / 255
-
-
 def posteriors(batch=12, d=3):
     rng = np.random.default_rng(0)
     mean = rng.normal(size=(batch, d)) @ rng.normal(size=(d, d)) + 5
@@ -133,9 +129,11 @@ def test_rotated_latents_of_different_widths_have_a_penalty():
 @BOTH
 def test_the_loss_is_the_bound_and_the_penalty(form, images):
     objective = FORMS[form][0](NETWORKS, lambda_od=3.0, lambda_d_factor=4.0, pixel_weight=2.0)
-    params = jax.jit(objective.init)(jax.random.key(0), floats(images))
-    loss, (m, _) = jax.jit(objective.model_loss)(params, floats(images), jax.random.key(1), 0)
-    mean, logvar = objective.encode(params, floats(images))
+    params = jax.jit(objective.init)(jax.random.key(0), helpers.floats(images))
+    loss, (m, _) = jax.jit(objective.model_loss)(
+        params, helpers.floats(images), jax.random.key(1), 0
+    )
+    mean, logvar = objective.encode(params, helpers.floats(images))
     penalty = numpy_penalty(numpy_covariance(form, mean, logvar), 3.0, 12.0)
     assert loss - 2 * m["recon"] - m["kl"] == pytest.approx(penalty, rel=1e-4)
 
@@ -145,8 +143,8 @@ def test_the_weight_may_be_a_schedule(form, images):
     """lambda_d rises with lambda_od; 0 is the VAE."""
     make, _ = FORMS[form]
     rise = optax.linear_schedule(0.0, 4.0, 10)
-    params = jax.jit(make(NETWORKS).init)(jax.random.key(0), floats(images))
-    args = (params, floats(images), jax.random.key(1))
+    params = jax.jit(make(NETWORKS).init)(jax.random.key(0), helpers.floats(images))
+    args = (params, helpers.floats(images), jax.random.key(1))
     for step, other in ((0, cvae_jax.vae(NETWORKS)), (5, make(NETWORKS, lambda_od=2.0))):
         found = jax.jit(make(NETWORKS, lambda_od=rise).model_loss)(*args, step)[0]
         assert found == pytest.approx(float(jax.jit(other.model_loss)(*args, 0)[0]), rel=1e-6)
@@ -156,10 +154,10 @@ def test_the_weight_may_be_a_schedule(form, images):
 def test_devices_share_their_batch(form, images):
     """Four devices, by vmap: loss and gradient are those of one."""
     objective = FORMS[form][0](NETWORKS)
-    params = jax.jit(objective.init)(jax.random.key(0), floats(images))
+    params = jax.jit(objective.init)(jax.random.key(0), helpers.floats(images))
 
     def loss(model, images, axis_name=None):
         p, rng = params._replace(model=model), jax.random.key(1)
         return objective.model_loss(p, images, rng, 0, axis_name)[0]
 
-    helpers.assert_devices_share(loss, params.model, floats(images), 4)
+    helpers.assert_devices_share(loss, params.model, helpers.floats(images), 4)

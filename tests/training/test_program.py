@@ -19,9 +19,7 @@ from cvae_jax.training import calls, loop
 
 
 @pytest.fixture(autouse=True)
-def tiny_data(monkeypatch):
-    dataset = helpers.noise_dataset(256, 8)
-    monkeypatch.setattr(datasets, "load", lambda name, size, data_dir: dataset)
+def no_scores(tiny_data, monkeypatch):
     results = {"scores": {}, "step": 0, "data": {"source": ""}, "versions": {}, "device": ""}
     monkeypatch.setattr(evaluate, "evaluate_run", lambda *args: results)
 

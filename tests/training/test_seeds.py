@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import cvae_jax
-from cvae_jax import datasets, signals
+from cvae_jax import signals
 from cvae_jax.config import checks
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import run as evaluate
@@ -22,10 +22,8 @@ WITHOUT_CRITIC = {"cascade.weight": 0.0}  # compiles in half the time
 
 
 @pytest.fixture(autouse=True)
-def tiny_data(monkeypatch):
-    """Noise in place of the data set, and one score in place of the evaluation."""
-    dataset = helpers.noise_dataset(256, 8)
-    monkeypatch.setattr(datasets, "load", lambda name, size, data_dir: dataset)
+def one_score(tiny_data, monkeypatch):
+    """One score in place of the evaluation."""
 
     def score(model, workdir, dataset):
         value = float(jnp.sum(model.params.model["encoder"]["Dense_0"]["bias"]))
