@@ -29,16 +29,20 @@ def intersection_over_union(images, reconstructions):
 
 def reconstruction_entries(subject):
     """Returns the squared error; of binary images also the intersection over union."""
-    few = subject.rows[: subject.config.eval.num_images]
-    images = subject.dataset.images(few) / 255.0
-    parts = batches.slices(len(few), subject.dataset.size, subject.dataset.channels)
-    decoded = [jax.device_get(subject.model.decode(subject.mean[few[rows]])) for rows in parts]
-    reconstructions = np.concatenate(decoded)
-    error = float(np.mean((images - reconstructions) ** 2))
-    scores = entry("squared_error", error, len(images), subject.seed)
-    if subject.dataset.binary:
-        overlap = intersection_over_union(images, reconstructions)
-        scores |= entry("iou", overlap, len(images), subject.seed)
+    dataset, few = subject.dataset, subject.rows[: subject.config.eval.num_images]
+    error = overlap = 0.0
+    # Part by part: a thousand large images and what is decoded of them fill the memory.
+    for part in batches.slices(len(few), dataset.size, dataset.channels):
+        rows = few[part]
+        images = dataset.images(rows) / np.float32(255)
+        decoded = np.asarray(subject.model.decode(subject.mean[rows]))
+        share = len(rows) / len(few)  # the last part is smaller
+        error += share * np.mean((images - decoded) ** 2, dtype=np.float64)
+        if dataset.binary:
+            overlap += share * intersection_over_union(images, decoded)
+    scores = entry("squared_error", error, len(few), subject.seed)
+    if dataset.binary:
+        scores |= entry("iou", overlap, len(few), subject.seed)
     return scores
 
 

@@ -72,6 +72,36 @@ def test_reconstructions_are_the_same_however_many_are_decoded_at_once(dataset, 
         assert parts[name]["value"] == pytest.approx(whole[name]["value"], rel=1e-5)
 
 
+def test_reconstruction_scores_are_those_of_all_images_at_once(dataset, monkeypatch):
+    """By numpy alone: a score of parts, the last of them smaller, weighs every image alike."""
+    rng = np.random.default_rng(1)
+    mean = rng.normal(size=(37, 4)).astype(np.float32)
+    decoded = rng.random((37, 16, 16, 1), dtype=np.float32)
+    decoded[5:] = dataset.pixels[5:] / 255 * 0.7 + 0.1 * decoded[5:]  # images that differ in score
+    taken = []
+
+    def decode(z):
+        rows = [np.flatnonzero((mean == row).all(axis=1))[0] for row in z]
+        taken.append(len(rows))
+        return decoded[rows]
+
+    config = helpers.small_config(**{"data.size": 16, "eval.num_images": 11})
+    model = SimpleNamespace(config=config, decode=decode)
+    scored = subject.Subject(model, dataset, mean, np.zeros_like(mean), subject.Options())
+    monkeypatch.setattr(batches, "at_once", lambda size, channels: 4)
+    found = images_scores.reconstruction_entries(scored)
+    assert taken == [4, 4, 3]
+    few = scored.rows[:11]
+    images, again = dataset.pixels[few] / 255, decoded[few].astype(float)
+    both = np.sum((images > 0.5) & (again > 0.5), axis=(1, 2, 3))
+    either = np.sum((images > 0.5) | (again > 0.5), axis=(1, 2, 3))
+    assert found["squared_error"]["value"] == pytest.approx(
+        np.mean((images - again) ** 2), rel=1e-6
+    )
+    assert found["iou"]["value"] == pytest.approx(np.mean(both / either), rel=1e-12)
+    assert found["iou"]["samples"] == found["squared_error"]["samples"] == 11
+
+
 def test_scores_are_the_objectives_own_terms(dataset):
     config = helpers.small_config()
     objective = build.objective(config, build.DataInfo(16, 1, 37))
