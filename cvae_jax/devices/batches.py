@@ -11,7 +11,7 @@ from cvae_jax.devices import placement, processes
 
 def _rows(devices) -> int:
     """Rows on a device: what keeps a GPU busy; on a CPU, activations that stay in its caches."""
-    return 128 if devices[0].platform == "cpu" else 1024
+    return 128 if devices[0].platform == "cpu" else 1_000
 
 
 def at_once(size: int, channels: int) -> int:
@@ -29,32 +29,45 @@ def slices(num_images: int, size: int, channels: int):
         yield slice(first, first + step)
 
 
-def mapped(function, rows, num_rows: int, devices, *, what: str, batch: int | None = None):
+def mapped(
+    function,
+    rows,
+    num_rows: int,
+    devices,
+    *,
+    size: int,
+    channels: int,
+    what: str,
+    batch: int | None = None,
+):
     """Computes function(rows(index)) over index 0 ... num_rows - 1, batch by batch.
 
     Args:
       function: jitted, of arrays with a leading axis; returns a tree of arrays with that axis.
-      rows: index [b] -> a tree of host arrays with b rows.
+      rows: index [b] -> b images, or a tree of host arrays with b rows.
       num_rows: n.
       devices: the rows of a batch are split over them.
+      size: pixels per side of the images, which say how many fit into memory.
+      channels: of the images.
       what: for the progress bar.
-      batch: rows on a device; None: what suits it.
+      batch: rows on a device; None: what suits it. Of large images no more than `at_once`.
 
     Returns:
       The function's tree, numpy arrays of n rows.
     """
     m = len(devices)
-    size = min((batch or _rows(devices)) * m, -(-num_rows // m) * m)
-    whole, found = -(-num_rows // size) * size, None
-    for first in tqdm(range(0, num_rows, size), desc=what, unit="batch", disable=None, leave=False):
-        index = np.arange(first, first + size) % num_rows  # the last wraps: one compiled shape
+    each = min(batch or _rows(devices), at_once(size, channels))
+    step = min(each * m, -(-num_rows // m) * m)
+    whole, found = -(-num_rows // step) * step, None
+    for first in tqdm(range(0, num_rows, step), desc=what, unit="batch", disable=None, leave=False):
+        index = np.arange(first, first + step) % num_rows  # the last wraps: one compiled shape
         split = jax.tree.map(lambda x: placement.split_rows(x, devices), rows(index))
         part = jax.device_get(function(split))
         if found is None:
             found = jax.tree.map(lambda x: np.empty((whole, *x.shape[1:]), x.dtype), part)
         # Copied: parts that are kept lie between XLA's blocks of memory, which then fit nowhere.
         for x, y in zip(*map(jax.tree.leaves, (found, part)), strict=True):
-            x[first : first + size] = y
+            x[first : first + step] = y
     return jax.tree.map(lambda x: x[:num_rows], found)
 
 
@@ -83,6 +96,8 @@ def encode_all(objective, params, dataset, devices):
         lambda index: dataset.images(rows[index]),
         len(rows),
         devices,
+        size=dataset.size,
+        channels=dataset.channels,
         what="encoding",
     )
     return processes.joined(own, dataset.num_images)

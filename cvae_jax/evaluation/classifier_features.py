@@ -134,6 +134,8 @@ def _train(module, dataset, classes) -> Trained:
         lambda index: dataset.images(held_out[index]),
         len(held_out),
         jax.local_devices()[:1],
+        size=dataset.size,
+        channels=dataset.channels,
         what="classifier, held-out images",
     )[1]
     accuracy = {

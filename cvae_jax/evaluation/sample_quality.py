@@ -23,7 +23,7 @@ WEIGHTS = sources.File(
     digest="sha256:6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
     size=95_628_359,
 )
-_BATCH = {"inception": 64, "classifier": 1024}  # images on a device
+_BATCH = {"inception": 64, "classifier": 1_000}  # images on a device
 _CHUNK = 5_000  # rows that are in float64 at once
 
 
@@ -87,11 +87,18 @@ def distances(network, real, fake, num_images: int, devices, *, kind: str, seed:
       theirs; those with one class say nothing and are left out.
     """
     splits = 10
+    _, size, _, channels = real(np.arange(1)).shape
     out = {}
     for name, images in (("data", real), ("samples", fake)):
-        what = f"{kind}, {name}"
         out[name] = batches.mapped(
-            network, images, num_images, devices, what=what, batch=_BATCH[kind]
+            network,
+            images,
+            num_images,
+            devices,
+            size=size,
+            channels=channels,
+            what=f"{kind}, {name}",
+            batch=_BATCH[kind],
         )
     moments = [
         functools.reduce(metrics.add_moments, np.array_split(x, -(-num_images // _CHUNK)), None)

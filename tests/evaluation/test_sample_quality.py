@@ -196,10 +196,10 @@ def test_images_of_28_pixels_are_classified_with_a_black_rim():
 def test_a_factor_of_one_value_is_left_out_of_the_inception_score():
     rng = np.random.default_rng(0)
     sure = np.eye(4, dtype=np.float32)[rng.integers(0, 4, 1_100)]
-    images = rng.random((1_100, 1)).astype(np.float32)  # their own number, to be looked up
+    images = rng.random((1_100, 1, 1, 1)).astype(np.float32)  # a number each, which is its feature
 
     def quality(probabilities):
-        network = lambda x: (x, [p[: len(x)] for p in probabilities])
+        network = lambda x: (x[:, 0, 0], [p[: len(x)] for p in probabilities])
         draw = lambda index: images[index]
         devices = jax.devices()[:1]
         return sample_quality.distances(

@@ -58,6 +58,30 @@ def test_images_that_are_decoded_at_once_fit_into_memory(size):
         assert count == 1_000 or size > 64
 
 
+@pytest.mark.parametrize(("platform", "few", "many"), [("cpu", 5, 128), ("gpu", 5, 1_000)])
+def test_large_images_are_encoded_fewer_at_once(monkeypatch, platform, few, many):
+    """A device takes 5 images of 1024x1024 in colour, as `at_once` says, and many small ones."""
+    monkeypatch.setattr(batches.placement, "split_rows", lambda x, devices: x)
+    devices = 2 * [SimpleNamespace(platform=platform)]
+    for size, rows in ((1_024, 2 * few), (16, 2 * many)):
+        taken = []
+
+        def function(numbers, taken=taken):
+            taken.append(len(numbers))
+            return 2 * numbers
+
+        found = batches.mapped(
+            function, lambda index: index, 2_011, devices, size=size, channels=3, what="test"
+        )
+        np.testing.assert_array_equal(found, 2 * np.arange(2_011))
+        assert set(taken) == {rows}
+        of_inception = batches.mapped(
+            function, lambda index: index, 64, devices, size=size, channels=3, what="", batch=16
+        )
+        np.testing.assert_array_equal(of_inception, 2 * np.arange(64))
+        assert taken[-1] == 2 * min(16, rows // 2)
+
+
 def test_reconstructions_are_the_same_however_many_are_decoded_at_once(dataset, monkeypatch):
     config = helpers.small_config(**{"data.size": 16})
     objective = build.objective(config, build.DataInfo(16, 1, 37))
