@@ -35,7 +35,7 @@ def main():
     middle = dataset.factors - np.median(dataset.factors, axis=0)
     typical = np.argmin(np.sum(np.abs(middle), axis=1))  # a head seen and lit from before
     swing = FARTHEST * np.sin(np.linspace(-0.5, 0.5, FRAMES) * np.pi)  # slow at the ends
-    there = moved(model.decode, mean[typical], used, swing)
+    there = moved(model, mean[typical], used, swing)
     still = np.stack([images[typical] / 255.0, np.asarray(model.decode(mean[[typical]]))[0]])
     still = np.repeat(still[:, None], FRAMES, axis=1)
     there = np.concatenate([still, there])

@@ -22,9 +22,9 @@ def at_once(size: int, channels: int) -> int:
     return max(1, min(1_000, 2**24 // (size * size * channels)))
 
 
-def slices(num_images: int, size: int, channels: int):
-    """Yields the slices of so many images that are decoded and encoded `at_once`."""
-    step = at_once(size, channels)
+def slices(num_images: int, size: int, channels: int, most: int = 1_000):
+    """Yields the slices of so many images that are decoded and encoded `at_once`, or `most`."""
+    step = min(at_once(size, channels), most)
     for first in range(0, num_images, step):
         yield slice(first, first + step)
 

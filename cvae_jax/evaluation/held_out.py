@@ -7,7 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cvae_jax.devices import batches
 from cvae_jax.objectives import distributions
+
+_AT_ONCE = 250  # images at most; of large ones fewer
 
 
 class Bounds(NamedTuple):
@@ -50,10 +53,10 @@ def likelihood_bounds(objective, params, images, rng, *, samples=64) -> Bounds:
       samples: K.
     """
     encode, log_likelihood = objective.encode, objective.log_likelihood
-    parts = []
-    for first in range(0, len(images), 250):
-        batch = images[first : first + 250].astype(np.float32) / 255.0
-        key = jax.random.fold_in(rng, first)
+    parts, (_, size, _, channels) = [], images.shape
+    for rows in batches.slices(len(images), size, channels, _AT_ONCE):
+        batch = images[rows].astype(np.float32) / 255.0
+        key = jax.random.fold_in(rng, rows.start)
         found = _bounds(params, batch, key, encode, log_likelihood, samples)
         parts.append(jax.device_get(found))
     return Bounds(*(np.concatenate(part) for part in zip(*parts, strict=True)))

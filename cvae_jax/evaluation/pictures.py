@@ -5,6 +5,7 @@ import numpy as np
 
 from cvae_jax import plots
 from cvae_jax.config import build
+from cvae_jax.devices import batches
 from cvae_jax.evaluation import hierarchy_picture
 from cvae_jax.evaluation.active_latents import prior_of
 from cvae_jax.evaluation.latent_labels import labels_of
@@ -38,11 +39,11 @@ def _rows(scores):
     return rows
 
 
-def moved(decode, start, order, values):
+def moved(model, start, order, values):
     """Decodes images in which one latent at a time takes each value, the others those of a start.
 
     Args:
-      decode: z [n, d] -> images [n, H, W, C].
+      model: see `runs.model.Model`.
       start: a code [d].
       order: the latents that are moved, [k].
       values: [steps].
@@ -52,7 +53,9 @@ def moved(decode, start, order, values):
     """
     grid = np.tile(start, (len(order), len(values), 1)).astype(np.float32)  # [k, steps, d]
     grid[np.arange(len(order)), :, order] = values
-    images = np.asarray(decode(grid.reshape(-1, len(start))))
+    z = grid.reshape(-1, len(start))
+    parts = batches.slices(len(z), model.config.data.size, model.channels)
+    images = np.concatenate([np.asarray(model.decode(z[rows])) for rows in parts])
     return images.reshape(len(order), len(values), *images.shape[1:])
 
 
@@ -143,21 +146,21 @@ def _traversals(folder, subject, where, mean, order, labels):
     typical = mean[np.argmin(np.sum(mean**2, axis=1))]
     values = np.linspace(-1, 1, _STEPS)
     swing = np.sin(np.linspace(-0.5, 0.5, _HALF) * np.pi)  # slow at the ends, as a pendulum is
-    moves = config.eval.traversal_range * np.concatenate([values, swing])
-    images = moved(subject.model.decode, typical, order, moves)
-    rows, there = images[:, :_STEPS], images[:_CELLS, _STEPS:]
+    values, swing = config.eval.traversal_range * values, config.eval.traversal_range * swing
+    rows = moved(subject.model, typical, order, values)
+    there = moved(subject.model, typical, order[:_CELLS], swing)
     with replacing(folder / "traversals.npz") as file:
         np.savez_compressed(
             file,
             images=np.round(255 * np.clip(rows, 0, 1)).astype(np.uint8),
-            values=moves[:_STEPS],
+            values=values,
             latents=order,
             labels=np.array(labels),
         )
     picture = plots.traversals(
         folder / "traversals.png",
         rows,
-        moves[:_STEPS],
+        values,
         labels,
         title="Latent traversals: one latent moved, the others those of a typical image",
         subtitle=where,

@@ -11,6 +11,7 @@ from flax import linen as nn
 
 import cvae_jax
 from cvae_jax import datasets, networks
+from cvae_jax.devices import batches
 from cvae_jax.evaluation import images as images_scores
 from cvae_jax.evaluation import registry, scoring
 from cvae_jax.evaluation.held_out import Bounds, likelihood_bounds
@@ -53,6 +54,28 @@ def test_held_out_bounds_are_those_of_a_linear_model_in_closed_form():
     gap = 0.5 * np.sum(0.5**2 / np.diag(covariance))  # KL(q || posterior)
     assert np.mean(evidence - wrong.elbo) == pytest.approx(gap, abs=0.05)
     assert np.mean(evidence - wrong.log_likelihood) < 0.2 * gap
+
+
+def test_large_images_are_bounded_fewer_at_once(monkeypatch):
+    """As many as `at_once` says, 250 at most; each in its place."""
+    traced = []
+
+    def encode(params, images):
+        traced.append(len(images))
+        return (jnp.zeros((len(images), 2)),) * 2  # the prior: log w = log p(x | z)
+
+    def log_likelihood(params, images, z):
+        return images.sum(axis=(1, 2, 3))
+
+    objective = Objective(None, None, None, None, encode, None, log_likelihood)
+    images = np.random.default_rng(0).integers(0, 256, (260, 3, 3, 1), np.uint8)
+    for most, sizes in ((100, {100, 60}), (1_000, {250, 10})):
+        traced.clear()
+        monkeypatch.setattr(batches, "at_once", lambda size, channels, most=most: most)
+        found = likelihood_bounds(objective, None, images, jax.random.key(0), samples=2)
+        assert set(traced) == sizes
+        for bound in found:
+            np.testing.assert_allclose(bound, images.sum(axis=(1, 2, 3)) / 255, rtol=1e-5)
 
 
 class PriorAsPosterior(nn.Module):

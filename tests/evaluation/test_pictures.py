@@ -1,5 +1,7 @@
 """What plots and report say of the latents, also of labels that say nothing."""
 
+from types import SimpleNamespace
+
 import helpers
 import jax
 import numpy as np
@@ -128,3 +130,34 @@ def test_names_of_any_bytes_are_drawn(tmp_path):
     assert head["subtitle"] == "a\\udcff\\x1b[31m \\u202eb"
     plots.traversals(tmp_path / "a.png", np.zeros((1, 2, 4, 4, 1)), [0.0, 1.0], [label], **head)
     plots.animated_traversals(tmp_path / "a.gif", np.zeros((1, 2, 4, 4, 1)), [label])
+
+
+def test_the_film_has_as_many_latents_as_fit_and_no_more_are_decoded(tmp_path, monkeypatch):
+    """Of 25 latents the plot has all in 11 images each, the film the first 20 in 21 frames."""
+    drawn, decoded = {}, []
+
+    def keep(name):
+        return lambda path, images, *rest, **head: drawn.update({name: images})
+
+    def decode(z):
+        decoded.append(len(z))
+        return np.asarray(z)[:, :, None, None]  # its images are [25, 1, 1]
+
+    monkeypatch.setattr(pictures.plots, "traversals", keep("plot"))
+    monkeypatch.setattr(pictures.plots, "animated_traversals", keep("film"))
+    config = helpers.small_config(**{"eval.traversal_range": 2.0})
+    model = SimpleNamespace(config=config, channels=1, decode=decode)
+    order, mean = RNG.permutation(25), RNG.normal(size=(30, 25)).astype(np.float32)
+    of = SimpleNamespace(config=config, model=model)
+    pictures._traversals(tmp_path, of, "", mean, order, 25 * [""])
+    assert sum(decoded) == 25 * 11 + 20 * 21
+    start = mean[np.argmin(np.linalg.norm(mean, axis=1))]
+    film = drawn["film"][..., 0, 0]
+    assert film.shape == (20, 21 + 19, 25)
+    for j, frames in zip(order, film, strict=False):
+        own = np.arange(25) == j
+        np.testing.assert_allclose(frames[[0, 10, 20], j], [-2, 0, 2], atol=1e-6)
+        np.testing.assert_array_equal(frames[:, ~own], np.tile(start[~own], (40, 1)))
+    there = np.linspace(-2, 2, 11)
+    for j, images in zip(order, drawn["plot"][..., 0, 0], strict=True):
+        np.testing.assert_allclose(images[:, j], there, atol=1e-6)

@@ -1,5 +1,6 @@
 import pathlib
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from cvae_jax import plots
+from cvae_jax.devices import batches
 from cvae_jax.evaluation import pictures
 from cvae_jax.plots import animation, cells, graph, page, training
 
@@ -121,9 +123,18 @@ def test_animated_traversals_of_colourful_images_stay_small(path):
     assert sizes[1] < 140_000 < sizes[0]
 
 
-def test_one_latent_moves_at_a_time():
-    decode = lambda z: np.stack([z, 10 * z], axis=1)[..., None]  # its "images" are [2, d, 1]
-    images = pictures.moved(decode, np.array([1.0, 2.0, 3.0]), [2, 0], [-5.0, 0.0])
+def test_one_latent_moves_at_a_time(monkeypatch):
+    taken = []
+
+    def decode(z):
+        taken.append(len(z))
+        return np.stack([z, 10 * z], axis=1)[..., None]  # its "images" are [2, d, 1]
+
+    config = SimpleNamespace(data=SimpleNamespace(size=2))
+    model = SimpleNamespace(config=config, channels=1, decode=decode)
+    monkeypatch.setattr(batches, "at_once", lambda size, channels: 3)
+    images = pictures.moved(model, np.array([1.0, 2.0, 3.0]), [2, 0], [-5.0, 0.0])
+    assert taken == [3, 1]
     assert images.shape == (2, 2, 2, 3, 1)
     expected = [[[1, 2, -5], [1, 2, 0]], [[-5, 2, 3], [0, 2, 3]]]
     np.testing.assert_array_equal(images[:, :, 0, :, 0], expected)
