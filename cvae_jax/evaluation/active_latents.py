@@ -4,6 +4,7 @@ import jax
 import numpy as np
 
 from cvae_jax.config import methods
+from cvae_jax.datasets import filters
 from cvae_jax.devices import batches
 from cvae_jax.objectives.distributions import kl_to_standard_normal
 
@@ -38,6 +39,7 @@ def encode_some(model, dataset, seed: int, count: int):
       count: how many; all if there are fewer.
     """
     rows = np.random.default_rng(seed).permutation(dataset.num_images)[:count]
-    some = dataset._replace(factors=dataset.factors[rows], pixels=dataset.pixels[rows])
+    pixels = filters.Rows(dataset.pixels, rows)
+    some = dataset._replace(factors=dataset.factors[rows], pixels=pixels)
     devices = jax.local_devices()
     return some, *batches.encode_all(model.objective, model.params, some, devices)

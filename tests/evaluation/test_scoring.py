@@ -9,8 +9,8 @@ import pytest
 
 from cvae_jax.config import build
 from cvae_jax.devices import batches
+from cvae_jax.evaluation import active_latents, registry, subject
 from cvae_jax.evaluation import images as images_scores
-from cvae_jax.evaluation import registry, subject
 from cvae_jax.runs.model import Model
 
 
@@ -46,6 +46,34 @@ def test_latents_of_all_images_in_order(dataset, monkeypatch, num_devices):
     expected_mean, expected_logvar = objective.encode(params, images.astype(np.float32))
     np.testing.assert_allclose(mean, expected_mean, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(logvar, expected_logvar, rtol=1e-4, atol=1e-5)
+
+
+class Stored(np.ndarray):
+    """Images on a disk: what is read of them at once is counted."""
+
+    taken: tuple = ()
+
+    def __getitem__(self, index):
+        found = np.asarray(super().__getitem__(index))
+        Stored.taken += (len(found),)
+        return found
+
+
+def test_some_images_are_encoded_without_a_copy_of_them(dataset, monkeypatch):
+    monkeypatch.setattr(batches.mapped, "__kwdefaults__", {"batch": 2})
+    monkeypatch.setattr(Stored, "taken", ())
+    objective = helpers.small_cascade(size=16)
+    params = jax.jit(objective.init)(jax.random.key(0), np.zeros((16, 16, 16, 1), np.float32))
+    stored = dataset._replace(pixels=dataset.pixels.view(Stored))
+    model = SimpleNamespace(objective=objective, params=params)
+    some, mean, _ = active_latents.encode_some(model, stored, 3, 30)
+    assert max(Stored.taken) <= 2 * jax.local_device_count() < 30
+    rows = np.random.default_rng(3).permutation(37)[:30]
+    assert some.num_images == 30
+    np.testing.assert_array_equal(some.images(np.arange(5)), dataset.pixels[rows[:5]])
+    np.testing.assert_array_equal(some.factors, dataset.factors[rows])
+    expected = objective.encode(params, (dataset.pixels[rows] / 255).astype(np.float32))[0]
+    np.testing.assert_allclose(mean, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [28, 64, 128, 256, 512, 1024])
