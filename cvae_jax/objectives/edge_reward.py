@@ -55,7 +55,7 @@ def edge_information(z_hat, structure: Structure):
     """
     structure.require(z_hat.shape[1])
     z_hat = z_hat - jnp.mean(z_hat, axis=0)
-    covariance = z_hat.T @ z_hat / len(z_hat)
+    covariance = _product(z_hat.T, z_hat) / len(z_hat)
     found = []
     for k, j in structure.edges:
         pair = np.array([j, k])
@@ -64,10 +64,16 @@ def edge_information(z_hat, structure: Structure):
         if len(others):
             across = covariance[np.ix_(others, pair)]
             within = covariance[np.ix_(others, others)] + _RIDGE * jnp.eye(len(others))
-            left = left - across.T @ jnp.linalg.solve(within, across)
+            left = left - _product(across.T, jnp.linalg.solve(within, across))
         squared = left[0, 1] ** 2 / ((left[0, 0] + _NOISE) * (left[1, 1] + _NOISE))
         found.append(-0.5 * jnp.log1p(-squared))
     return jnp.stack(found)
+
+
+def _product(a, b):
+    # All digits of float32, of which GPUs and TPUs drop some by default: what parents that nearly
+    # coincide leave is a small difference. Of TF32's digits it gave an edge 0.07 nats too many.
+    return jnp.matmul(a, b, precision="highest")
 
 
 def edge_reward(objective: Objective, structure: Structure, weight) -> Objective:

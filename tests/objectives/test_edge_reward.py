@@ -72,6 +72,16 @@ def test_cases_worked_by_hand(covariance, expected):
     np.testing.assert_allclose(found, expected, atol=4e-3)
 
 
+def test_no_product_drops_digits_on_gpus_and_tpus():
+    """A CPU drops none whatever it is asked, so it is the program that is read."""
+    structure = structures.parse("1>3 2>3", 3)
+    value = lambda z_hat: edge_information(z_hat, structure).sum()
+    program = str(jax.make_jaxpr(jax.value_and_grad(value))(np.ones((8, 3), np.float32)))
+    products = program.count("dot_general[")
+    assert products >= 9  # of the covariance and of two edges, and of the gradient
+    assert program.count("Precision.HIGHEST") == 2 * products  # of either factor
+
+
 @pytest.mark.parametrize("text", ["1>2 1>3 1>4", "1>4 2>4 3>4", "1>3 2>3 3>5 4>5", "1>2 1>3 2>3"])
 def test_it_is_the_information_given_the_other_parents(text):
     """Against log determinants, with the noise at both ends of an edge and at no other latent."""
