@@ -1,6 +1,7 @@
 """Several processes, one run: real processes on this machine, joined by gloo."""
 
 import contextlib
+import hashlib
 import importlib.util
 import os
 import re
@@ -21,6 +22,7 @@ from cvae_jax.errors import UserError
 from cvae_jax.runs.holding import open_workdir
 from cvae_jax.runs.metrics_log import read_metrics
 from cvae_jax.runs.workdir import read_json
+from cvae_jax.training import begin
 
 
 @contextlib.contextmanager
@@ -235,3 +237,18 @@ def test_rows_are_shared_and_joined(monkeypatch):
     monkeypatch.setattr(processes, "_gather", lambda x: 10 * np.array(shares)[..., None])
     found = processes.joined(np.zeros((3, 1)), 8)
     np.testing.assert_array_equal(found[:, 0], 10 * np.arange(8))
+
+
+def test_the_images_are_read_for_other_processes_alone(monkeypatch):
+    """A fingerprint is of a hundred images, and of arrays of one's own of up to 256 MB."""
+    dataset, told = helpers.noise_dataset(64, 8), []
+    monkeypatch.setattr(processes, "require_same", lambda *words: told.append(words))
+    config = helpers.small_config()
+    with monkeypatch.context() as alone:
+        alone.setattr(begin.data_record, "fingerprint", None)  # would raise
+        assert begin.load_data(config, dataset) is dataset
+    assert not told
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    begin.load_data(config, dataset)
+    expected = hashlib.sha256(begin.data_record.fingerprint(dataset).encode()).hexdigest()
+    assert told == [("data set", expected)]
