@@ -72,31 +72,53 @@ def factor_reader(dataset, model, steps: int = STEPS) -> Reader:
         )
     rows = np.random.default_rng(_SEED).permutation(dataset.num_images)
     held_out, rest = np.split(rows, [min(_HELD_OUT, len(rows) // 10)])
-    forms = [form for factor in dataset.factors.T[varying] for form in _forms(factor)]
-    targets = np.concatenate(forms, axis=1)  # [N, m]
-    widths = np.array([form.shape[1] for form in forms])
+    forms = [_forms(factor) for factor in dataset.factors.T[varying]]  # two of each factor
+    targets = np.concatenate([form for two in forms for form in two], axis=1)  # [N, m]
     network = Classifier((targets.shape[1],), channels=(16, 32, 64), features=128)
     pixels = _pixels(model)
     params = _fit(network, pixels, dataset, targets, rest, steps)
 
     found = _readings(network, pixels, params, dataset, held_out)
     errors = ((found - targets[held_out]) ** 2).mean(axis=0)  # [m]
-    ends = np.cumsum(widths)
-    r2 = np.array([1 - part.sum() for part in np.split(errors, ends[:-1])]).reshape(-1, 2)
-    r2 = np.nan_to_num(r2)  # a training that diverged reads nothing
-    best, kept = r2.argmax(axis=1), np.flatnonzero(r2.max(axis=1) >= READABLE)
-    chosen = 2 * kept + best[kept]
-    columns = [np.arange(ends[i] - widths[i], ends[i]) for i in chosen]
-    together = np.concatenate([np.zeros(0, int), *columns])
+    widths = [[form.shape[1] for form in two] for two in forms]
+    kept, columns, factor_of, r2 = _better_forms(errors, widths)
     return Reader(
         network,
         params,
         names=tuple(names[i] for i in kept),
-        columns=together,
-        factor_of=np.repeat(np.arange(len(kept)), widths[chosen]),
-        spread=found.var(axis=0)[together],
-        r2={name: float(x) for name, x in zip(names, r2.max(axis=1), strict=True)},
+        columns=columns,
+        factor_of=factor_of,
+        spread=found.var(axis=0)[columns],
+        r2=dict(zip(names, r2, strict=True)),
     )
+
+
+def _better_forms(errors, widths):
+    """Returns which factors can be read, the columns [r] of their better forms, and all R^2.
+
+    Args:
+      errors: mean squares [m] of the columns of all forms, in their order; a form's variance is 1.
+      widths: of each factor the columns of its two forms.
+
+    Returns:
+      (the k factors that can be read, columns [r], which of the k each of them is of [r], R^2 of
+      every factor).
+    """
+    kept, columns, factor_of, r2, first = [], [], [], [], 0
+    for i, two in enumerate(widths):
+        best, best_columns = -np.inf, []
+        for width in two:
+            own = range(first, first + width)
+            first += width
+            share = float(np.nan_to_num(1 - errors[own].sum()))  # one that diverged reads nothing
+            if share > best:
+                best, best_columns = share, own
+        r2.append(best)
+        if best >= READABLE:
+            factor_of += [len(kept)] * len(best_columns)
+            columns += [*best_columns]
+            kept.append(i)
+    return kept, np.array(columns, int), np.array(factor_of, int), r2
 
 
 def _readings(network, pixels, params, dataset, rows):
@@ -125,12 +147,14 @@ def shrunk(images):
 
 def _forms(factor):
     """A factor [N] as a number [N, 1] and as classes [N, g], each of total variance 1."""
+    forms = []
     ranks = np.unique(factor, return_inverse=True)[1]
     values = ranks.max() + 1
     groups = ranks * min(_GROUPS, values) // values
     for form in (ranks[:, None], np.eye(groups.max() + 1, dtype=np.float32)[groups]):
         centred = form - form.mean(axis=0)
-        yield (centred / np.sqrt(centred.var(axis=0).sum())).astype(np.float32)
+        forms.append((centred / np.sqrt(centred.var(axis=0).sum())).astype(np.float32))
+    return forms
 
 
 def _pixels(model):

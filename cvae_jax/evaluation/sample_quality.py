@@ -100,11 +100,10 @@ def distances(network, real, fake, num_images: int, devices, *, kind: str, seed:
             what=f"{kind}, {name}",
             batch=_BATCH[kind],
         )
-    moments = [
-        functools.reduce(metrics.add_moments, np.array_split(x, -(-num_images // _CHUNK)), None)
-        for x, _ in (out["data"], out["samples"])
-    ]
-    fid = metrics.frechet_distance(*(v for m in moments for v in (m.mean, m.covariance)))
+    of_data, of_samples = _moments(out["data"][0]), _moments(out["samples"][0])
+    fid = metrics.frechet_distance(
+        of_data.mean, of_data.covariance, of_samples.mean, of_samples.covariance
+    )
 
     def score(name):
         several = [p for p in out[name][1] if p.shape[1] > 1]  # of one class it is 1
@@ -119,3 +118,11 @@ def distances(network, real, fake, num_images: int, devices, *, kind: str, seed:
         "is": score("samples"),
         "is_of_data": score("data"),
     }
+
+
+def _moments(features):
+    """Mean and covariance of features [n, p], `_CHUNK` rows at a time."""
+    found = None
+    for part in np.array_split(features, -(-len(features) // _CHUNK)):
+        found = metrics.add_moments(found, part)
+    return found

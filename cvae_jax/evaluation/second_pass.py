@@ -43,7 +43,11 @@ def draw(key, mean, logvar):
 
 def read_back(z, mean_hat):
     """Squared correlations of z with the mean of z_hat, [d]; 0 of a constant."""
-    both = np.concatenate([z, mean_hat], axis=1, dtype=np.float64)
-    spread = both.std(axis=0)
-    scaled = (both - both.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    return np.mean(np.prod(np.split(scaled, 2, axis=1), axis=0), axis=0) ** 2
+    return np.mean(_standardised(z) * _standardised(mean_hat), axis=0) ** 2
+
+
+def _standardised(x):
+    """Columns [n, d] of mean 0 and variance 1; those of constants are 0."""
+    x = x.astype(np.float64)
+    spread = x.std(axis=0)
+    return (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)

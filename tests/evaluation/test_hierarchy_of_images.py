@@ -22,7 +22,7 @@ from fixtures.bars import (
 )
 
 from cvae_jax.evaluation import structure
-from cvae_jax.evaluation.factor_reader import Reader, factor_reader
+from cvae_jax.evaluation.factor_reader import Reader, _better_forms, factor_reader
 from cvae_jax.evaluation.structure import structure_entries, structure_scores
 from cvae_jax.runs.model import Model
 
@@ -43,6 +43,19 @@ def scores(reader, monkeypatch):
 def test_the_reader_reads_the_bars(reader):
     assert reader.names == NAMES
     assert min(reader.r2.values()) > 0.9
+
+
+def test_the_form_of_a_factor_that_is_read_better_is_kept():
+    """By hand: a number and two classes of a factor each; what an error leaves of 1 is R^2."""
+    errors = [0.5, 0.1, 0.2, 0.95, 0.5, 0.5, 0.3, 0.4, np.nan]
+    found = _better_forms(np.float32(errors), [[1, 2], [1, 2], [1, 2]])
+    kept, columns, factor_of, r2 = found
+    assert kept == [0, 2]  # of the second factor 0.05 and 0
+    np.testing.assert_array_equal(columns, [1, 2, 6])
+    np.testing.assert_array_equal(factor_of, [0, 0, 1])
+    assert r2 == pytest.approx([0.7, 0.05, 0.7], abs=1e-6)
+    nothing = _better_forms(np.full(3, np.nan), [[1, 2]])
+    assert [len(part) for part in nothing] == [0, 0, 0, 1]
 
 
 def test_factor_effects_are_those_of_the_renderer(scores):
