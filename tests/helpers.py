@@ -49,8 +49,7 @@ import cvae_jax
 from cvae_jax import datasets, networks
 from cvae_jax.config import shipped
 from cvae_jax.datasets import order
-from cvae_jax.objectives import density_ratio
-from cvae_jax.objectives.base import Players
+from cvae_jax.objectives.base import Players, base_key
 from cvae_jax.step import TrainState
 from cvae_jax.studies import ended, table
 
@@ -81,10 +80,10 @@ def as_base_of(name, objective):
     """The objective with the keys that the wrapper `name` hands to it."""
 
     def init(rng, images):
-        return objective.init(density_ratio.base_key(rng, name), images)
+        return objective.init(base_key(rng, name), images)
 
     def model_loss(params, images, rng, *args):
-        return objective.model_loss(params, images, density_ratio.base_key(rng, name), *args)
+        return objective.model_loss(params, images, base_key(rng, name), *args)
 
     return objective._replace(init=init, model_loss=model_loss)
 

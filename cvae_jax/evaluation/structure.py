@@ -12,7 +12,7 @@ from cvae_jax.evaluation.factor_reader import factor_reader
 from cvae_jax.evaluation.second_pass import draw, re_encode, read_back
 from cvae_jax.evaluation.subject import FEW, entry
 from cvae_jax.metrics.mig import information_of_varying
-from cvae_jax.objectives.density_ratio import named_key
+from cvae_jax.objectives.base import named_key
 from cvae_jax.objectives.distributions import sample_z_hat
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import numpy as np
 
 from cvae_jax import datasets
 from cvae_jax.metrics.scores import SCORES
-from cvae_jax.objectives.density_ratio import named_key
+from cvae_jax.objectives.base import named_key
 from cvae_jax.runs.model import Model
 
 FEW = 10_000  # rows of the metrics that disentanglement_lib takes from 10,000 samples

@@ -1,7 +1,10 @@
 """The contract of every method: a tuple of pure functions, composed by wrappers as in optax."""
 
+import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+import jax
 
 
 class Players(NamedTuple):
@@ -46,3 +49,13 @@ class Objective(NamedTuple):
 def at_step(weight, step):
     """Returns a weight at a step: a number, or a schedule of it, as in optax."""
     return weight(step) if callable(weight) else weight
+
+
+def named_key(rng, name: str):
+    """Returns the key of one use, folded in by its name: a wrapper's, or that of what it wraps."""
+    return jax.random.fold_in(rng, zlib.crc32(name.encode()))
+
+
+def base_key(rng, name: str):
+    """Returns the key that the wrapper `name` hands to the objective it wraps."""
+    return named_key(rng, f"base of {name}")

@@ -5,24 +5,13 @@ optimum, the logit log q(v) - log p(v); so KL(q || p) = E_q[logit].
 """
 
 import functools
-import zlib
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from cvae_jax.objectives.base import Objective, at_step
-
-
-def named_key(rng, name: str):
-    """Returns the key of one use, folded in by its name: a wrapper's, or that of what it wraps."""
-    return jax.random.fold_in(rng, zlib.crc32(name.encode()))
-
-
-def base_key(rng, name: str):
-    """Returns the key that the wrapper `name` hands to the objective it wraps."""
-    return named_key(rng, f"base of {name}")
+from cvae_jax.objectives.base import Objective, at_step, base_key, named_key
 
 
 def classification_loss(q_logits, p_logits):
