@@ -5,12 +5,11 @@ import logging
 import numpy as np
 
 from cvae_jax.evaluation.subject import FEW, REPEATS
-from cvae_jax.metrics.inputs import split
+from cvae_jax.metrics.inputs import BINS, TEST, TRAIN, split
 from cvae_jax.metrics.mig import binned
 
 log = logging.getLogger(__name__)
 
-_BINS = 20  # of mig, modularity and the mutual information of pairs
 _CROWDED = 0.99  # of the rows in one bin
 _SAME = 1 - 1e-12  # correlation of latents that are copies
 _SINGULAR = 1e-12  # eigenvalue of the correlations, of n rows in float64 rounding
@@ -49,7 +48,7 @@ def scorable_factors(dataset, seed: int):
 def _varies_in_every_draw(factor, seed):
     """Whether all rows that a repeated score fits on, and all that it tests on, vary; [n, 1]."""
     for draw in range(REPEATS):
-        (_, fit), (_, test) = split(factor, factor, 10_000, 5_000, seed + draw)
+        (_, fit), (_, test) = split(factor, factor, TRAIN, TEST, seed + draw)
         if (fit == fit[0]).all() or (test == test[0]).all():
             return False
     return True
@@ -89,7 +88,7 @@ def crowded(mean) -> list[int]:
     """
     found = []
     for j, latent in enumerate(np.asarray(mean, np.float64).T):
-        bins = binned(latent, _BINS)
+        bins = binned(latent, BINS)
         inside = latent[bins == np.bincount(bins).argmax()]
         if len(inside) > _CROWDED * len(latent) and np.ptp(np.quantile(inside, [0.25, 0.75])) > 0:
             found.append(j)
@@ -120,5 +119,5 @@ def warn_of_latents(subject) -> None:
             j + 1,
             mean[:, j].min(),
             mean[:, j].max(),
-            _BINS,
+            BINS,
         )

@@ -6,6 +6,7 @@ import numpy as np
 
 from cvae_jax.config import build
 from cvae_jax.evaluation.active_latents import USED, nats_of_latents, prior_of
+from cvae_jax.metrics.inputs import BINS
 from cvae_jax.metrics.mig import entropy, information_of_varying
 from cvae_jax.structures import wholes
 
@@ -15,7 +16,6 @@ from cvae_jax.structures import wholes
 # 25 % a Gaussian latent has a correlation of 0.91 with a factor of 32 values, with 7 % of 0.62.
 NAMED_FROM = 0.25
 _MOST_NAMES = 2  # of a latent; a third one would say that it has none of its own
-_BINS = 20
 UNUSED = "unused"
 
 
@@ -76,12 +76,12 @@ def latent_labels(mean, logvar, factors, factor_names, prior="normal") -> Latent
       prior: see `active_latents.prior_of`.
     """
     nats = nats_of_latents(mean, logvar, prior)
-    information, varying = information_of_varying(mean, factors, bins=_BINS)
+    information, varying = information_of_varying(mean, factors, bins=BINS)
     known = factors[:, varying]
     entropies = np.array([entropy(factor) for factor in known.T])  # [m]
     values = np.array([len(np.unique(factor)) for factor in known.T])  # [m]
     shares = information / entropies
-    chance = (_BINS - 1) * (values - 1) / (2 * len(mean)) / entropies
+    chance = (BINS - 1) * (values - 1) / (2 * len(mean)) / entropies
     most = np.argsort(np.argsort(-shares, axis=1, kind="stable"), axis=1) < _MOST_NAMES
     named = most & (shares - chance >= NAMED_FROM) & (nats > USED)[:, None]
     return LatentLabels(nats, tuple(factor_names[i] for i in varying), shares, named)

@@ -4,8 +4,9 @@ import functools
 
 from cvae_jax import metrics
 from cvae_jax.evaluation.subject import FEW, entry, repeated
+from cvae_jax.metrics.inputs import TEST, TRAIN
 
-_SPLIT = 15_000  # rows of the metrics that are fitted on 10,000 and scored on 5,000
+_SPLIT = TRAIN + TEST  # rows of the metrics that fit a predictor
 _DRAWS = 2_000  # from the posteriors, where densities of all rows are taken
 
 

@@ -12,7 +12,6 @@ from cvae_jax.evaluation import pictures, results
 from cvae_jax.evaluation.scoring import score, score_held_out, subject_of
 from cvae_jax.evaluation.structure import structure_entries, structure_scores
 from cvae_jax.runs import data_record
-from cvae_jax.runs.workdir import is_exported
 
 log = logging.getLogger(__name__)
 shown = logging.getLogger(RESULTS)
@@ -82,6 +81,5 @@ def _draw(subject, workdir, structure) -> list[str]:
             f"can't write plots to {workdir}/plots: {reason}; fix it and evaluate again"
         ) from None
     log.info("plots: %s", "  ".join(str(path) for path in paths))
-    if not is_exported(workdir):
-        log.info("a page with sliders: %s", shlex.join(["cvae", "report", str(workdir)]))
+    log.info("a page with sliders: %s", shlex.join(["cvae", "report", str(workdir)]))
     return [str(path.relative_to(workdir)) for path in paths]
