@@ -6,7 +6,7 @@ from cvae_jax.plots import graph, page
 from cvae_jax.plots.cells import MAX_CELL, cells, key
 
 
-def effects(path, parents, matrix, ancestors, rows=None, *, title, subtitle):
+def effects(path, parents, matrix, ancestors, rows=None, *, source="posterior", title, subtitle):
     """Draws the DAG, the effects E of z_i (rows) on z_hat_j (columns), and further rows [d].
 
     Shade is the effect from 0 (white) to 1; larger values have the shade of 1. What the DAG allows
@@ -19,6 +19,7 @@ def effects(path, parents, matrix, ancestors, rows=None, *, title, subtitle):
       matrix: effects, [d, d], see `metrics.intervention_effects`.
       ancestors: true at [i, j] where z_i has a directed path to z_hat_j, [d, d].
       rows: label -> values [d] of each z_hat_j, NaN where there is none; None: no further rows.
+      source: of z, "prior" or "posterior": said beside the z nodes.
       title: a few words.
       subtitle: where the latents come from; small and grey.
 
@@ -48,7 +49,7 @@ def effects(path, parents, matrix, ancestors, rows=None, *, title, subtitle):
     width = max(left + cell * d + right, dag.width)
     figure, axes = page.canvas(width, height, title, subtitle)
 
-    graph.paint(axes, dag, height - page.HEADER, source="posterior")
+    graph.paint(axes, dag, height - page.HEADER, source)
     cells(axes, matrix, ancestors, left, height - top, cell)
     label = {"size": min(12, max(9, 34 * cell)), "color": page.INK, "ha": "center", "va": "center"}
     every = int(np.ceil(0.24 / cell))  # no label touches the next

@@ -115,6 +115,8 @@ def _draw_structures(name, scale, experiment, found, folder):
             )
         )
         config, scores = record["config"], record["structure"]
+        # version 0.1 redrew z of the prior, and its definition does not say of what
+        measured = record["scores"].get("ancestor_share", {}).get("definition", "posterior")
         network = structures.from_config(
             config["cascade"]["structure"], config["objective"]["latents"]
         )
@@ -124,6 +126,7 @@ def _draw_structures(name, scale, experiment, found, folder):
                 network.parents,
                 np.array(scores["effects"]),
                 np.array(scores["ancestors"], bool),
+                source="posterior" if "posterior" in measured else "prior",
                 title=f"{paper.shown(method)}: how far each latent moves when one z is redrawn",
                 subtitle=subtitle,
             )

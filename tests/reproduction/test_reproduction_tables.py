@@ -215,15 +215,21 @@ def test_methods_side_by_side(tmp_path):
     "figure",
     [*(pytest.param(f"figure{n}", marks=pytest.mark.slow) for n in (7, 8, 11)), "figure9"],
 )
-def test_structures_with_edges_have_a_picture_of_their_hierarchy(tmp_path, figure):
-    """Thicker where an edge's information is recorded: records of 0.1 have none."""
-    experiment, dark = paper.EXPERIMENTS[figure], {}
+def test_structures_with_edges_have_a_picture_of_their_hierarchy(tmp_path, monkeypatch, figure):
+    """Thicker where an edge's information is recorded: 0.1 has none, and z of the prior."""
+    experiment, dark, sources = paper.EXPERIMENTS[figure], {}, []
+    effects = plots.effects
+    monkeypatch.setattr(
+        plots, "effects", lambda *a, source, **k: sources.append(source) or effects(*a, **k)
+    )
     for edges in ({}, {"edges": EDGES}):
         found = found_of(experiment, {run: [0.1] for run in experiment.runs})
         for (data, method, _), records in found.records.items():
             text = method.split("+")[1]
             config = {"cascade": {"structure": text}, "objective": {"latents": 5}}
             records[0]["config"] |= config
+            of = "one posterior z" if edges else "one z"
+            records[0]["scores"]["ancestor_share"] = {"value": 0.5, "definition": of, "samples": 1}
             records[0]["structure"] = {"effects": np.eye(5), "ancestors": np.eye(5)} | edges
             records[0]["structure"] |= {"ancestor_share": 0.5, "ancestor_share_by_chance": 0.1}
             path = tmp_path / runs.Run("half", data, method, 0).key.with_suffix(".npz")
@@ -233,6 +239,7 @@ def test_structures_with_edges_have_a_picture_of_their_hierarchy(tmp_path, figur
             np.savez(path, images=images, values=range(11), labels=labels, latents=range(5))
         drawn = [p for p in show.write(figure, "half", found, tmp_path) if "hierarchy" in p.name]
         assert len(drawn) == len(experiment.runs)
+        assert {*sources[-len(drawn) :]} == {"posterior" if edges else "prior"}
         with Image.open(drawn[0]) as image:
             pixels = np.asarray(image.convert("RGB"))
         dark[bool(edges)] = (pixels == [0x1F, 0x6F, 0x8B]).all(axis=-1).sum()
