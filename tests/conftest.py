@@ -37,6 +37,8 @@ TOGETHER = {
     "test_cards.py": "export",
     "test_damaged_exports.py": "export",
     "test_export.py": "export",
+    "test_hierarchy_of_images.py": "reader",
+    "test_site.py": "site",
     "test_notebook.py": "notebook",
     "test_sample_quality.py": "sample quality",
 }

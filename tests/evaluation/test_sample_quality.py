@@ -193,6 +193,7 @@ def test_images_of_28_pixels_are_classified_with_a_black_rim():
     assert all(np.abs(x).max() > 0 for x in jax.tree.leaves(gradient["params"]["StridedConv_0"]))
 
 
+@pytest.mark.slow
 def test_a_factor_of_one_value_is_left_out_of_the_inception_score():
     rng = np.random.default_rng(0)
     sure = np.eye(4, dtype=np.float32)[rng.integers(0, 4, 1_100)]

@@ -67,7 +67,7 @@ kinds = pytest.mark.parametrize(
 
 
 @kinds
-@pytest.mark.parametrize("predictor", ["trees", pytest.param("logistic", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("predictor", [pytest.param("trees", marks=pytest.mark.slow), "logistic"])
 def test_accuracy_by_labels(kind, predictor):
     codes, factors = code_set(kind)
     many = 80 if kind == "few" else 100
@@ -95,6 +95,7 @@ def test_strong_generalisation(kind):
 
 
 @kinds
+@pytest.mark.slow
 def test_fairness(kind):
     codes, factors = code_set(kind)
     rows = {"train": 58, "check": 60} if kind == "few" else {"train": 584, "check": 400}

@@ -92,6 +92,7 @@ def test_a_copy_of_all_factors_in_one_latent_does_not_generalise():
     assert (apart.usual, apart.accuracy, apart.gap) == pytest.approx((1, 1, 0), abs=0.02)
 
 
+@pytest.mark.slow
 def test_both_accuracies_of_the_gap_rest_on_as_many_labels(monkeypatch):
     """Of 3,000 rows 500 are fitted on, however many have the value."""
     fitted = []

@@ -139,7 +139,7 @@ STRUCTURES = [structures.parse(text, D) for text in ("", "1>3 2>3", "1>3 2>3 3>4
 @MODES
 @pytest.mark.parametrize(
     "structure",
-    [STRUCTURES[0], pytest.param(STRUCTURES[1], marks=pytest.mark.slow), STRUCTURES[2]],
+    [*(pytest.param(s, marks=pytest.mark.slow) for s in STRUCTURES[:2]), STRUCTURES[2]],
     ids=str,
 )
 def test_gradient_with_the_exact_logit_is_the_closed_forms(structure, critic_input, monkeypatch):
@@ -239,7 +239,14 @@ def test_two_critics_of_one_name_are_refused():
         twice.init(jax.random.key(0), jnp.zeros((4, 8, 8, 1)))
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "learned_gaussian", "laplace"])
+@pytest.mark.parametrize(
+    "likelihood",
+    [
+        pytest.param("gaussian", marks=pytest.mark.slow),
+        "learned_gaussian",
+        pytest.param("laplace", marks=pytest.mark.slow),
+    ],
+)
 def test_samples_beyond_0_and_1_are_encoded_without_jit(likelihood):
     base = cvae_jax.vae(networks.burgess(size=8, channels=1, latents=3), likelihood=likelihood)
     structure = structures.parse("", latents=3)

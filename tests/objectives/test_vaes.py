@@ -79,7 +79,9 @@ def test_beta_tcvae_loss_weighs_the_parts(images):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: annealed_vae(NETWORKS, gamma=10.0, capacity=2.0),
+        pytest.param(
+            lambda: annealed_vae(NETWORKS, gamma=10.0, capacity=2.0), marks=pytest.mark.slow
+        ),
         lambda: cvae_jax.beta_tcvae(NETWORKS, dataset_size=100),
         lambda: cvae_jax.factor(vae(NETWORKS), 5.0, critic=networks.Critic(1, 8)),
     ],

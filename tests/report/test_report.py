@@ -241,6 +241,7 @@ def test_an_exported_model_without_scores_is_to_be_scored_first(name, remedy):
         report.write(name)
 
 
+@pytest.mark.slow
 def test_an_exported_model_that_was_evaluated_has_a_page(
     drawn_run, exported_copy, tmp_path, monkeypatch
 ):

@@ -56,6 +56,7 @@ def test_a_half_trained_run_is_not_resumed(old_run):
         resume(old_run)
 
 
+@pytest.mark.slow
 def test_a_run_without_a_checkpoint_begins_again_and_is_this_versions(old_run):
     shutil.rmtree(old_run / "checkpoints")
     (old_run / "results.json").unlink()

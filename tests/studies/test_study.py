@@ -255,6 +255,7 @@ def test_runs_side_by_side_share_the_cores(file, tmp_path, monkeypatch):
     assert (tmp_path / "out/vae/seed_0.log").read_text() == "2 2\n"
 
 
+@pytest.mark.slow
 def test_a_damaged_study_json_is_refused(file, tmp_path):
     run(file)
     path = tmp_path / "out/study.json"

@@ -126,7 +126,10 @@ def test_a_disk_that_refuses_while_a_run_trains(small_disk, left_alone, monkeypa
     assert steps == [5, 10, 15, 20]
 
 
-@pytest.mark.parametrize("command", ["evaluate", "report", "encode", "rank"])
+@pytest.mark.parametrize(
+    "command",
+    ["evaluate", *(pytest.param(c, marks=pytest.mark.slow) for c in ("report", "encode", "rank"))],
+)
 def test_results_that_could_not_be_kept_are_not_computed(small_disk, monkeypatch, command):
     remount(small_disk, "size=60m")
     config = helpers.small_config(**{"cascade.weight": 0.0, "num_steps": 1})

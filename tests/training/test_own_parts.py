@@ -78,6 +78,7 @@ def test_a_run_of_own_networks_and_an_array_asks_for_the_same_again(tmp_path, un
     np.testing.assert_allclose(model.encode(arrays()["images"])[0], expected[0], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_paths_of_a_config_hold_in_any_folder(tmp_path, unscored, monkeypatch):
     """A home in init_from, of a run with networks of its own too; a data folder named from here."""
     config = helpers.small_config(**SHORT | {"data.dir": "data"})

@@ -34,15 +34,22 @@ def one_score(tiny_data, monkeypatch):
     monkeypatch.setattr(evaluate, "evaluate_run", score)
 
 
-@pytest.mark.parametrize("seeds", [2, pytest.param(4, marks=pytest.mark.slow)])  # over two devices
-def test_many_seeds_are_single_runs_seed_by_seed(tmp_path, monkeypatch, seeds):
-    config = helpers.small_config(num_seeds=seeds, num_steps=10, checkpoint_every=100, seed=3)
+@pytest.mark.parametrize(
+    ("seeds", "fields"),  # over two devices
+    [
+        (2, WITHOUT_CRITIC),
+        *(pytest.param(n, {}, marks=pytest.mark.slow) for n in (2, 4)),
+    ],
+)
+def test_many_seeds_are_single_runs_seed_by_seed(tmp_path, monkeypatch, seeds, fields):
+    fields = {"num_steps": 10, "checkpoint_every": 100, **fields}
+    config = helpers.small_config(num_seeds=seeds, seed=3, **fields)
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:2])
     together = loop.train_and_evaluate(config, tmp_path / "all")
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
     results = read_json(tmp_path / "all/results.json")
     for i, seed in enumerate(range(3, 3 + seeds)):
-        one = helpers.small_config(num_steps=10, checkpoint_every=100, seed=seed)
+        one = helpers.small_config(seed=seed, **fields)
         alone = loop.train_and_evaluate(one, tmp_path / f"alone_{seed}")
         helpers.assert_same_training(together[i], alone)
         lines = [
