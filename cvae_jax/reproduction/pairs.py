@@ -69,7 +69,8 @@ def _differences(experiment, scores, found, gain):
             if gain:
                 base_mean = np.mean([*values[0].values()]) if n else 0.0
                 row.append(f"{100 * mean / base_mean:+.0f} %" if base_mean else "-")
-                known = score.startswith("mig") and base in paper.FIGURE12 and "+" in pair[1][1]
+                known = score.startswith("mig") and base in paper.FIGURE12
+                known = known and paper.regularised(pair)
                 row.append(f"{100 * paper.FIGURE12[base]:+.1f} %" if known else "-")
             rows.append([*row, str(n)])
     head = ["score", "method", "without", "with", "difference, 95 % interval"]
@@ -103,12 +104,12 @@ def _critics(experiment, found):
 
     Nothing of an experiment without the regulariser.
     """
-    regularised = [pair for pair in paper.pairs(experiment) if "+" in pair[1][1]]
-    if not regularised:
+    with_critic = [pair for pair in paper.pairs(experiment) if paper.regularised(pair)]
+    if not with_critic:
         return []
     head = ("method", "accuracy", "loss", "KL, nats", "largest loss", "largest KL", "seeds")
     rows = []
-    for pair in regularised:
+    for pair in with_critic:
         what = (*pair[1], ())
         records = found.records[what].values()
         if records:

@@ -185,6 +185,11 @@ def pairs(experiment: Experiment) -> list:
     return [*zip(experiment.runs[::2], experiment.runs[1::2], strict=True)]
 
 
+def regularised(pair) -> bool:
+    """Returns whether the second run of a pair has the regulariser, and not the fall alone."""
+    return "+" in pair[1][1]
+
+
 def pair_name(pair) -> str:
     """Returns a pair's name in Fig. 12: its method, and what is not as in all others.
 
