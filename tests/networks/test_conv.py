@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.export
 import jax.numpy as jnp
@@ -15,6 +17,13 @@ def reference(x, kernel):
     )
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def with_gradients(function, x, kernel, cotangent):
+    """Its value, and the gradients to x and kernel of the value times the cotangent."""
+    y, backward = jax.vjp(function, x, kernel)
+    return y, backward(cotangent)
+
+
 # outputs of 7 x 9 have no tiles of two
 @pytest.mark.parametrize(("features", "h", "w"), [(2, 8, 10), (2, 7, 9), (4, 8, 10)])
 def test_forms_of_other_platforms_equal_those_of_a_cpu(features, h, w):
@@ -27,7 +36,7 @@ def test_forms_of_other_platforms_equal_those_of_a_cpu(features, h, w):
         (conv.CONV_TRANSPOSE, (y, kernel)),
         (conv.KERNEL_GRADIENT, (x, y)),
     ):
-        products, plain = (platforms[key](*args) for key in ("cpu", "default"))
+        products, plain = (jax.jit(platforms[key])(*args) for key in ("cpu", "default"))
         np.testing.assert_allclose(products, plain, rtol=1e-4, atol=1e-4)
 
 
@@ -40,19 +49,18 @@ def test_pair_equals_lax_in_values_and_gradients(channels, features):
     x = jax.random.normal(keys[0], (2, 16, 24, channels))
     kernel = jax.random.normal(keys[1], (4, 4, channels, features))
     g = jax.random.normal(keys[2], (2, 8, 12, features))
-    expected, backward = jax.vjp(reference, x, kernel)
-    expected_dx, expected_dk = backward(g)
+    expected, (expected_dx, expected_dk) = with_gradients(reference, x, kernel, g)
 
-    y, backward = jax.vjp(conv.conv, x, kernel)
+    y, gradients = with_gradients(conv.conv, x, kernel, g)
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-4)
-    for found, wanted in zip(backward(g), (expected_dx, expected_dk), strict=True):
+    for found, wanted in zip(gradients, (expected_dx, expected_dk), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
 
     # The transpose is the adjoint: its value is lax's input gradient, and by symmetry its
     # gradients are lax's forward and kernel gradient with x and g exchanged.
-    y, backward = jax.vjp(conv.conv_transpose, g, kernel)
+    y, gradients = with_gradients(conv.conv_transpose, g, kernel, x)
     np.testing.assert_allclose(y, expected_dx, rtol=1e-5, atol=1e-4)
-    for found, wanted in zip(backward(x), (expected, expected_dk), strict=True):
+    for found, wanted in zip(gradients, (expected, expected_dk), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
 
 
@@ -85,11 +93,11 @@ def test_forms_of_other_platforms_under_vmap(kernel_axis):
         (conv.KERNEL_GRADIENT, (x, y)),
     ):
         axes = [kernel_axis if a is kernels else 0 for a in args]
-        found = jax.vmap(platforms["default"], axes)(*args)
+        one = jax.jit(platforms["default"])
+        found = jax.jit(jax.vmap(platforms["default"], axes))(*args)
         for i in range(5):
             alone = [a[i] if axis == 0 else a for a, axis in zip(args, axes, strict=True)]
-            expected = platforms["default"](*alone)
-            np.testing.assert_allclose(found[i], expected, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(found[i], one(*alone), rtol=1e-4, atol=1e-4)
 
 
 def test_kernels_of_many_seeds_are_no_grouped_convolutions_on_a_gpu():

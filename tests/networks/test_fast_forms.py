@@ -59,9 +59,10 @@ class LinenCritic(nn.Module):
 def test_critic_has_the_parameters_and_values_of_linen_layers():
     v = jax.random.normal(jax.random.key(0), (9, 6))
     ours, linen = networks.Critic(3, 16), LinenCritic(3, 16)
-    params = ours.init(jax.random.key(1), v)
-    helpers.assert_trees_equal(params, linen.init(jax.random.key(1), v))
-    np.testing.assert_allclose(ours.apply(params, v), linen.apply(params, v), rtol=1e-5, atol=1e-6)
+    params = jax.jit(ours.init)(jax.random.key(1), v)
+    helpers.assert_trees_equal(params, jax.jit(linen.init)(jax.random.key(1), v))
+    found, expected = (jax.jit(critic.apply)(params, v) for critic in (ours, linen))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("rows", [pytest.param(1, marks=pytest.mark.slow), 7])
@@ -80,7 +81,7 @@ def test_scalar_mlp_has_the_gradients_of_the_plain_form(rows):
     with jax.enable_x64():
         layers, v = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), (layers, v))
         found, expected = (
-            jax.grad(loss, argnums=(1, 2))(mlp, layers, v)
+            jax.jit(jax.grad(functools.partial(loss, mlp), argnums=(0, 1)))(layers, v)
             for mlp in (scalar_mlp.scalar_mlp, plain_mlp)
         )
         chex.assert_trees_all_close(found, expected, rtol=1e-12)

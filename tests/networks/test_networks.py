@@ -31,7 +31,7 @@ def gradients(network, x):
         outputs = jax.tree.leaves(network.apply(variables, x))
         return sum(jnp.mean(y**2) for y in outputs), outputs
 
-    variables = network.init(jax.random.key(2), x[:1])
+    variables = jax.jit(network.init)(jax.random.key(2), x[:1])
     return jax.jit(jax.value_and_grad(squares, has_aux=True))(variables)
 
 

@@ -11,6 +11,8 @@ from cvae_jax import structures
 from cvae_jax.objectives import bayesian_joint
 from cvae_jax.objectives.cascade import sample_joint
 
+joint_of = jax.jit(sample_joint, static_argnums=3)
+
 
 def tagged(batch, latents):
     """z and z_hat whose entries tell their row: z[i, j] = i + j / 100, z_hat = the same + .5."""
@@ -21,7 +23,7 @@ def tagged(batch, latents):
 def test_independent_joint_keeps_each_z_with_its_z_hat_and_mixes_the_rest():
     z, z_hat = tagged(32, 5)
     structure = structures.preset("independent", 5)
-    z_new, z_hat_new = sample_joint(jax.random.key(0), z, z_hat, structure)
+    z_new, z_hat_new = joint_of(jax.random.key(0), z, z_hat, structure)
     rows_z, rows_z_hat = np.floor(z_new).astype(int), np.floor(z_hat_new).astype(int)
     np.testing.assert_array_equal(rows_z, rows_z_hat)
     assert all(len(set(row)) == 5 for row in rows_z)  # no row serves twice in a sample
@@ -32,7 +34,7 @@ def test_independent_joint_keeps_each_z_with_its_z_hat_and_mixes_the_rest():
 def test_independent_marginal_is_a_permutation_of_each_column():
     z, z_hat = tagged(32, 5)
     structure = structures.preset("independent", 5).marginal()
-    _, z_hat_new = sample_joint(jax.random.key(1), z, z_hat, structure)
+    _, z_hat_new = joint_of(jax.random.key(1), z, z_hat, structure)
     for j in range(5):
         np.testing.assert_array_equal(np.sort(z_hat_new[:, j]), z_hat[:, j])
     assert all(len(set(row)) == 5 for row in np.floor(z_hat_new).astype(int))
@@ -41,7 +43,7 @@ def test_independent_marginal_is_a_permutation_of_each_column():
 def test_a_chain_copies_the_only_child_and_draws_the_next():
     z, z_hat = tagged(64, 3)
     structure = structures.parse("1>2 2>3", 3).marginal()
-    _, z_hat_new = sample_joint(jax.random.key(2), z, z_hat, structure)
+    _, z_hat_new = joint_of(jax.random.key(2), z, z_hat, structure)
     rows = np.floor(z_hat_new).astype(int)
     np.testing.assert_array_equal(rows[:, 0], rows[:, 1])  # 2 is copied with its parent 1
     # 3 given 2 must not come from the row that holds 1 as well: its donor is another row, moved
@@ -53,8 +55,8 @@ def test_rows_select_without_changing_the_samples():
     rng = np.random.default_rng(0)
     z, z_hat = (jnp.asarray(rng.normal(size=(24, 4)), jnp.float32) for _ in range(2))
     structure = structures.parse("1>3 2>3 1>4", 4)
-    whole = sample_joint(jax.random.key(3), z, z_hat, structure)
-    part = sample_joint(jax.random.key(3), z, z_hat, structure, jnp.arange(8, 16))
+    whole = joint_of(jax.random.key(3), z, z_hat, structure)
+    part = joint_of(jax.random.key(3), z, z_hat, structure, jnp.arange(8, 16))
     for a, b in zip(whole, part, strict=True):
         np.testing.assert_allclose(a[8:16], b, rtol=1e-6)
 
@@ -62,12 +64,12 @@ def test_rows_select_without_changing_the_samples():
 def test_without_z_the_critic_of_z_hat_gets_the_same_roots_and_copies():
     z, z_hat = tagged(32, 4)
     structure = structures.parse("1>2 3>4", 4).marginal()  # roots and copies alone
-    with_z = sample_joint(jax.random.key(5), z, z_hat, structure)
-    z_new, z_hat_new = sample_joint(jax.random.key(5), None, z_hat, structure)
+    with_z = joint_of(jax.random.key(5), z, z_hat, structure)
+    z_new, z_hat_new = joint_of(jax.random.key(5), None, z_hat, structure)
     assert z_new is None
     np.testing.assert_array_equal(z_hat_new, with_z[1])
     with pytest.raises(ValueError, match="conditions on z: give z"):
-        sample_joint(jax.random.key(5), None, z_hat, structures.preset("independent", 4))
+        joint_of(jax.random.key(5), None, z_hat, structures.preset("independent", 4))
 
 
 def test_latents_that_nobody_reads_leave_donors_to_a_curved_edge():
@@ -106,7 +108,7 @@ def test_gradient_is_stopped():
     rng = np.random.default_rng(0)
     z, z_hat = (jnp.asarray(rng.normal(size=(16, 4)), jnp.float32) for _ in range(2))
     structure = structures.parse("1>3 2>3", 4)
-    total = lambda z, z_hat: sum(map(jnp.sum, sample_joint(jax.random.key(0), z, z_hat, structure)))
+    total = lambda z, z_hat: sum(map(jnp.sum, joint_of(jax.random.key(0), z, z_hat, structure)))
     assert not any(map(np.any, jax.grad(total, argnums=(0, 1))(z, z_hat)))
 
 
@@ -192,13 +194,17 @@ def test_sample_joint_is_the_sampler_of_the_plan():
     structure = structures.preset("tower", 5)
     rng = np.random.default_rng(0)
     z, z_hat = (jnp.asarray(rng.normal(size=(24, 5)), jnp.float32) for _ in range(2))
-    z_new, z_hat_new = sample_joint(jax.random.key(4), z, z_hat, structure)
-    sample = lambda v, plan: bayesian_joint.sample(jax.random.key(4), v, plan, jnp.arange(24))
+    z_new, z_hat_new = joint_of(jax.random.key(4), z, z_hat, structure)
+
+    def sample(v, plan):
+        one = lambda v: bayesian_joint.sample(jax.random.key(4), v, plan, jnp.arange(24))
+        return jax.jit(one)(v)
+
     new = sample(jnp.concatenate([z_hat, z], axis=1), bayesian_joint.plan(structure))
     np.testing.assert_array_equal(jnp.concatenate([z_hat_new, z_new], axis=1), new)
 
     structure = structure.marginal()
-    _, z_hat_new = sample_joint(jax.random.key(4), None, z_hat, structure)
+    _, z_hat_new = joint_of(jax.random.key(4), None, z_hat, structure)
     new = sample(z_hat, bayesian_joint.plan(structure, with_z=False))
     np.testing.assert_array_equal(z_hat_new, new)
 

@@ -9,6 +9,8 @@ from scipy.special import logsumexp
 
 from cvae_jax.objectives.decomposition import decompose, log_stratified_weights
 
+parts_of = jax.jit(decompose, static_argnames=("dataset_size", "estimator"))
+
 
 def test_stratified_weights_by_hand():
     """N = 10 images, B = 4: own 1/10, the next one 7/30, the others 1/3."""
@@ -61,7 +63,7 @@ def test_decomposition_is_that_of_numpy(estimator):
             weights[i, (i + 1) % batch] = (dataset_size - m) / (dataset_size * m)
     else:
         weights = np.full((batch, batch), 1 / (dataset_size * batch))
-    found = decompose(z, mean, logvar, dataset_size, estimator=estimator)
+    found = parts_of(z, mean, logvar, dataset_size, estimator=estimator)
     np.testing.assert_allclose(
         found, numpy_decomposition(z, mean, logvar, dataset_size, weights), rtol=1e-4, atol=1e-4
     )
@@ -71,7 +73,7 @@ def test_the_parts_add_up_to_the_kl_of_the_samples():
     z, mean, logvar = draw_latents(16, 4)
     total = stats.norm.logpdf(z, mean, np.exp(logvar / 2)) - stats.norm.logpdf(z)
     for estimator in ("stratified", "weighted"):
-        parts = decompose(z, mean, logvar, 100, estimator=estimator)
+        parts = parts_of(z, mean, logvar, 100, estimator=estimator)
         assert sum(parts) == pytest.approx(total.sum(axis=1).mean(), rel=1e-5)
 
 
@@ -89,7 +91,7 @@ def test_the_two_estimators_are_different_losses():
             parts = decompose(z, mean, logvar, 50_000, estimator=estimator)
             return parts.mi + 6 * parts.tc + parts.dwkl
 
-        return np.concatenate([np.ravel(x) for x in jax.grad(loss)(posterior)])
+        return np.concatenate([np.ravel(x) for x in jax.jit(jax.grad(loss))(posterior)])
 
     a, b = gradient("stratified"), gradient("weighted")
     cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)

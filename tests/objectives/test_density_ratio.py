@@ -198,8 +198,8 @@ def test_independent_on_z_hat_is_the_permute_dims_penalty_on_z_hat(smoothness):
     objective = linear_objective(STRUCTURES[0], "z_hat", networks.Critic(1, 8), smoothness)
     params = jax.jit(objective.init)(jax.random.key(0), jnp.zeros((32, 1)))
     rng = jax.random.key(1)
-    model_loss, (_, samples) = objective.model_loss(params, jnp.zeros((32, 1)), rng, 0)
-    loss, _ = objective.critic_loss(params, samples, rng, 0)
+    model_loss, (_, samples) = jax.jit(objective.model_loss)(params, jnp.zeros((32, 1)), rng, 0)
+    loss, _ = jax.jit(objective.critic_loss)(params, samples, rng, 0)
 
     z_hat, permuted = map(np.asarray, samples["cascade_critic"])
     np.testing.assert_allclose(helpers.with_tails(z_hat), samples["cascade"]["z_hat"], rtol=1e-5)
@@ -236,7 +236,7 @@ def test_two_critics_of_one_name_are_refused():
         cvae_jax.cascade(base, structure, 1.0, critic=critic), structure, 1.0, critic=critic
     )
     with pytest.raises(ValueError, match="a critic 'cascade' already"):
-        twice.init(jax.random.key(0), jnp.zeros((4, 8, 8, 1)))
+        jax.eval_shape(twice.init, jax.random.key(0), jnp.zeros((4, 8, 8, 1)))
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_samples_beyond_0_and_1_are_encoded_without_jit(likelihood):
         base, structure, 1.0, source="posterior", x_hat="sample", critic=networks.Critic(1, 8)
     )
     images = jnp.asarray(np.random.default_rng(0).uniform(size=(4, 8, 8, 1)), jnp.float32)
-    params = objective.init(jax.random.key(0), images)
+    params = jax.jit(objective.init)(jax.random.key(0), images)
     arguments = params, images, jax.random.key(1), 0
     eager, (_, samples) = objective.model_loss(*arguments)
     assert float(eager) == pytest.approx(float(jax.jit(objective.model_loss)(*arguments)[0]), 1e-4)
@@ -267,6 +267,6 @@ def test_an_edge_reward_of_no_cascade_is_refused():
     base = cvae_jax.vae(networks.burgess(size=8, channels=1, latents=3))
     objective = cvae_jax.edge_reward(base, structures.parse("1>2", latents=3), 1.0)
     images = jnp.zeros((4, 8, 8, 1))
-    params = objective.init(jax.random.key(0), images)
+    params = jax.eval_shape(objective.init, jax.random.key(0), images)
     with pytest.raises(ValueError, match=r"edge_reward\(cascade\(\.\.\.\)\)"):
-        objective.model_loss(params, images, jax.random.key(1), 0)
+        jax.eval_shape(objective.model_loss, params, images, jax.random.key(1), 0)

@@ -12,6 +12,7 @@ from cvae_jax import structures
 from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.objectives.edge_reward import edge_information
 
+information_of = jax.jit(edge_information, static_argnums=1)
 NOISE = 0.01  # variance of the noise that both ends of an edge are taken with
 
 
@@ -68,7 +69,7 @@ CASES = {
 
 @pytest.mark.parametrize(("covariance", "expected"), CASES.values(), ids=CASES)
 def test_cases_worked_by_hand(covariance, expected):
-    found = edge_information(rows_of(covariance), structures.parse("1>3 2>3", 3))
+    found = information_of(rows_of(covariance), structures.parse("1>3 2>3", 3))
     np.testing.assert_allclose(found, expected, atol=4e-3)
 
 
@@ -88,7 +89,7 @@ def test_it_is_the_information_given_the_other_parents(text):
     structure = structures.parse(text, 5)
     factor = np.random.default_rng(1).normal(size=(5, 5))
     covariance = factor @ factor.T / 5 + 0.2 * np.eye(5)
-    found = edge_information(rows_of(covariance), structure)
+    found = information_of(rows_of(covariance), structure)
     families = list(edge_rewards.families(structure))
     assert [(k, j) for k, j, _ in families] == [*structure.edges]
     for value, (k, j, others) in zip(found, families, strict=True):
@@ -122,7 +123,7 @@ def given_latents(text, d):
 
     base = Objective(lambda rng, images: Players({}, {}), model_loss, None, None, None, None)
     reward = cvae_jax.edge_reward(base, structures.parse(text, d), 2.0)
-    return lambda z_hat: reward.model_loss(Players({}, {}), z_hat, None, 0)
+    return jax.jit(lambda z_hat: reward.model_loss(Players({}, {}), z_hat, None, 0))
 
 
 def test_an_edge_earns_half_a_nat_at_most_and_not_for_another():
@@ -130,7 +131,7 @@ def test_an_edge_earns_half_a_nat_at_most_and_not_for_another():
     covariance = of_linear([[0, 0, 0], [0.95, 0, 0], [0.1, 0, 0]], [1, 0.3, 1])
     loss_of = given_latents("1>2 1>3", 3)
     z_hat = rows_of(covariance)
-    (loss, (metrics, _)), gradient = jax.value_and_grad(loss_of, has_aux=True)(z_hat)
+    (loss, (metrics, _)), gradient = jax.jit(jax.value_and_grad(loss_of, has_aux=True))(z_hat)
     first, second = metrics["edge_information"]
     assert first > 0.9
     assert 0 < second < 0.01

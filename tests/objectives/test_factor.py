@@ -32,7 +32,7 @@ def test_factor_losses_are_those_of_numpy(images, second_batch):
     z, other = (np.asarray(samples["factor"][key]) for key in ("q", "p"))
     used = floats(images)[::2] if second_batch else floats(images)
     alone = helpers.as_base_of("factor", vae(NETWORKS))
-    base_loss, (_, base) = alone.model_loss(params, used, jax.random.key(1), 0)
+    base_loss, (_, base) = jax.jit(alone.model_loss)(params, used, jax.random.key(1), 0)
     np.testing.assert_allclose(z, base["z"], rtol=1e-5, atol=1e-6)
     assert z.shape == other.shape == (8 if second_batch else 16, 4)
     assert np.array_equal(z, other) != second_batch
@@ -44,7 +44,7 @@ def test_factor_losses_are_those_of_numpy(images, second_batch):
         return (np.where(hidden > 0, hidden, 0.2 * hidden) @ weights[1][0] + weights[1][1])[:, 0]
 
     assert loss == pytest.approx(float(base_loss + 5 * np.mean(logits(z))), rel=1e-5)
-    critic_loss, _ = objective.critic_loss(params, samples, jax.random.key(2), 0)
+    critic_loss, _ = jax.jit(objective.critic_loss)(params, samples, jax.random.key(2), 0)
     q, permuted = map(np.asarray, samples["factor_critic"])
     np.testing.assert_array_equal(q, z)
     np.testing.assert_array_equal(np.sort(permuted, axis=0), np.sort(other, axis=0))

@@ -91,11 +91,11 @@ def test_a_variance_without_bound_leaves_loss_and_gradient_finite():
         base, structures.parse("", 4), 1.0, source="posterior", critic=Critic(2, 8)
     )
     images = jax.random.normal(jax.random.key(1), (16, 4))
-    params = objective.init(jax.random.key(0), images)
+    params = jax.jit(objective.init)(jax.random.key(0), images)
 
     def loss(model):
         return objective.model_loss(params._replace(model=model), images, jax.random.key(2), 0)[0]
 
-    value, gradient = jax.value_and_grad(loss)(params.model)
+    value, gradient = jax.jit(jax.value_and_grad(loss))(params.model)
     assert np.isfinite(value)
     assert np.isfinite(gradient["logvar"])
