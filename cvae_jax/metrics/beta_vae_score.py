@@ -16,9 +16,9 @@ def beta_vae_score(codes, factors, *, seed, batch_size=64, train_votes=10_000, e
 
     with label i. A logistic regression is fitted to the training points and scored on the others.
     By Higgins et al. 2017, with the settings of Locatello et al. 2019 (disentanglement_lib,
-    `beta_vae_sklearn`, its `eval_accuracy`). The library renders new images; here rows are drawn
-    from the arrays, and a value is as likely as it is frequent. The regression is of all classes
-    jointly, as scikit-learn does since 0.22; before, one class against the rest.
+    `beta_vae_sklearn`, its `eval_accuracy`). The library renders new images; here two different
+    rows are drawn from the arrays, and a value is as likely as it is frequent. The regression is of
+    all classes jointly, as scikit-learn does since 0.22; before, one class against the rest.
 
     Args:
       codes: posterior means, floats [n, d].
@@ -57,8 +57,11 @@ def _points(rng, codes, groups, batch_size, count):
         for first in range(0, len(own), CHUNK):
             some = own[first : first + CHUNK]
             anchors = rng.integers(len(starts), size=(len(some), batch_size))
-            a, b = (
-                codes[order[starts[anchors] + rng.integers(counts[anchors])]] for _ in range(2)
-            )  # [some, batch, d] each, rows of the same value
-            points[some] = np.mean(np.abs(a - b), axis=1)
+            # Two rows of each value, never the same one: where values have few rows, a difference
+            # of 0 would name the factor whatever the latents hold.
+            first_row = rng.integers(counts[anchors])
+            second_row = rng.integers(counts[anchors] - 1)
+            second_row += second_row >= first_row
+            a, b = (codes[order[starts[anchors] + row]] for row in (first_row, second_row))
+            points[some] = np.mean(np.abs(a - b), axis=1)  # of [some, batch, d]
     return points, labels

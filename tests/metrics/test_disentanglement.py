@@ -118,6 +118,16 @@ def test_rows_to_fit_and_to_score_share_none(perfect, factors):
     assert (len(x), len(x_test)) == (60, 30)
 
 
+@pytest.mark.parametrize("rows", [2, 3, 10])
+def test_noise_gets_a_beta_vae_score_of_chance_where_values_have_few_rows(rows):
+    """A pair of one row with itself would have a difference of 0, by which a factor is named."""
+    rng = np.random.default_rng(0)
+    values = np.arange(4_000)
+    pairs = np.stack([np.repeat(values, rows), np.repeat(values, rows) % 7], axis=1)
+    noise = rng.normal(size=(len(pairs), 4))
+    assert metrics.beta_vae_score(noise, pairs, seed=0) == pytest.approx(0.5, abs=0.06)
+
+
 def test_names_of_values_change_nothing(perfect, factors):
     """Labels are names: 0, 1, 100 is 0, 1, 2."""
     noise = 0.3 * np.random.default_rng(2).normal(size=perfect.shape)
