@@ -25,6 +25,7 @@ _GROUPS = 10  # classes of a factor at most; those of more values are joined wit
 _SIDE = 32  # larger images are averaged down to it
 # black and white are this far from it, so that the reader has seen single wrong pixels
 _GREY = 0.01
+_MOST_LOGIT, _HALVINGS = 200.0, 40  # 100 makes a continuous Bernoulli's mean 0.99
 _SEED = 0  # one for all runs, which are to be read alike
 
 
@@ -125,8 +126,8 @@ def _readings(network, pixels, params, dataset, rows):
     """Readings [n, m] of these rows, with the likelihood's noise."""
     found = []
     for part in batches.slices(len(rows), dataset.size, dataset.channels):
-        images = dataset.images(rows[part]) / np.float32(255)
-        images = _noisy(pixels, images, jax.random.fold_in(jax.random.key(_SEED + 1), part.start))
+        key = jax.random.fold_in(jax.random.key(_SEED + 1), part.start)
+        images = _noisy(pixels, dataset.images(rows[part]), key)
         found.append(np.asarray(read(network, params, images)))
     return np.concatenate(found)
 
@@ -165,15 +166,33 @@ def _pixels(model):
     return model.config.objective.likelihood, learned
 
 
+def _logits_of_bytes(likelihood):
+    """The decoder's outputs [256] for which p(x | z) has the means 0/255 to 255/255, by halving.
+
+    Black and white are `_GREY` from theirs.
+    """
+    wanted = jnp.clip(jnp.arange(256) / 255, _GREY, 1 - _GREY)
+
+    def halved(_, interval):
+        low, high = interval
+        middle = (low + high) / 2
+        under = LIKELIHOODS[likelihood].mean(middle) < wanted
+        return jnp.where(under, middle, low), jnp.where(under, high, middle)
+
+    interval = jnp.full(256, -_MOST_LOGIT), jnp.full(256, _MOST_LOGIT)
+    return jax.lax.fori_loop(0, _HALVINGS, halved, interval)[0]
+
+
 @functools.partial(jax.jit, static_argnums=0)
 def _drawn(likelihood, learned, images, key):
-    p = jnp.clip(images, _GREY, 1 - _GREY)
-    keys = jax.random.split(key, len(images))
-    return LIKELIHOODS[likelihood].sample(keys, jnp.log(p) - jnp.log1p(-p), **learned)
+    """Samples of p(x | z) whose means are images of bytes [B, H, W, C]."""
+    logits = _logits_of_bytes(likelihood)[images]
+    return LIKELIHOODS[likelihood].sample(jax.random.split(key, len(images)), logits, **learned)
 
 
 def _noisy(pixels, images, key):
-    return images if pixels is None else _drawn(*pixels, images, key)
+    """Images of bytes as numbers from 0 to 1, with the likelihood's noise where there is one."""
+    return images / np.float32(255) if pixels is None else _drawn(*pixels, images, key)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
@@ -183,9 +202,7 @@ def _steps(network, likelihood, steps, learned, params, opt_state, images, targe
     def step(state, batch):
         params, opt_state = state
         images, targets, key = batch
-        images = images / jnp.float32(255)
-        if likelihood is not None:
-            images = _drawn(likelihood, learned, images, key)
+        images = _noisy(likelihood and (likelihood, learned), images, key)
 
         def loss(params):
             found = network.apply(params, shrunk(images))[1][0]

@@ -3,6 +3,7 @@
 import json
 
 import helpers
+import jax
 import numpy as np
 import pytest
 from fixtures.bars import (
@@ -22,8 +23,9 @@ from fixtures.bars import (
 )
 
 from cvae_jax.evaluation import structure
-from cvae_jax.evaluation.factor_reader import Reader, _better_forms, factor_reader
+from cvae_jax.evaluation.factor_reader import Reader, _better_forms, _noisy, factor_reader
 from cvae_jax.evaluation.structure import structure_entries, structure_scores
+from cvae_jax.objectives.likelihoods import LIKELIHOODS
 from cvae_jax.runs.model import Model
 
 
@@ -43,6 +45,18 @@ def scores(reader, monkeypatch):
 def test_the_reader_reads_the_bars(reader):
     assert reader.names == NAMES
     assert min(reader.r2.values()) > 0.9
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_the_reader_sees_images_whose_mean_is_the_image(likelihood):
+    """So of each likelihood, whose means are sigmoids of the decoder's outputs or are not."""
+    grey = np.array([0, 26, 128, 255], np.uint8)
+    images = np.repeat(grey, 40_000).reshape(1, 4, -1, 1)
+    learned = dict(LIKELIHOODS[likelihood].parameters)
+    noisy = np.asarray(_noisy((likelihood, learned), images, jax.random.key(0)))
+    expected = np.clip(grey / 255, 0.01, 0.99)  # black and white are that far from theirs
+    np.testing.assert_allclose(noisy.mean(axis=(0, 2, 3)), expected, atol=0.03)
+    np.testing.assert_allclose(_noisy(None, images, None)[0, :, 0, 0], grey / 255, rtol=1e-6)
 
 
 def test_the_form_of_a_factor_that_is_read_better_is_kept():
