@@ -26,10 +26,11 @@ def _bounds(params, images, rng, encode, log_likelihood, samples):
     prior = jnp.zeros_like(mean)
 
     def log_weight(key):
-        z = distributions.sample_gaussian(jax.random.normal(key, mean.shape), mean, logvar)
+        noise = jax.random.normal(key, mean.shape)
+        z = distributions.sample_gaussian(noise, mean, logvar)
         log_p = log_likelihood(params, images, z)
         log_p += jnp.sum(distributions.log_gaussian(z, prior, prior), axis=1)
-        return log_p - jnp.sum(distributions.log_gaussian(z, mean, logvar), axis=1)
+        return log_p - jnp.sum(distributions.log_of_noise(noise, logvar), axis=1)
 
     weights = jax.lax.map(log_weight, jax.random.split(rng, samples))  # [samples, n]
     bound = jax.nn.logsumexp(weights, axis=0) - jnp.log(samples)

@@ -28,4 +28,12 @@ def kl_to_standard_normal(mean, logvar):
 
 def log_gaussian(z, mean, logvar):
     """Computes log N(z; mean, exp(logvar)) of each dimension, in nats; shapes broadcast."""
-    return -0.5 * ((z - mean) ** 2 * jnp.exp(-logvar) + logvar + jnp.log(2 * jnp.pi))
+    return log_of_noise((z - mean) * jnp.exp(-0.5 * logvar), logvar)
+
+
+def log_of_noise(noise, logvar):
+    """Computes log N(z; mean, exp(logvar)) of z = mean + exp(logvar / 2) noise; shapes broadcast.
+
+    Exact where z is rounded: of a deviation under eps |mean| z - mean says nothing of the noise.
+    """
+    return -0.5 * (noise**2 + logvar + jnp.log(2 * jnp.pi))

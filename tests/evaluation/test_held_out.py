@@ -56,6 +56,24 @@ def test_held_out_bounds_are_those_of_a_linear_model_in_closed_form():
     assert np.mean(evidence - wrong.log_likelihood) < 0.2 * gap
 
 
+@pytest.mark.parametrize("logvar", [0.0, -30.0, -120.0])
+def test_the_bound_of_a_posterior_narrower_than_rounding_is_exact(logvar):
+    """E log w = log p(5) - E log q = -5²/2 + (1 + logvar) / 2, with a constant p(x | z) of 1."""
+
+    def encode(params, images):
+        return jnp.full((len(images), 1), 5.0), jnp.full((len(images), 1), logvar)
+
+    def log_likelihood(params, images, z):
+        return jnp.zeros(len(z))
+
+    objective = Objective(None, None, None, None, encode, None, log_likelihood)
+    images = np.zeros((400, 2, 2, 1), np.uint8)
+    found = likelihood_bounds(objective, None, images, jax.random.key(0), samples=50)
+    spread = 5 * np.exp(0.5 * logvar) * np.sqrt(1 / 20_000)  # of z^2 / 2 in the mean
+    expected = -12.5 - 0.5 * np.exp(logvar) + 0.5 * (1 + logvar)
+    assert found.elbo.mean() == pytest.approx(expected, abs=0.02 + 5 * spread)
+
+
 def test_large_images_are_bounded_fewer_at_once(monkeypatch):
     """As many as `at_once` says, 250 at most; each in its place."""
     traced = []
