@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cvae_jax.metrics import mixture
+from cvae_jax.metrics.inputs import numbers
 
 
 class Aggregate(NamedTuple):
@@ -35,10 +36,9 @@ def aggregate_posterior(mean, logvar, *, samples=2_000, seed) -> Aggregate:
       ValueError: shapes disagree, a number is not finite, posteriors are too narrow for float32
         (see `mixture.draw`), or samples is below 2.
     """
-    mean, logvar = np.asarray(mean, np.float64), np.asarray(logvar, np.float64)
-    finite = np.isfinite(mean).all() and np.isfinite(logvar).all()
-    if mean.ndim != 2 or mean.shape != logvar.shape or not finite or not len(mean):
-        raise ValueError(f"mean and logvar must be finite, [n, d]: {mean.shape}, {logvar.shape}")
+    mean, logvar = numbers("means", mean, "[n, d]"), numbers("log variances", logvar, "[n, d]")
+    if mean.shape != logvar.shape or not len(mean):
+        raise ValueError(f"means and log variances must be [n, d]: {mean.shape}, {logvar.shape}")
     if samples < 2:
         raise ValueError(f"{samples} samples have no spread: 2 or more are needed")
     rows, z = mixture.draw(mean, logvar, samples, np.random.default_rng(seed))

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import BINS, require_at_least
+from cvae_jax.metrics.inputs import BINS, numbers, require_at_least
 from cvae_jax.metrics.mig import mutual_information
-from cvae_jax.structures.structure import Structure
+from cvae_jax.structures.structure import checked
 
 
 def composition(information, parents, *, floor=0.05):
@@ -40,7 +40,7 @@ def composition(information, parents, *, floor=0.05):
 
     Raises:
       ValueError: if information is not [d, k] for d nodes, or negative, NaN or infinite, or if a
-        parent is unknown.
+        parent is unknown or there is a cycle.
     """
     information, above = _checked(information, parents, floor)
     scores = np.full(len(parents), np.nan)
@@ -79,16 +79,14 @@ def _share(carried, known):
 
 def _checked(information, parents, floor):
     """Returns information [d, k], entries under the floor 0, and each node's z_hat parents."""
-    information = np.asarray(information, np.float64)
+    information = numbers("information", information)
+    require_at_least(0, floor=np.min(floor))
     if information.ndim != 2 or len(information) != len(parents):
         raise ValueError(
             f"information {information.shape} is not [d, k] for parents of {len(parents)} nodes"
         )
-    if not np.isfinite(information).all() or (information < -1e-9).any():  # rounding is no error
-        raise ValueError("information is negative, NaN or infinite")
-    structure = Structure(parents)
-    for i, _ in structure.edges:
-        if not 0 <= i < len(parents):
-            raise ValueError(f"unknown parent {i}: nodes are 0 to {len(parents) - 1}")
+    if (information < -1e-9).any():  # rounding is no error
+        raise ValueError("information is negative")
+    structure = checked(parents)
     above = [structure.z_hat_parents(j) for j in range(len(parents))]
     return np.where(information >= floor, information, 0.0), above

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import TEST, checked
+from cvae_jax.metrics.inputs import TEST, checked, require_at_least
 from cvae_jax.metrics.predictors import accuracies, beats_guessing, fit_all
 
 SIZES = (10, 100, 1_000, 10_000)
@@ -46,9 +46,12 @@ def downstream(codes, factors, *, predictor, seed, sizes=SIZES, test=TEST):
 
     Raises:
       ValueError: codes are not finite, factors not integers or constant, the rows too few for any
-        of the sizes, or an unknown predictor.
+        of the sizes, an unknown predictor, or a size or `test` under 1.
     """
     codes, factors = checked(codes, factors)
+    for size in sizes:
+        require_at_least(1, size=size)
+    require_at_least(1, test=test)
     test = min(test, len(codes) // 3)
     rows = np.random.default_rng(seed).permutation(len(codes))
     scored, others = rows[:test], rows[test:]

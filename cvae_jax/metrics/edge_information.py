@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cvae_jax.metrics.forbidden import normal_scores
+from cvae_jax.metrics.inputs import numbers
 
 _LEAST_ROWS = 200
 _BLOCKS = 10
@@ -59,8 +60,8 @@ def edge_information(a, b, given=None, *, neighbours=4):
     """
     from scipy.stats import t as student  # it takes a second: not before it is needed
 
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    c = np.empty((len(a), 0)) if given is None else np.asarray(given, np.float64)
+    a, b = numbers("latents", a), numbers("latents", b)
+    c = np.empty((len(a), 0)) if given is None else numbers("latents that are given", given)
     if a.ndim != 1 or a.shape != b.shape or c.ndim != 2 or len(c) != len(a):
         raise ValueError(f"latents {a.shape} and {b.shape}, given {c.shape} are not [n] and [n, m]")
     if len(a) < _LEAST_ROWS:
@@ -69,8 +70,6 @@ def edge_information(a, b, given=None, *, neighbours=4):
         raise ValueError(
             f"neighbours is {neighbours}: it must be from 1 to under a tenth of the {len(a)} rows"
         )
-    if not all(np.isfinite(x).all() for x in (a, b, c)):
-        raise ValueError("latents are NaN or infinite")
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return EdgeInformation(0.0, 0.0, 0.0)
     scores = np.stack([normal_scores(x) for x in (a, b, *c.T)], axis=1)  # [n, 2 + m]

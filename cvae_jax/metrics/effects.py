@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cvae_jax.metrics.factor_score import MIN_STD
+from cvae_jax.metrics.inputs import flags, numbers
 
 
 class AncestorShare(NamedTuple):
@@ -92,19 +93,22 @@ def factor_effects(before, after, again, factor_of, spread):
       Effects, [d, k]; where z_j is independent of the others from 0 to about 1.
 
     Raises:
-      ValueError: if the shapes disagree, a value is not finite, or a factor has no spread.
+      ValueError: if the shapes disagree, a value is not finite, a factor is no integer from 0, or
+        has no spread.
     """
     (_, moved), (_, moved_again) = (_moved(*arrays) for arrays in ((before, after), again))
-    spread, factor_of = np.asarray(spread, np.float64), np.asarray(factor_of, int)
+    spread, factor_of = numbers("variances of readings", spread), np.asarray(factor_of)
     readings = moved.shape[2]
     if not (moved.shape == moved_again.shape and spread.shape == factor_of.shape == (readings,)):
         raise ValueError(
             f"{moved.shape} and {moved_again.shape} readings [d, n, m], {factor_of.shape} factors "
             f"and {spread.shape} variances [m] disagree"
         )
+    if factor_of.dtype.kind not in "iu" or (factor_of < 0).any():
+        raise ValueError(f"factor_of must be integers from 0: {factor_of.tolist()}")
     products = (moved * moved_again).mean(axis=1)  # [d, m]
     belongs = factor_of[:, None] == np.arange(factor_of.max() + 1)  # [m, k]
-    if not (np.isfinite(spread).all() and (spread @ belongs > 0).all()):
+    if not ((spread >= 0).all() and (spread @ belongs > 0).all()):
         raise ValueError("a factor's readings do not vary over the data")
     varied = np.var(before, axis=0) + np.var(again[0], axis=0)
     variances = np.maximum(spread @ belongs, varied @ belongs / 2)  # [k]
@@ -113,13 +117,11 @@ def factor_effects(before, after, again, factor_of, spread):
 
 def _moved(before, after):
     """Returns before [n, m] and after - before [d, n, m], or raises."""
-    before, after = np.asarray(before, np.float64), np.asarray(after, np.float64)
+    before, after = numbers("latents or readings", before), numbers("latents or readings", after)
     if before.ndim != 2 or after.ndim != 3 or after.shape[1:] != before.shape or not before.size:
         raise ValueError(
             f"before [n, m] and after [d, n, m] disagree: {before.shape}, {after.shape}"
         )
-    if not (np.isfinite(before).all() and np.isfinite(after).all()):
-        raise ValueError("latents or readings are NaN or infinite")
     return before, after - before
 
 
@@ -152,15 +154,16 @@ def ancestor_share(effects, ancestors):
       An `AncestorShare`.
 
     Raises:
-      ValueError: if an array is not [d, d], or an effect is negative, NaN or infinite.
+      ValueError: if an array is not [d, d], an effect is negative, NaN or infinite, or an ancestor
+        neither true nor false.
     """
-    effects, ancestors = np.asarray(effects, np.float64), np.asarray(ancestors, bool)
-    if effects.ndim != 2 or len({*effects.shape, *ancestors.shape}) != 1 or ancestors.ndim != 2:
+    effects, ancestors = numbers("effects", effects), flags("ancestors", ancestors)
+    if not effects.shape == ancestors.shape == (len(ancestors),) * 2:
         raise ValueError(
             f"effects and ancestors must both be [d, d]: {effects.shape}, {ancestors.shape}"
         )
-    if not (np.isfinite(effects).all() and (effects >= 0).all()):
-        raise ValueError("effects are negative, NaN or infinite")
+    if (effects < 0).any():
+        raise ValueError("effects are negative")
     total = effects.sum(axis=0)  # [d]
     moves = total > 0
     allowed = (effects * ancestors).sum(axis=0)

@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import require_at_least
+from cvae_jax.metrics.inputs import numbers, require_at_least
+
+_ROUNDING = 1e-6  # of the largest entry: covariances may come from float32
 
 
 class Moments(NamedTuple):
@@ -16,7 +18,12 @@ class Moments(NamedTuple):
 
     @property
     def covariance(self):
-        """Returns the unbiased covariance, [p, p]."""
+        """Returns the unbiased covariance, [p, p].
+
+        Raises:
+          ValueError: of one row there is none.
+        """
+        require_at_least(2, rows=self.count)
         return self.scatter / (self.count - 1)
 
 
@@ -24,9 +31,15 @@ def add_moments(moments, features):
     """Adds features [n, p] to the moments of earlier rows; None where there are none yet.
 
     By Chan et al. 1979: as exact as if all rows were there at once.
+
+    Raises:
+      ValueError: features are not [n, p] of one row or more and of the earlier rows' p, or not
+        finite.
     """
-    features = np.asarray(features, np.float64)
+    features = numbers("features", features, "[n, p]")
     require_at_least(1, rows=len(features))
+    if moments is not None and moments.mean.shape != features.shape[1:]:
+        raise ValueError(f"{features.shape[1]} features, of earlier rows {len(moments.mean)}")
     n, mean = len(features), features.mean(axis=0)
     centred = features - mean
     if moments is None:
@@ -57,21 +70,31 @@ def frechet_distance(mean1, cov1, mean2, cov2):
       The distance, in the features' units squared; 0 for equal moments.
 
     Raises:
-      ValueError: shapes disagree or a number is not finite.
+      ValueError: shapes disagree, a number is not finite, or a covariance is none.
     """
-    mean1, cov1, mean2, cov2 = (np.asarray(x, np.float64) for x in (mean1, cov1, mean2, cov2))
+    mean1, mean2 = numbers("means", mean1), numbers("means", mean2)
+    cov1, cov2 = numbers("covariances", cov1), numbers("covariances", cov2)
     shapes = mean1.shape, cov1.shape, mean2.shape, cov2.shape
     p = mean1.size
     if shapes != ((p,), (p, p), (p,), (p, p)):
         raise ValueError(f"means [p] and covariances [p, p] disagree: {shapes}")
-    if not all(np.isfinite(x).all() for x in (mean1, cov1, mean2, cov2)):
-        raise ValueError("means and covariances must be finite")
-    values, vectors = np.linalg.eigh(cov1)
+    (values, vectors), _ = _spectrum(cov1), _spectrum(cov2)
     root = vectors * np.sqrt(np.clip(values, 0, None))  # root root' = C1
     cross = np.linalg.eigvalsh(root.T @ cov2 @ root)  # those of C1^1/2 C2 C1^1/2
     shared = 2 * np.sum(np.sqrt(np.clip(cross, 0, None)))
     distance = np.sum((mean1 - mean2) ** 2) + np.trace(cov1) + np.trace(cov2) - shared
     return float(max(distance, 0.0))
+
+
+def _spectrum(covariance):
+    """Eigenvalues and eigenvectors of a covariance [p, p], or raises."""
+    size = np.abs(covariance).max(initial=0)
+    if np.abs(covariance - covariance.T).max(initial=0) > _ROUNDING * size:
+        raise ValueError("a covariance is not symmetric")
+    values, vectors = np.linalg.eigh(covariance)
+    if values.min(initial=0) < -_ROUNDING * len(values) * size:
+        raise ValueError(f"a covariance has a negative eigenvalue, {values.min():.3g}")
+    return values, vectors
 
 
 class Estimate(NamedTuple):
@@ -102,11 +125,9 @@ def kernel_distance(features1, features2, *, seed, subsets=100, subset_size=1_00
       ValueError: shapes disagree, a number is not finite, a set or subset has under two rows, or
         there are no subsets.
     """
-    a, b = (np.asarray(x, np.float64) for x in (features1, features2))
+    a, b = numbers("features", features1), numbers("features", features2)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
         raise ValueError(f"features [n, p] and [m, p], two rows or more: {a.shape}, {b.shape}")
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        raise ValueError("features must be finite")
     require_at_least(1, subsets=subsets)
     require_at_least(2, subset_size=subset_size)
     rng, m = np.random.default_rng(seed), min(subset_size, len(a), len(b))
@@ -142,7 +163,7 @@ def inception_score(probs, splits=10):
     Raises:
       ValueError: not [n, c], fewer rows than parts, or rows that are no probabilities.
     """
-    probs = np.asarray(probs, np.float64)
+    probs = numbers("probabilities", probs)
     require_at_least(1, splits=splits)
     if probs.ndim != 2 or len(probs) < splits:
         raise ValueError(f"probabilities [n, c] with n of at least {splits} splits: {probs.shape}")

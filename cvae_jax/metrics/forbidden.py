@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from cvae_jax.structures.structure import Structure
+from cvae_jax.metrics.inputs import numbers
+from cvae_jax.structures.structure import checked
 
 # Of a residual variance, the whole being 1: below it a variable is a function of the others up to
 # rounding. Bounds a node's dependence at 13.8 nats.
@@ -66,11 +67,11 @@ def forbidden_dependence(z, z_hat, parents, *, joint=None):
     """
     from scipy.special import digamma  # it takes a second: not before it is needed
 
-    parents = [tuple(among) for among in parents]
-    if joint is None:
-        joint = any(kind == "z" for among in parents for kind, _ in among)
-    arrays = [np.asarray(a, np.float64) for a in ((z_hat, z) if joint else (z_hat,))]
-    n, d = _checked(arrays, parents)
+    structure = checked(parents)
+    parents = structure.parents
+    joint = not structure.is_marginal if joint is None else joint
+    arrays = [numbers("codes", () if a is None else a) for a in ((z_hat, z) if joint else (z_hat,))]
+    n, d = _shape(arrays, parents)
     v = np.concatenate(arrays, axis=1)  # z_hat first
     varying = np.flatnonzero((v != v[0]).any(axis=0))
     correlation = np.eye(v.shape[1])
@@ -79,8 +80,7 @@ def forbidden_dependence(z, z_hat, parents, *, joint=None):
         correlation[np.ix_(varying, varying)] = np.corrcoef(scores, rowvar=False)
 
     dependence, before = np.zeros(v.shape[1]), []
-    order = Structure(parents).order
-    for j in (*range(d, v.shape[1]), *order):  # every z, where they are seen, then z_hat
+    for j in (*range(d, v.shape[1]), *structure.order):  # every z, where they are seen, then z_hat
         allowed = [d + i if kind == "z" else i for kind, i in parents[j]] if j < d else []
         if j in varying:
             few = np.intersect1d(allowed, varying).astype(int)
@@ -92,7 +92,7 @@ def forbidden_dependence(z, z_hat, parents, *, joint=None):
     return dependence.reshape(-1, d).sum(axis=0)
 
 
-def _checked(arrays, parents):
+def _shape(arrays, parents):
     """Returns n and d, or raises."""
     n, d = arrays[0].shape if arrays[0].ndim == 2 else (0, 0)
     if not d or any(a.shape != (n, d) for a in arrays) or len(parents) != d:
@@ -100,14 +100,8 @@ def _checked(arrays, parents):
         raise ValueError(
             f"codes {shapes} and parents of {len(parents)} nodes disagree: both need d entries"
         )
-    if not all(np.isfinite(a).all() for a in arrays):
-        raise ValueError("codes are NaN or infinite")
     if n <= len(arrays) * d + 1:
         raise ValueError(f"{n} samples are too few for {len(arrays) * d} variables")
-    for among in parents:
-        for kind, i in among:
-            if kind not in ("z", "z_hat") or not 0 <= i < d:
-                raise ValueError(f"unknown parent {(kind, i)}: nodes are 0 to {d - 1}")
     return n, d
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import require_at_least
+from cvae_jax.metrics.inputs import flags, numbers, require_at_least
 from cvae_jax.structures.wholes import families
 
 
@@ -60,15 +60,19 @@ def hierarchy(effects, parents, used=None, *, floor=0.01, most=2_000, seed=0):
 
     Raises:
       ValueError: no node is a whole, no whole has all of its latents in use, or effects are not
-        [d, k] of d nodes and one factor or more, negative or not finite.
+        [d, k] of d nodes and one factor or more, negative or not finite, or `used` is not of d
+        latents.
     """
     require_at_least(1, most=most)
-    effects = np.asarray(effects, np.float64)
+    effects = numbers("effects", effects)
     if effects.ndim != 2 or len(effects) != len(parents) or not effects.shape[1]:
         raise ValueError(f"effects {effects.shape} are not [d, k] of {len(parents)} nodes")
-    if not (np.isfinite(effects).all() and (effects >= 0).all()):
-        raise ValueError("effects are negative, NaN or infinite")
-    used = np.ones(len(effects), bool) if used is None else np.asarray(used, bool)
+    if (effects < 0).any():
+        raise ValueError("effects are negative")
+    require_at_least(0, floor=floor)
+    used = np.ones(len(effects), bool) if used is None else flags("used", used)
+    if used.shape != (len(effects),):
+        raise ValueError(f"used is of shape {used.shape}: it must be one bool for each latent")
     all_families = families(parents)
     if not all_families:
         raise ValueError("no node of the structure has two parents or two children")

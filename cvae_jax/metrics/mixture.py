@@ -7,7 +7,9 @@ import numpy as np
 from cvae_jax.metrics.inputs import require_at_least
 
 _POINTS = 64
-_WIDEST = 90.0  # of log variances: squares of such points are at the end of float32
+# Of log variances, either sign: squares of the points of a posterior so wide, and the inverse of
+# the variance of one so narrow, are at the end of float32.
+_WIDEST = 90.0
 _ROWS = 512  # rows of the mixture at once: 2,000 points x 512 rows are 4 MB
 
 
@@ -25,7 +27,7 @@ def draw(mean, logvar, samples: int, rng):
             f"posteriors with a log variance of {logvar.max():.3g} are too wide for float32: at "
             f"most {_WIDEST:g}"
         )
-    if narrow < 1e-6 * wide:
+    if narrow < 1e-6 * wide or logvar.min() < -_WIDEST:
         raise ValueError(
             f"posteriors with a standard deviation of {narrow:.1g} are too narrow beside means of "
             f"{wide:.1g}"

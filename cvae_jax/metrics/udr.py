@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from cvae_jax.metrics.inputs import numbers, require_at_least
+
 INFORMATIVE = 0.01  # nats of KL; a dimension with less carries nothing
 
 
@@ -25,21 +27,23 @@ def udr(codes, kl_per_dim):
       [m], each between 0 and 1; 0 for a model without informative dimensions.
 
     Raises:
-      ValueError: fewer than two models, shapes that disagree, or a number that is not finite.
+      ValueError: fewer than two models or 3 images, shapes that disagree, or a number that is not
+        finite.
     """
-    codes = [np.asarray(c, np.float64) for c in codes]
-    kl_per_dim = [np.asarray(kl) for kl in kl_per_dim]
+    codes = [numbers("codes", c, "[n, d]") for c in codes]
+    kl_per_dim = [numbers("KL", kl, "[d]") for kl in kl_per_dim]
     if len(codes) < 2:
         raise ValueError("udr compares models: it needs two or more")
     if len(codes) != len(kl_per_dim):
         raise ValueError(f"there are codes of {len(codes)} models and KL of {len(kl_per_dim)}")
     for c, kl in zip(codes, kl_per_dim, strict=True):
-        sound = np.isfinite(c).all() and np.isfinite(kl).all()
-        if c.ndim != 2 or c.shape != (len(codes[0]), len(kl)) or not sound:
+        if c.shape != (len(codes[0]), len(kl)):
             raise ValueError(
-                "each model needs finite codes [n, d] of the same images and finite KL [d], not "
-                f"{c.shape} and {kl.shape}"
+                f"each model needs codes [n, d] of the same images and KL [d], not {c.shape} and "
+                f"{kl.shape}"
             )
+    # two rows are in one order or the other: any two latents of them are correlated fully
+    require_at_least(3, images=len(codes[0]))
     kept = [
         c[:, (kl > INFORMATIVE) & (c != c[0]).any(axis=0)]
         for c, kl in zip(codes, kl_per_dim, strict=True)

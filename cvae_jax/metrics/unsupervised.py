@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cvae_jax.metrics.inputs import BINS
+from cvae_jax.metrics.inputs import BINS, numbers
 from cvae_jax.metrics.mig import binned, information
 
 
@@ -39,9 +39,7 @@ def unsupervised_scores(codes, *, bins=BINS):
     Raises:
       ValueError: codes are not finite, not [n, d], or n is not above d or below bins.
     """
-    codes = np.asarray(codes, np.float64)
-    if codes.ndim != 2 or not np.isfinite(codes).all():
-        raise ValueError(f"codes must be finite and of shape [n, d], not {codes.shape}")
+    codes = numbers("codes", codes, "[n, d]")
     n, d = codes.shape
     if n <= max(d, bins - 1):
         raise ValueError(f"{n} samples are too few for {d} dimensions and {bins} bins")
@@ -75,9 +73,9 @@ def active_dimensions(mean, *, threshold=0.01):
       threshold: of the variance.
 
     Raises:
-      ValueError: a mean is not finite.
+      ValueError: means are not [n, d], n 1 or more, or not finite.
     """
-    variances = np.var(np.asarray(mean, np.float64), axis=0)
-    if not np.isfinite(variances).all():
-        raise ValueError("posterior means are NaN or infinite")
-    return int(np.sum(variances > threshold))
+    mean = numbers("posterior means", mean, "[n, d]")
+    if not len(mean):
+        raise ValueError("there are no posterior means: 0 rows")
+    return int(np.sum(np.var(mean, axis=0) > threshold))

@@ -115,6 +115,30 @@ class Structure(NamedTuple):
         return " ".join(words)
 
 
+def checked(parents) -> Structure:
+    """Returns the structure of parents that a caller wrote himself.
+
+    Args:
+      parents: for each z_hat_j a sequence of ("z" or "z_hat", i), counted from 0.
+
+    Raises:
+      ValueError: a parent is unknown or there twice, or there is a cycle.
+    """
+    found = tuple(tuple(sorted(map(tuple, among))) for among in parents)
+    for among in found:
+        for node in among:
+            kind, i = node if len(node) == 2 else ("", -1)
+            if kind not in ("z", "z_hat") or i not in range(len(found)):
+                raise ValueError(
+                    f"unknown parent {node}: it must be ('z' or 'z_hat', 0 to {len(found) - 1})"
+                )
+        if len(set(among)) < len(among):
+            raise ValueError(f"a parent is there twice: {among}")
+    structure = Structure(found)
+    _ = structure.order  # raises of a cycle
+    return structure
+
+
 def parse(text: str, latents: int) -> Structure:
     """Reads a structure from its text, for instance "1>3 2>3".
 
@@ -149,9 +173,7 @@ def parse(text: str, latents: int) -> Structure:
             raise ValueError(f"structure edge {word!r} is there twice")
         else:
             parents[target].add(edge)
-    structure = Structure(tuple(tuple(sorted(p)) for p in parents))
-    _ = structure.order  # raises on a cycle
-    return structure
+    return checked(parents)
 
 
 def names(nodes) -> str:

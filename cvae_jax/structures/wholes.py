@@ -7,7 +7,7 @@ wholes, so a whole moves all that its parts move. E M leaves the factors as they
 
 import numpy as np
 
-from cvae_jax.structures.structure import Structure
+from cvae_jax.structures.structure import checked
 
 
 def families(parents) -> tuple:
@@ -108,7 +108,7 @@ def mixtures(parents) -> np.ndarray:
 
 def _neighbours(parents):
     """Returns the parents and the children of each node among z_hat, two lists of tuples."""
-    structure = Structure(parents)
+    structure = checked(parents)
     nodes = range(structure.latents)
     below = [tuple(j for i, j in structure.edges if i == node) for node in nodes]
     return [structure.z_hat_parents(j) for j in nodes], below
