@@ -115,7 +115,8 @@ def warn_of_latents(subject) -> None:
     for j in crowded(mean):
         log.warning(
             "latent z%d has outliers, from %.3g to %.3g: nearly all images share one of %d equal "
-            "bins, so mig, modularity and codes_mutual_information see next to nothing of it",
+            "bins, so mig, modularity and codes_mutual_information see next to nothing of it, and "
+            "if it is a copy, mig is too large",
             j + 1,
             mean[:, j].min(),
             mean[:, j].max(),

@@ -1,13 +1,19 @@
 """Scores of latents, alone and against factors: each Subject -> {score: entry}."""
 
 import functools
+import logging
+
+import numpy as np
 
 from cvae_jax import metrics
 from cvae_jax.evaluation.subject import FEW, entry, repeated
 from cvae_jax.metrics.inputs import TEST, TRAIN
 
+log = logging.getLogger(__name__)
+
 _SPLIT = TRAIN + TEST  # rows of the metrics that fit a predictor
 _DRAWS = 2_000  # from the posteriors, where densities of all rows are taken
+_MOST_OWN = 0.2  # of the latent that knows most of a factor: about 0.2 nats too many
 
 
 def _of_few(subject, name, function, detail=""):
@@ -47,6 +53,14 @@ def mig_chen_entries(subject):
         samples=_DRAWS,
         seed=subject.seed,
     )
+    best = found.information.argmax(axis=0)  # [k]
+    own = found.own[best, np.arange(len(best))].max()
+    if own > _MOST_OWN:
+        log.warning(
+            "mig_chen is too large: images are so few or posteriors so narrow that %.0f %% of "
+            "q(z | factor) is each image's own posterior",
+            100 * own,
+        )
     detail = f", {', '.join(names[i] for i in kept)}; std is the standard error"
     return entry(
         "mig_chen", found.value, _DRAWS, subject.seed, std=found.standard_error, detail=detail

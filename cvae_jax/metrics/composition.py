@@ -25,10 +25,11 @@ def composition(information, parents, *, floor=0.05):
     factors shares 0.23 of each. Compare with the same structure on latents trained without it, not
     with 1.
 
-    What it can't see: factors that the latent knows only jointly (an exclusive or has no
-    information on either); whether it has its knowledge from the parents or straight from its z_j;
-    parents that hold the same factor, of which a copy of one is a copy of both; and a composition
-    in other dimensions than those that the structure names.
+    What it can't see: entanglement, as latents that all know all factors share what any knows;
+    factors that the latent knows only jointly (an exclusive or has no information on either);
+    whether it has its knowledge from the parents or straight from its z_j; parents that hold the
+    same factor, of which a copy of one is a copy of both; and a composition in other dimensions
+    than those that the structure names.
 
     Args:
       information: I, of latent j with factor k in nats, [d, k]: `mutual_information`.

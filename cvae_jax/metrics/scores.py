@@ -43,17 +43,17 @@ SCORES = {
         "The lead of the latent that knows most about a factor over the runner-up, as a share of "
         "the factor's entropy; 1 is one latent per factor.",
         "MIG, disentanglement_lib: means, 20 bins"),
-    "mig_chen": Score("MIG (Chen et al.)", "0 to 1", "higher",
+    "mig_chen": Score("MIG (Chen et al.)", "about 0 to 1", "higher",
         "The same lead, measured on the encoder's whole distribution instead of its means. The two "
         "numbers do not compare.",
         "MIG, Chen et al. 2018: q(z|x) itself", "draws"),
-    "factor_score": Score("FactorVAE score", "1/k to 1", "higher",
+    "factor_score": Score("FactorVAE score", "0 to 1", "higher",
         "Among images that share one of k factors, how often the latent that varies least names "
         "that factor; guessing gets 1/k.",
         "FactorVAE score, disentanglement_lib: 10,000 votes to fit, 5,000 to score"),
-    "beta_vae_score": Score("beta-VAE score", "1/k to 1", "higher",
-        "How often a linear classifier names the shared factor from the differences of latents. "
-        "High values are easy to get.",
+    "beta_vae_score": Score("beta-VAE score", "0 to 1", "higher",
+        "How often a linear classifier names the shared one of k factors from the differences of "
+        "latents. High values are easy to get; guessing gets 1/k.",
         "beta-VAE score, disentanglement_lib: 10,000 points to fit, 5,000 to score"),
     "sap": Score("SAP", "0 to 1", "higher",
         "How much better the best single latent predicts a factor than the runner-up. Good latents "
@@ -62,11 +62,11 @@ SCORES = {
     "modularity": Score("Modularity", "0 to 1", "higher",
         "Whether each latent knows about one factor only.",
         "modularity, disentanglement_lib: 20 bins"),
-    "explicitness": Score("Explicitness", "0.5 to 1", "higher",
+    "explicitness": Score("Explicitness", "0 to 1", "higher",
         "Whether a linear classifier can read the factors from all latents together; 0.5 is "
         "guessing.",
         "explicitness, area under the curve"),
-    "irs": Score("Interventional robustness", "0 to 1", "higher",
+    "irs": Score("Interventional robustness", "up to 1", "higher",
         "Whether a latent stays where it is when factors other than its own change.",
         "interventional robustness, disentanglement_lib: 0.99 quantile, factors in 20 bins"),
     "dci_disentanglement": Score("DCI disentanglement", "0 to 1", "higher",
