@@ -26,9 +26,11 @@ def as_float(images):
     """Returns images as float in [0, 1]; uint8 is scaled from 0..255.
 
     Raises:
-      UserError: integers of another type, whose range is not known; or floats beyond [0, 1], where
-        values can be seen.
+      UserError: integers of another type, whose range is not known; floats beyond [0, 1], where
+        values can be seen; or no images.
     """
+    if not images.size:
+        raise UserError(f"there are no images: {images.shape}")
     if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
         raise UserError(f"images are {images.dtype}: make them uint8, or floats in [0, 1]")
     require_range(images)
@@ -45,8 +47,14 @@ def create_train_state(rng, objective: Objective, optimizers: Players, images) -
       images: a batch [B, H, W, C], uint8 or float in [0, 1], for its shape and range alone.
 
     Raises:
-      UserError: floats are beyond [0, 1], or the networks are of a kind that is not supported.
+      UserError: floats are beyond [0, 1], there are no images, the networks are of a kind that is
+        not supported, or the optimizers no `Players`.
     """
+    if not isinstance(optimizers, Players):
+        raise UserError(
+            "optimizers are not one for each player: make them cvae_jax.Players(model=..., "
+            "critic=...)"
+        )
     init_rng, rng = jax.random.split(rng)
     params = objective.init(init_rng, as_float(images))
     opt_state = Players(*(tx.init(p) for tx, p in zip(optimizers, params, strict=True)))

@@ -139,3 +139,11 @@ def test_a_step_without_critic(images, optimizers):
 def test_images_of_an_unknown_range_are_refused(dtype):
     with pytest.raises(ValueError, match=r"make them uint8, or floats in \[0, 1\]"):
         step.as_float(np.zeros((2, 16, 16, 1), dtype))
+
+
+def test_what_is_no_batch_and_no_pair_of_optimizers_is_refused(images, optimizers):
+    objective, key = helpers.small_cascade(), jax.random.key(0)
+    with pytest.raises(ValueError, match="there are no images"):
+        cvae_jax.create_train_state(key, objective, optimizers, images[:0])
+    with pytest.raises(ValueError, match="not one for each player"):
+        cvae_jax.create_train_state(key, objective, optax.adam(1e-3), images)

@@ -82,12 +82,16 @@ def cascade(
       critic: the discriminator; FactorVAE's 6 x 1000 when None.
 
     Raises:
-      ValueError: an unknown critic_input, source, x_hat, second_pass or conditionals, given
-        conditionals for a critic that does not see z, no second pass where z and z_hat are two, or
-        a prior_batch_size where no z comes from the prior or conditionals are given; or, when it
-        first runs, one under the batch size, a batch too small for one sample of p_B, or a
-        structure of another number of latents than the objective's.
+      ValueError: no `Structure`, an unknown critic_input, source, x_hat, second_pass or
+        conditionals, given conditionals for a critic that does not see z, no second pass where z
+        and z_hat are two, or a prior_batch_size where no z comes from the prior or conditionals are
+        given; or, when it first runs, one under the batch size, a batch too small for one sample
+        of p_B, or a structure of another number of latents than the objective's.
     """
+    if not isinstance(structure, Structure):
+        raise ValueError(
+            f"structure is a {type(structure).__name__}: make it by structures.parse(text, latents)"
+        )
     for name, value, known in (
         ("critic_input", critic_input, CRITIC_INPUTS),
         ("source", source, SOURCES),

@@ -204,6 +204,8 @@ def test_a_fixed_second_pass_trains_the_decoder_alone(images, second_pass):
 
 
 def test_errors():
+    with pytest.raises(ValueError, match=r"structure is a str: make it by structures\.parse"):
+        cvae_jax.cascade(None, "1>3 2>3", 1.0)
     with pytest.raises(ValueError, match="critic_input 'zhat' is not one of"):
         helpers.small_cascade(critic_input="zhat")
     with pytest.raises(ValueError, match="must be joint"):
