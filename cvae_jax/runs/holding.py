@@ -127,11 +127,12 @@ def in_use(workdir) -> bool:
 def open_workdir(workdir, config):
     """Holds a run's folder while its run lasts; makes it, with its config.json, if it is not there.
 
-    A start that is refused before training begins leaves nothing behind.
+    A start that is refused before training begins leaves nothing behind, and a run that is there
+    as it was: `keep_config` says in config.json what has changed once nothing can be refused.
 
     Args:
       workdir: the folder.
-      config: a ConfigDict; what config.json must say.
+      config: a ConfigDict; what config.json must say, but for what leaves a run the same.
 
     Yields:
       The folder as a Path.
@@ -166,13 +167,21 @@ def open_workdir(workdir, config):
             holds = holds_run(path, config)
             for name in (CONFIG, "data.json", "metrics.jsonl"):
                 files.remove_leftovers(path / name)
-            if not holds or read_json(path / CONFIG) != config:
+            if not holds:
                 write_json(path / CONFIG, config)
             yield path
         except BaseException:
             if not _saved(path) and not any(path.rglob("data.json")):
                 _remove(new)
             raise
+
+
+def keep_config(workdir, config) -> None:
+    """Writes to config.json of a run that is trained on what is new: more steps, moved data."""
+    path = Path(workdir) / CONFIG
+    config = json.loads(config.to_json_best_effort())
+    if read_json(path) != config:
+        write_json(path, config)
 
 
 def _still_there(path, file) -> bool:

@@ -73,12 +73,14 @@ def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objectiv
         states, start = begin.states(
             config, runs, dataset, built, networks=networks, objective=objective
         )
+        seeds.keep_configs(runs, workdir, config)  # nothing can be refused any more
         if start:
             log.info("resumed from the checkpoint of step %s in %s", f"{start:,}", workdir)
         devices = processes.devices()
         title = identity.title(config, built.record)
-        params = states[0].params
-        log.info("%s", monitor.start_up(config, title, dataset, params, devices, workdir))
+        # no name for the parameters, which would keep them on the device
+        told = monitor.start_up(config, title, dataset, states[0].params, devices, workdir)
+        log.info("%s", told)
         for sentence in () if "objective" in built.record else monitor.cut_short(config):
             log.warning("%s", sentence)
         objective, optimizers = built.objective, built.optimizers

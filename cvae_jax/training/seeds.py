@@ -16,7 +16,7 @@ import numpy as np
 from cvae_jax.devices import placement, processes
 from cvae_jax.errors import UserError
 from cvae_jax.runs import checkpoints, tracker
-from cvae_jax.runs.holding import open_workdir
+from cvae_jax.runs.holding import keep_config, open_workdir
 from cvae_jax.runs.workdir import DIVERGED, why_diverged, write_json
 from cvae_jax.step import TrainState
 
@@ -74,6 +74,15 @@ def _open(stack, workdir, config):
             Run(one, folder, manager, stack.enter_context(tracker.tracked(one, folder, group)))
         )
     return runs
+
+
+def keep_configs(runs, workdir, config) -> None:
+    """Says in every folder of the runs what is new: see `holding.keep_config`."""
+    with processes.together():
+        if processes.first():
+            keep_config(workdir, config)
+            for run in runs:
+                keep_config(run.workdir, run.config)
 
 
 def restore(runs: list[Run], states: list[TrainState]) -> tuple[list[TrainState], int]:

@@ -11,7 +11,7 @@ import pytest
 
 from cvae_jax import files
 from cvae_jax.errors import UserError
-from cvae_jax.runs.holding import in_use, open_workdir
+from cvae_jax.runs.holding import in_use, keep_config, open_workdir
 from cvae_jax.runs.workdir import read_config, read_json, write_json
 
 
@@ -72,8 +72,11 @@ def test_weights_may_move_and_those_of_another_run_are_others(tmp_path):
     for folder in (first, other):
         folder.mkdir(parents=True)
 
+    def config(weights):
+        return helpers.small_config(init_from=str(weights))
+
     def opened(weights):
-        return open_workdir(tmp_path / "run", helpers.small_config(init_from=str(weights)))
+        return open_workdir(tmp_path / "run", config(weights))
 
     with opened(first):
         (tmp_path / "run/data.json").touch()
@@ -82,7 +85,9 @@ def test_weights_may_move_and_those_of_another_run_are_others(tmp_path):
             pass
     first.parent.rename(moved.parent)
     with opened(moved):
-        assert read_config(tmp_path / "run").init_from == str(moved)
+        assert read_config(tmp_path / "run").init_from == str(first)  # it may still be refused
+        keep_config(tmp_path / "run", config(moved))
+    assert read_config(tmp_path / "run").init_from == str(moved)
 
 
 def test_a_refused_start_leaves_a_folder_that_was_there_as_it_was(tmp_path):

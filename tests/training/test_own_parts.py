@@ -137,7 +137,11 @@ def test_a_finished_run_is_trained_further_and_never_shorter(tmp_path, unscored)
         helpers.small_config(**SHORT | {"num_steps": 4}), tmp_path / "whole", **own
     )
     cvae_jax.train_and_evaluate(config, tmp_path / "run", **own)
+    before = (tmp_path / "run/config.json").read_text()
     config.num_steps = 4
+    with pytest.raises(UserError, match="data"):
+        cvae_jax.train_and_evaluate(config, tmp_path / "run", **own | {"dataset": arrays(65)})
+    assert (tmp_path / "run/config.json").read_text() == before  # the run is as it was
     longer = cvae_jax.train_and_evaluate(config, tmp_path / "run", **own)
     helpers.assert_trees_equal(longer, whole)  # the optimizer's state too
     assert read_json(tmp_path / "run/config.json")["num_steps"] == 4
