@@ -66,6 +66,7 @@ def main(argv) -> None:
     from cvae_jax.devices import processes
     from cvae_jax.training import loop
 
+    checks.check_types(config)
     cli.keep_programs()
     cli.compute_in_calling_thread()
     processes.join(

@@ -40,7 +40,7 @@ def _declared() -> ml_collections.ConfigDict:
     # Trained at once, from seed on, each in a folder of its own: docs/performance.md
     config.num_seeds = positive(1, most=64)
     # images per step over all devices; a multiple of their number
-    config.batch_size = positive(64, most=1_000_000)
+    config.batch_size = Field(64, least=2, most=1_000_000)
     config.num_steps = positive(300_000)  # updates of model and critics
     # What encoder, decoder (or InfoGAN's networks) and critics compute in: float32, or bfloat16 for
     # GPUs and TPUs; parameters, losses and everything else are float32

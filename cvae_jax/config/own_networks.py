@@ -21,16 +21,10 @@ def of(config, info, given: Networks | None = None) -> Networks | None:
     Raises:
       UserError: the function can't be had, gives something else, or the method takes no networks.
     """
-    if given is None and not config.networks:
+    function = function_of(config, given)
+    if given is None and function is None:
         return None
-    method = methods.method_of(config)
-    if not method.likelihood:
-        raise UserError(
-            f"{method.name} has a generator in place of encoder and decoder: choose another method "
-            "for networks of your own"
-        )
     if given is None:
-        function = _function(config.networks)
         try:
             given = function(info.size, info.channels, config.objective.latents)
         except Exception as error:  # whatever the user's function raises
@@ -51,6 +45,23 @@ def of(config, info, given: Networks | None = None) -> Networks | None:
             f"{config.objective.latents}: make them equal"
         )
     return own
+
+
+def function_of(config, given: Networks | None = None):
+    """Returns the function that config.networks names; None: it names none, or some were passed.
+
+    Raises:
+      UserError: see `of`; all that can be said without the data.
+    """
+    if given is None and not config.networks:
+        return None
+    method = methods.method_of(config)
+    if not method.likelihood:
+        raise UserError(
+            f"{method.name} has a generator in place of encoder and decoder: choose another method "
+            "for networks of your own"
+        )
+    return _function(config.networks) if given is None else None
 
 
 def _function(name):

@@ -49,12 +49,12 @@ def factor_reader(dataset, model, steps: int = STEPS) -> Reader:
     R^2, the share of the variance that the reading explains: positions and sizes are read as
     numbers, angles and shapes as classes. A factor below 0.1 either way can't be read.
 
-    The images have the noise of the pixels that x_hat has, of the model's own likelihood; where the
-    method draws no pixels, none.
+    The images have the noise of the pixels that x_hat has, of the model's own likelihood; where
+    that is none of `LIKELIHOODS`, none.
 
     Args:
       dataset: see `datasets.Dataset`; with labels. Factors of one value are passed over.
-      model: see `runs.model.Model`; only its likelihood is asked for.
+      model: see `runs.model.Model`; only its objective's likelihood is asked for.
       steps: of the training, in hundreds.
 
     Returns:
@@ -159,11 +159,11 @@ def _forms(factor):
 
 
 def _pixels(model):
-    """The likelihood's sample of the pixels with its learned parameters; None: there is none."""
-    if model.objective.sample is None:
+    """The likelihood's name and its learned parameters; None: the pixels have no noise we know."""
+    if model.objective.likelihood is None:
         return None
     learned = getattr(model.params, "model", {}).get("likelihood", {})
-    return model.config.objective.likelihood, learned
+    return model.objective.likelihood, learned
 
 
 def _logits_of_bytes(likelihood):

@@ -87,6 +87,6 @@ def repeated(subject, name, function, samples, detail="") -> dict:
         np.mean(values),
         min(samples, len(subject.mean)),
         subject.seed,
-        std=np.std(values),
+        std=np.std(values, ddof=1),
         detail=f"{detail}; mean and std over {REPEATS} draws",
     )

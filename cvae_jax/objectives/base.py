@@ -44,6 +44,9 @@ class Objective(NamedTuple):
     # (straight-through where pixels are discrete); logits of z that model_loss's samples hold are
     # not computed again. None: `decode` with those keys is a sample, or all there is
     sample: Callable | None = None
+    # The name of p(x | z) in likelihoods.LIKELIHOODS, whose learned parameters are
+    # params.model["likelihood"]; None: it is none of these
+    likelihood: str | None = None
 
 
 def at_step(weight, step):

@@ -150,6 +150,7 @@ def sample(rng, v, plan: Plan, rows):
     return jax.lax.fori_loop(0, num_draws, draw_node, new)
 
 
+@jax.default_matmul_precision("highest")  # GPUs round products; here one is inverted
 def draw(y, x, target, donors, allowed):
     """Draws y: that of the allowed donor with the nearest x, moved along the slope of y on x.
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from cvae_jax.networks import Networks
+from cvae_jax.networks import Networks, at_least_float32
 from cvae_jax.networks.checks import require_floats, require_range, require_supported
 from cvae_jax.objectives import distributions, rows
 from cvae_jax.objectives.base import Objective, Players, at_step
@@ -123,10 +123,11 @@ def penalised_vae(
     def encode(params, images):
         require_floats(images)
         require_range(images)
-        return encoder.apply({"params": params.model["encoder"]}, images)
+        found = encoder.apply({"params": params.model["encoder"]}, images)
+        return tuple(map(at_least_float32, found))  # networks of one's own may end in bfloat16
 
     def logits_of(params, z):
-        return decoder.apply({"params": params.model["decoder"]}, z)
+        return at_least_float32(decoder.apply({"params": params.model["decoder"]}, z))
 
     def parameters_of(params):
         return params.model.get("likelihood", {})
@@ -168,4 +169,6 @@ def penalised_vae(
     def prior(rng, n):
         return jax.random.normal(rng, (n, encoder.latents))
 
-    return Objective(init, model_loss, critic_loss, prior, encode, decode, log_likelihood, sample)
+    return Objective(
+        init, model_loss, critic_loss, prior, encode, decode, log_likelihood, sample, likelihood
+    )

@@ -69,15 +69,24 @@ def _made_with(part, seen) -> str:
     elif isinstance(part, types.MethodType):
         held = [part.__func__, part.__self__]
     else:
-        held = [cell.cell_contents for cell in getattr(part, "__closure__", None) or ()]
+        held = [_content(cell) for cell in getattr(part, "__closure__", None) or ()]
         defaults = (getattr(part, name, None) for name in ("__defaults__", "__kwdefaults__"))
         held += [x for x in defaults if x]
     return " ".join(_value(x, seen) for x in held)
 
 
+def _content(cell):
+    try:
+        return cell.cell_contents
+    except ValueError:  # a variable that was never set
+        return None
+
+
 def _value(value, seen) -> str:
     """A value as text; one that was met before by its number, as a function may hold itself."""
     value = _unwrapped(value)
+    if isinstance(value, np.generic):
+        value = value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return repr(value)
     if id(value) in seen:
@@ -87,6 +96,8 @@ def _value(value, seen) -> str:
         value = tuple(of_training(value).values())
     if isinstance(value, dict):
         value = list(value.items())
+    if isinstance(value, set | frozenset):  # whose order is another in each process
+        return f"{{{' '.join(sorted(_value(x, seen) for x in value))}}}"
     if isinstance(value, list | tuple):
         return f"({' '.join(_value(x, seen) for x in value)})"
     if isinstance(value, jax.Array | np.ndarray):

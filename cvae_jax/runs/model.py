@@ -60,8 +60,9 @@ class Model(NamedTuple):
           rng: a key, for what z does not hold: InfoGAN's category and noise; None fixes them.
 
         Raises:
-          UserError: z is no array, has another shape, or holds what is no number.
+          UserError: z is no array, has another shape, or holds what is no number; or rng is no key.
         """
+        rng = _key(rng)
         z = _array("latents", z, (self.config.objective.latents,))
         _require_finite(z)
         return _rows(lambda z: _decode(self.objective.decode, self.params, z, rng), z)
@@ -77,6 +78,16 @@ class Model(NamedTuple):
         )
 
 
+def _key(rng):
+    """Returns a typed key; one of `jax.random.PRNGKey` is made one."""
+    if rng is None or jnp.issubdtype(getattr(rng, "dtype", None), jax.dtypes.prng_key):
+        return rng
+    try:
+        return jax.random.wrap_key_data(rng)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"rng is no key ({type(rng).__name__}): pass jax.random.key(0)") from error
+
+
 def _array(what, x, shape):
     """Returns x as an array [n, *shape]; refuses what is none, or has another shape."""
     wanted = ", ".join(map(str, ("n", *shape)))
@@ -86,6 +97,8 @@ def _array(what, x, shape):
         raise UserError(
             f"{what} are no array of numbers ({type(x).__name__}): this model takes [{wanted}]"
         ) from error
+    if jnp.iscomplexobj(array):
+        raise UserError(f"{what} are complex: this model takes real numbers, [{wanted}]")
     if array.shape[1:] != shape:
         raise UserError(f"{what} have shape {array.shape}; this model takes [{wanted}]")
     return array

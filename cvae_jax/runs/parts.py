@@ -40,8 +40,8 @@ def build_with(config, info, networks: Networks | None = None, objective=None) -
     Raises:
       UserError: both are given, or one of them does not fit the config or the data.
     """
+    check(config, networks, objective)
     if objective is not None:
-        _require_whole(config, networks, objective)
         record = {"objective": {k: described(x) for k, x in of_training(objective).items()}}
     else:
         own = own_networks.of(config, info, networks)
@@ -62,6 +62,18 @@ def build_with(config, info, networks: Networks | None = None, objective=None) -
         for path, leaf in jax.tree_util.tree_leaves_with_path(like)
     }
     return Built(objective, build.optimizers(config, tuple(like.critic)), record)
+
+
+def check(config, networks: Networks | None = None, objective=None) -> None:
+    """Refuses parts of one's own of which that can be said without the data.
+
+    Raises:
+      UserError: see `build_with`.
+    """
+    if objective is None:
+        own_networks.function_of(config, networks)
+    else:
+        _require_whole(config, networks, objective)
 
 
 def _require_whole(config, networks, objective) -> None:

@@ -10,7 +10,7 @@ from cvae_jax.config import build, checks
 from cvae_jax.datasets import arrays, filters
 from cvae_jax.devices import processes
 from cvae_jax.errors import UserError
-from cvae_jax.runs import data_record, loading, parts
+from cvae_jax.runs import checkpoints, data_record, loading, parts
 from cvae_jax.step import create_train_state
 from cvae_jax.training import seeds
 
@@ -51,6 +51,20 @@ def load_data(config, dataset=None):
         processes.require_same("data set", data_record.digest(fingerprint))
     checks.require_batch(config, dataset.num_images)
     return dataset
+
+
+def check_parts(config, runs, networks=None, objective=None) -> None:
+    """Refuses parts and weights of which that can be said before data are prepared.
+
+    Raises:
+      UserError: see `parts.build_with`, `loading.folder`.
+    """
+    parts.check(config, networks, objective)
+    with processes.together():
+        if processes.first() and config.init_from:
+            # a run that has begun needs them no more
+            if not any(checkpoints.saved_steps(run.manager) for run in runs):
+                loading.folder(config.init_from)
 
 
 def method(config, dataset, networks=None, objective=None) -> parts.Built:

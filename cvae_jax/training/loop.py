@@ -68,6 +68,7 @@ def train_and_evaluate(config, workdir, *, dataset=None, networks=None, objectiv
     begins = not processes.any_of(processes.first() and (Path(workdir) / CONFIG).exists())
     checks.check(config, len(processes.devices()), processes.count(), begins=begins)
     with seeds.open_runs(workdir, config) as runs:
+        begin.check_parts(config, runs, networks, objective)
         dataset = begin.load_data(config, dataset)
         built = begin.method(config, dataset, networks, objective)
         states, start = begin.states(
@@ -170,11 +171,14 @@ def _warn_of_diverged_critics(runs, by_run, done, before) -> set:
 
 
 def _save(runs, states, step):
-    """Saves what is finite; a critic's gradient is in no metric, so parameters are looked at."""
+    """Saves what is finite; a critic's gradient is in no metric, so the state is looked at."""
 
     def finite(i):
-        leaves = jax.tree_util.tree_leaves_with_path(states[i].params)
-        names = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+        names = {}
+        # the optimizer's too: an infinite moment holds its parameter where it is
+        for of, tree in (("", states[i].params), ("optimizer", states[i].opt_state)):
+            for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+                names[of + jax.tree_util.keystr(path)] = leaf
         monitor.refuse_not_finite(step, names)
 
     with processes.together():

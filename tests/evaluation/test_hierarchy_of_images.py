@@ -22,8 +22,10 @@ from fixtures.bars import (
     subject,
 )
 
+import cvae_jax
+from cvae_jax import networks
 from cvae_jax.evaluation import structure
-from cvae_jax.evaluation.factor_reader import Reader, _better_forms, _noisy, factor_reader
+from cvae_jax.evaluation.factor_reader import Reader, _better_forms, _noisy, _pixels, factor_reader
 from cvae_jax.evaluation.structure import structure_entries, structure_scores
 from cvae_jax.objectives.likelihoods import LIKELIHOODS
 from cvae_jax.runs.model import Model
@@ -57,6 +59,20 @@ def test_the_reader_sees_images_whose_mean_is_the_image(likelihood):
     expected = np.clip(grey / 255, 0.01, 0.99)  # black and white are that far from theirs
     np.testing.assert_allclose(noisy.mean(axis=(0, 2, 3)), expected, atol=0.03)
     np.testing.assert_allclose(_noisy(None, images, None)[0, :, 0, 0], grey / 255, rtol=1e-6)
+
+
+def test_the_reader_takes_the_objectives_likelihood_whatever_the_config_says():
+    """One of the user's own may have another than the config, which nothing reads then."""
+    config = helpers.small_config()
+    assert config.objective.likelihood == "bernoulli"
+    own = cvae_jax.vae(networks.burgess(8, 1, 4), likelihood="learned_gaussian")
+    wrapped = cvae_jax.cascade(own, cvae_jax.structures.parse("1>3 2>3", 4), 1.0)
+    params = wrapped.init(jax.random.key(0), np.zeros((2, 8, 8, 1), np.float32))
+    name, learned = _pixels(Model(config, wrapped, params, 0, 1))
+    assert (name, learned) == ("learned_gaussian", {"tenth_log_sigma": 0.0})
+    grey = np.full((2, 8, 8, 1), 128, np.uint8)
+    assert np.std(_noisy((name, learned), grey, jax.random.key(0))) > 0.5  # sigma begins at 1
+    assert _pixels(Model(config, own._replace(likelihood=None), params, 0, 1)) is None
 
 
 def test_the_form_of_a_factor_that_is_read_better_is_kept():

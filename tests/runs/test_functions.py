@@ -53,6 +53,21 @@ def test_each_method_and_setting_is_described_in_its_own_way():
     assert described(jax.jit(cascade().model_loss)) == found["a cascade"]
 
 
+def test_sets_cells_and_numpys_numbers_are_described_by_their_values():
+    def made_with(value):
+        if value is not None:
+            kept = value
+
+        return lambda: kept
+
+    # two orders of one set: 0 and 8 fall on the same place
+    assert list({0, 8}) != list({8, 0})
+    assert described(made_with({0, 8})) == described(made_with({8, 0}))
+    assert described(made_with({0, 8})) != described(made_with({0, 9}))
+    assert described(made_with(4.0)) == described(made_with(np.float64(4.0)))
+    described(made_with(None))  # whose variable was never set
+
+
 def test_a_description_is_the_same_in_another_process():
     code = (
         "import sys; sys.path[:0] = ['tests', 'tests/runs']; import test_functions as t\n"

@@ -126,10 +126,12 @@ def test_its_programs_are_its_weights(name, model):
         (lambda m: m.decode([[0.0] * 10, [0.0]]), r"latents are no array of numbers \(list\)"),
         (lambda m: m.decode(np.full((3, 10), np.nan)), r"NaN or infinity, 30 of 30"),
         (lambda m: m.decode([[0.0] * 9 + [np.inf]]), r"NaN or infinity, 1 of 10"),
+        (lambda m: m.decode(np.zeros((3, 10), complex)), r"latents are complex"),
+        (lambda m: m.decode(np.zeros((3, 10)), 0), r"rng is no key \(int\)"),
     ],
     ids=[
         *("size", "one_image", "codes", "range", "nan", "int"),
-        *("text", "none", "ragged", "nan_codes", "infinity"),
+        *("text", "none", "ragged", "nan_codes", "infinity", "complex", "no_key"),
     ],
 )
 def test_what_is_no_batch_of_its_images_or_latents_is_refused(call, message):

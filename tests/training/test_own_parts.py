@@ -1,5 +1,6 @@
 """Data, networks and objectives of one's own in the whole program."""
 
+import functools
 import os
 
 import helpers
@@ -11,7 +12,7 @@ from flax import linen as nn
 from flax import nnx
 
 import cvae_jax
-from cvae_jax import networks
+from cvae_jax import datasets, networks
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import run as evaluation
 from cvae_jax.runs.workdir import read_json
@@ -174,6 +175,55 @@ def test_a_refused_start_leaves_nothing_in_a_new_folder(tmp_path):
     with pytest.raises(UserError, match="there is no file"):
         loop.train_and_evaluate(config, kept)
     assert [path.name for path in kept.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "objective", "message"),
+    [
+        ({"init_from": "nowhere"}, None, "there is no folder nowhere"),
+        ({"networks": "json:nothing"}, None, "json has no function nothing"),
+        ({"networks": "json:loads", "objective.name": "infogan"}, None, "has a generator in place"),
+        ({}, 3, "objective= is int"),
+        ({"cascade.weight": 6.0}, helpers.small_cascade(), "set it to 0"),
+    ],
+    ids=["init_from", "networks", "infogan", "no_objective", "cascade"],
+)
+def test_what_needs_no_data_is_refused_before_they_are_prepared(
+    tmp_path, monkeypatch, fields, objective, message
+):
+    def prepare(*args):
+        raise AssertionError("the data were prepared")
+
+    monkeypatch.setattr(datasets, "load", prepare)
+    config = helpers.small_config(**SHORT | fields)
+    with pytest.raises(UserError, match=message):
+        cvae_jax.train_and_evaluate(config, tmp_path / "run", objective=objective)
+    assert not any(tmp_path.iterdir())
+
+
+class InBfloat16(nn.Module):
+    """Encoder or decoder whose last layer computes in bfloat16."""
+
+    latents: int
+    decodes: bool = False
+
+    @nn.compact
+    def __call__(self, x):
+        if self.decodes:
+            return nn.Dense(64, dtype="bfloat16")(x).reshape(-1, 8, 8, 1)
+        x = x.reshape(x.shape[0], -1)
+        return tuple(nn.Dense(self.latents, dtype="bfloat16")(x) for _ in range(2))
+
+
+def test_losses_of_own_networks_in_bfloat16_are_float32(images, optimizers):
+    own = networks.Networks(InBfloat16(4), InBfloat16(4, decodes=True))
+    objective = cvae_jax.vae(own)
+    state = cvae_jax.create_train_state(jax.random.key(0), objective, optimizers, images)
+    mean, logvar = objective.encode(state.params, images / np.float32(255))
+    _, metrics = jax.jit(
+        functools.partial(cvae_jax.train_step, objective=objective, optimizers=optimizers)
+    )(state, images)
+    assert {x.dtype.name for x in (mean, logvar, *metrics.values())} == {"float32"}
 
 
 def test_a_folder_whose_name_is_no_text_is_refused_at_once(tmp_path):

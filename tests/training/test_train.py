@@ -82,6 +82,24 @@ def test_parameters_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
     assert cvae_jax.load(tmp_path).step == 10
 
 
+def test_an_infinite_moment_of_the_optimizer_is_not_saved(tmp_path, monkeypatch):
+    """It would hold its parameter where it is for good, and no metric shows it."""
+    real = loop.train_step
+
+    def broken(state, images, **kwargs):
+        new, metrics = real(state, images, **kwargs)
+        inf = jax.numpy.where(state.step == 19, jax.numpy.inf, 0.0)
+        moments = jax.tree.map(
+            lambda x: x + inf if x.dtype == "float32" else x, new.opt_state.model
+        )
+        return new._replace(opt_state=new.opt_state._replace(model=moments)), metrics
+
+    monkeypatch.setattr(loop, "train_step", broken)
+    with pytest.raises(UserError, match=r"step 20: not finite: optimizer.*encoder.*Dense_0"):
+        loop.train_and_evaluate(helpers.small_config(**WITHOUT_CRITIC), tmp_path)
+    assert cvae_jax.load(tmp_path).step == 10
+
+
 @pytest.mark.slow
 def test_init_from_takes_the_weights_and_names_what_does_not_fit(tmp_path, caplog):
     config = helpers.small_config(num_steps=2, **WITHOUT_CRITIC)
