@@ -22,8 +22,11 @@ def _known(flag) -> bool:
 
 # Before jax starts: four virtual devices, and a thread pool large enough that their collectives
 # cannot wait for each other. Compilation is most of the suite's time: less optimisation halves it,
-# the older emitters of fused loops make a third of that.
+# the older emitters of fused loops make a third of that. The workers keep all cores busy, so a
+# program is not split to be compiled in parallel.
 LESS_OPTIMISATION = "--xla_backend_optimization_level=0"
+if _known("xla_cpu_parallel_codegen_split_count"):
+    LESS_OPTIMISATION += " --xla_cpu_parallel_codegen_split_count=1"
 if _known("xla_cpu_use_fusion_emitters"):
     LESS_OPTIMISATION += " --xla_cpu_use_fusion_emitters=false"
 if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers inherit all this
@@ -31,6 +34,10 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers inherit all this
         f" --xla_force_host_platform_device_count=4 {LESS_OPTIMISATION}"
     )
     os.environ["NPROC"] = "16"
+    # products of small matrices take twice as long in threads that other workers hold up
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    # where in Python each operation was traced is known to no test, and takes time in each lowering
+    os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"
     os.environ["JAX_PLATFORMS"] = "cpu"
     # Many tests compile the same programs; workers and processes started by tests share the folder.
     compiled = tempfile.TemporaryDirectory(prefix="cvae_jax_compiled_")

@@ -32,6 +32,7 @@ def fit_all(predictor, x, y, seed):
     """
     # They take a second: not before they are needed.
     from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
+    from threadpoolctl import threadpool_limits
 
     if predictor not in PREDICTORS:
         raise ValueError(f"predictor is {predictor!r}: it must be one of {', '.join(PREDICTORS)}")
@@ -42,8 +43,10 @@ def fit_all(predictor, x, y, seed):
         bar.update()
         return fitted
 
-    # Filters belong to the process, so they are set outside of the threads.
-    with warnings.catch_warnings(), bar, ThreadPoolExecutor() as threads:
+    # Filters and BLAS's threads belong to the process, so they are set outside of the threads. Each
+    # of these multiplies small matrices, which more threads of BLAS make no faster.
+    one_each = threadpool_limits(1, user_api="blas")
+    with warnings.catch_warnings(), one_each, bar, ThreadPoolExecutor() as threads:
         warnings.simplefilter("ignore", ConvergenceWarning)
         # A fold of few labels may have one value, which no regression is of.
         warnings.simplefilter("ignore", FitFailedWarning)

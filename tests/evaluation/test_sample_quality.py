@@ -158,7 +158,7 @@ def trained(striped, tmp_path_factory):
     """(its classifier, the folder that keeps it)."""
     folder = tmp_path_factory.mktemp("classifiers") / "new"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier_features, "STEPS", 200)
+        patch.setattr(classifier_features, "STEPS", 140)
         return classifier_features.classifier(striped, folder), folder
 
 
@@ -172,7 +172,7 @@ def test_the_classifier_learns_is_kept_and_trained_again_if_damaged(striped, tra
         again = classifier_features.classifier(striped, folder)
     helpers.assert_trees_equal(again.params, jax.device_get(first.params))
     assert again.accuracy == first.accuracy
-    monkeypatch.setattr(classifier_features, "STEPS", 1)
+    monkeypatch.setattr(classifier_features, "STEPS", 140)
     kept.write_bytes(content[: len(content) // 2])
     classifier_features.classifier(striped, folder)
     assert len(kept.read_bytes()) == len(content)

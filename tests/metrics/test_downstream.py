@@ -8,8 +8,10 @@ from fixtures.code_sets import code_set
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, cross_val_score
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from cvae_jax import metrics
+from cvae_jax.metrics import predictors
 from cvae_jax.metrics.predictors import beats_guessing, fit_all
 
 
@@ -79,3 +81,21 @@ def test_guessing_is_the_commonest_value_of_the_rows_fitted_on():
     margin = 1.5 / np.sqrt(10_000)
     assert not beats_guessing(0.5 + 0.9 * margin, y, y_test)
     assert beats_guessing(0.5 + 1.1 * margin, y, y_test)
+
+
+def test_each_thread_multiplies_by_itself(monkeypatch):
+    """BLAS's own threads under ours held each other up: twice the time on two cores."""
+    numbers = []
+
+    def counting(*_):
+        numbers.extend(blas_threads())
+
+    monkeypatch.setattr(predictors, "_fit", counting)
+    with threadpool_limits(2, user_api="blas"):
+        fit_all("logistic", np.zeros((4, 1)), np.zeros((4, 2), int), 0)
+        assert set(numbers) == {1}
+        assert set(blas_threads()) == {2}
+
+
+def blas_threads():
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]

@@ -239,14 +239,8 @@ def test_two_critics_of_one_name_are_refused():
         jax.eval_shape(twice.init, jax.random.key(0), jnp.zeros((4, 8, 8, 1)))
 
 
-@pytest.mark.parametrize(
-    "likelihood",
-    [
-        pytest.param("gaussian", marks=pytest.mark.slow),
-        "learned_gaussian",
-        pytest.param("laplace", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("likelihood", ["gaussian", "learned_gaussian", "laplace"])
 def test_samples_beyond_0_and_1_are_encoded_without_jit(likelihood):
     base = cvae_jax.vae(networks.burgess(size=8, channels=1, latents=3), likelihood=likelihood)
     structure = structures.parse("", latents=3)
