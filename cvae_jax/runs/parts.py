@@ -4,11 +4,13 @@ A run that has any keeps them in parts.json, described by `functions.described` 
 their parameters, so that it is resumed and loaded with the same ones alone.
 """
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cvae_jax.config import build, methods, own_networks
 from cvae_jax.errors import UserError
@@ -17,7 +19,12 @@ from cvae_jax.objectives.base import Objective, Players
 from cvae_jax.runs.functions import described, name_of, of_training
 from cvae_jax.runs.workdir import damaged, read_json, write_json
 
+log = logging.getLogger(__name__)
+
 PARTS = "parts.json"
+_PRIORS = {"normal": "N(0, 1)", "uniform": "U(-1, 1)"}
+_DRAWS = 4096
+_FAR = 0.05  # of distribution functions; so many draws of the right law are this far once in 1e8
 
 
 class Built(NamedTuple):
@@ -42,6 +49,7 @@ def build_with(config, info, networks: Networks | None = None, objective=None) -
     """
     check(config, networks, objective)
     if objective is not None:
+        _warn_of_another_prior(config, objective)
         record = {"objective": {k: described(x) for k, x in of_training(objective).items()}}
     else:
         own = own_networks.of(config, info, networks)
@@ -87,6 +95,23 @@ def _require_whole(config, networks, objective) -> None:
         raise UserError(
             f"config.cascade.weight is {config.cascade.weight} and objective= is the whole method: "
             "set it to 0, and for the cascade pass cvae_jax.cascade(objective, ...)"
+        )
+
+
+def _warn_of_another_prior(config, objective) -> None:
+    """Logs that scores take z to have another law than the objective draws it from."""
+    from scipy import stats  # it takes half a second
+
+    prior = methods.method_of(config).prior
+    distribution = stats.norm.cdf if prior == "normal" else stats.uniform(-1, 2).cdf
+    z = np.asarray(objective.prior(jax.random.key(0), _DRAWS))  # [n, d]
+    far = [stats.kstest(latent, distribution).statistic for latent in z.T]
+    if max(far) > _FAR:
+        log.warning(
+            "objective= does not draw z_%d from %s: nats of latents, held-out likelihoods and all "
+            "else that rests on the prior are computed as if it did",
+            np.argmax(far) + 1,
+            _PRIORS[prior],
         )
 
 

@@ -13,8 +13,10 @@ from flax import nnx
 
 import cvae_jax
 from cvae_jax import datasets, networks
+from cvae_jax.config import build
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import run as evaluation
+from cvae_jax.runs import parts
 from cvae_jax.runs.workdir import read_json
 from cvae_jax.training import loop
 
@@ -199,6 +201,25 @@ def test_what_needs_no_data_is_refused_before_they_are_prepared(
     with pytest.raises(UserError, match=message):
         cvae_jax.train_and_evaluate(config, tmp_path / "run", objective=objective)
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("method", "draw", "warned"),
+    [
+        ("vae", jax.random.normal, ""),
+        ("vae", functools.partial(jax.random.uniform, minval=-1, maxval=1), "N(0, 1)"),
+        ("vae", lambda rng, shape: jax.random.normal(rng, shape).at[:, 2].multiply(1.3), "N(0, 1)"),
+        ("vae", jax.random.laplace, "N(0, 1)"),
+        ("infogan", functools.partial(jax.random.uniform, minval=-1, maxval=1), ""),
+        ("infogan", jax.random.normal, "U(-1, 1)"),
+    ],
+)
+def test_a_prior_that_scores_do_not_take_is_named(caplog, method, draw, warned):
+    config = helpers.small_config(**{"objective.name": method, "cascade.weight": 0.0})
+    objective = cvae_jax.vae(networks.burgess(8, 1, 4))
+    objective = objective._replace(prior=lambda rng, n: draw(rng, (n, 4)))
+    parts.build_with(config, build.DataInfo(8, 1, 100), objective=objective)
+    assert (f"from {warned}:" in caplog.text) if warned else not caplog.text
 
 
 class InBfloat16(nn.Module):
