@@ -8,7 +8,6 @@ if __name__ == "__main__":  # as `cvae train`, before the imports below
     sys.exit(program.main(["train", *sys.argv[1:]]))
 
 import logging
-import os
 from pathlib import Path
 
 from absl import flags
@@ -77,4 +76,4 @@ def main(argv) -> None:
         for field in checks.without_effect(config, given):
             log.warning("config.%s has no effect with this objective.name and cascade", field)
         workdir = FLAGS.workdir or str(Path("runs") / name)
-        loop.train_and_evaluate(config, os.path.expanduser(workdir))
+        loop.train_and_evaluate(config, workdir)
