@@ -3,7 +3,7 @@
 Variants:
   (none)    the paper's setting: 64x64, batch 64, 300,000 steps. On two CPU cores 8 to 10 steps
             per second (docs/performance.md), so 8 to 10 hours, after some minutes that render
-            the 737,280 images once. Not yet run to its end; in 0.1 after 4,000 steps
+            the 737,280 images once. Not yet run to its end; version 0.1 had after 4,000 steps
             (--config.num_steps=4000) IoU 0.82, MIG 0.10, FactorVAE score 0.55. Squares, ellipses
             and hearts come apart much later: IoU 0.96 in three runs of 257,600 to 266,500 steps,
             14 minutes side by side on an NVIDIA H200 (results/paper, docs/reproduction.md)
@@ -85,6 +85,7 @@ def _smaller(config):
     config.objective.pixel_weight = 4.0
     config.optim.model.learning_rate = 5e-4
     config.optim.cascade.learning_rate = 5e-4
+    config.optim.factor.learning_rate = 5e-4
     config.eval.every = 0
 
 

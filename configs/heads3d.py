@@ -25,6 +25,7 @@ def get_config(variant: str = ""):
         config.objective.pixel_weight = 4.0
         config.optim.model.learning_rate = 5e-4
         config.optim.cascade.learning_rate = 5e-4
+        config.optim.factor.learning_rate = 5e-4
         config.checkpoint_every = 1_000
         config.eval.every = 0
     elif variant:

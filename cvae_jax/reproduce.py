@@ -66,7 +66,10 @@ def _parser() -> cli.Parser:
     )
     parser.add_argument("--scale", choices=[*SEEDS], help=f"see {runs.CONFIG}; default: quick")
     parser.add_argument(
-        "--seeds", type=int, help="of each method; default: 2 at quick, 3 at half and paper"
+        "--seeds",
+        type=int,
+        help="of each method; default: 2 at quick, 3 at half and paper; with --gather all there "
+        "are, and at least these",
     )
     parser.add_argument(
         "--at_once", action="store_true", help="all seeds in one program, for GPUs and TPUs"

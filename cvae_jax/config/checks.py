@@ -9,6 +9,7 @@ from cvae_jax.config.fields import flat
 from cvae_jax.datasets import filters
 from cvae_jax.errors import UserError, did_you_mean
 from cvae_jax.metrics.groups import METRICS, named
+from cvae_jax.metrics.scores import OF_THE_STRUCTURE
 
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
 # Steps are counted in int32, and everything else is float32.
@@ -77,8 +78,10 @@ def one_of(what: str, name: str, names) -> None:
 
 
 def metrics(names) -> None:
-    """Refuses the name of a metric that does not exist."""
+    """Refuses the name of a metric that does not exist, and of what no metric gives."""
     for name in names:
+        if name in OF_THE_STRUCTURE:
+            raise UserError(f"{name} comes with a whole evaluation alone: name no metrics")
         one_of("metric", name, METRICS)
 
 

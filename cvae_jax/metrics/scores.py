@@ -234,6 +234,15 @@ SCORES = {
 }  # fmt: skip
 
 
+# computed beside the metrics, of a run's own structure
+OF_THE_STRUCTURE = (
+    "ancestor_share",
+    "forbidden_dependence",
+    "forbidden_dependence_of_data",
+    "composition",
+    "hierarchy",
+)
+
 HELD_OUT = "_held_out"  # behind the name of a score: of images that training did not see
 
 

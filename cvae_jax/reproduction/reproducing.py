@@ -30,6 +30,17 @@ def plan(name: str, scale: str, seeds: int) -> list[runs.Run]:
     ]
 
 
+def _most_kept(name: str, scale: str, folders: Path, results: Path) -> int:
+    """Returns how many seeds a method of the experiment has at most, in records or folders."""
+    kept = [0]
+    for run in plan(name, scale, 1):
+        for where, pattern in ((results, "seed_*.json"), (folders, "seed_*/results.json")):
+            for path in (where / run.key).parent.glob(pattern):
+                seed = path.relative_to((where / run.key).parent).parts[0].removesuffix(".json")
+                kept.append(int(seed.removeprefix("seed_")) + 1)
+    return max(kept)
+
+
 def _needs(data: str) -> str:
     """Returns what runs of a data set need, where nobody has tried to train them."""
     source = catalogue.ENTRIES[data].source
@@ -59,7 +70,8 @@ def reproduce(
     Args:
       name: of paper.EXPERIMENTS, or tuning.
       scale: of configs/paper.py.
-      seeds: of each method; None: those of the scale.
+      seeds: of each method; None: those of the scale, and where nothing is trained all that a
+        method has.
       folders: of the runs themselves.
       results: the folder of records, pages and plots.
       training: (at_once, jobs) as `trainer.train` takes them; None: nothing is trained.
@@ -68,6 +80,9 @@ def reproduce(
       Stopped: a signal asked this program to stop; the running runs have saved.
       UserError: a run is running already, or a record is damaged.
     """
+    if seeds is None and training is None and name != "tuning":
+        kept = _most_kept(name, scale, folders, results)
+        seeds = kept if kept > SEEDS[scale] else None
     planned = plan(name, scale, seeds or SEEDS.get(scale))
     records = {run: runs.read_record(results, run) for run in planned}
     for run, record in records.items():

@@ -90,7 +90,6 @@ def test_dsprites_half_is_the_run_of_the_records():
     # critics that it does not have, and what is scored
     assert differ <= {
         "eval.metrics",
-        "optim.factor.learning_rate",
         "objective.factor_vae.critic_layers",
         "objective.factor_vae.critic_width",
     }

@@ -13,6 +13,7 @@ from cvae_jax import cli, datasets, evaluate, files
 from cvae_jax.errors import UserError
 from cvae_jax.evaluation import classifier_features, registry, subject
 from cvae_jax.evaluation import run as evaluation
+from cvae_jax.metrics.groups import named
 from cvae_jax.runs.workdir import read_json, write_json
 from cvae_jax.training.loop import train_and_evaluate
 
@@ -56,6 +57,17 @@ def test_a_config_may_ask_for_scores_that_are_seldom_computed(trained):
 def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
     monkeypatch.setattr(classifier_features, "STEPS", 2)
     monkeypatch.setattr(subject, "REPEATS", 2)
+    made = {}
+
+    def keeping(name, function):
+        def kept(subject):
+            made[name] = function(subject)
+            return made[name]
+
+        return kept
+
+    for name, function in registry.FUNCTIONS.items():
+        monkeypatch.setitem(registry.FUNCTIONS, name, keeping(name, function))
     workdir = trained / "few"
     before = read_json(workdir / "results.json")
     other = trained / "other.pth"
@@ -71,6 +83,9 @@ def test_scores_on_request_join_those_of_the_run(trained, monkeypatch, caplog):
     assert "estimate from batches" in after["scores"]["tc"]["definition"]
     assert after["evaluation_seconds"] > before["evaluation_seconds"]  # both were spent
     new = set(after["scores"]) - set(before["scores"])
+    assert len(made) > 15
+    for metric, scores in made.items():
+        assert {named(score) for score in scores} == {(metric,)}
     assert new == {
         "mig_chen", "factor_score", "beta_vae_score", "sap", "modularity", "explicitness", "irs",
         "dci_disentanglement", "dci_completeness", "dci_informativeness",
@@ -226,6 +241,16 @@ def test_a_score_that_stays_says_what_made_it(trained, tmp_path):
     assert "versions" not in read_json(workdir / "results.json")["scores"]["mig"]
 
 
+def test_a_score_may_be_asked_for_by_its_own_name(trained, tmp_path):
+    workdir = shutil.copytree(trained / "few", tmp_path / "run")
+    before = {*read_json(workdir / "results.json")["scores"]}
+    evaluate.main(["evaluate", f"--workdir={workdir}", "--metrics=explicitness"])
+    assert {*read_json(workdir / "results.json")["scores"]} - before == {
+        "modularity",
+        "explicitness",
+    }
+
+
 def test_scores_of_few_images_have_no_spread_over_draws_that_are_the_same(trained):
     scores = read_json(trained / "few" / "results.json")["scores"]
     assert "std" not in scores["mig"]
@@ -236,6 +261,7 @@ def test_scores_of_few_images_have_no_spread_over_draws_that_are_the_same(traine
     ("arguments", "message"),
     [
         (["--metrics=migg"], r"unknown metric 'migg'; did you mean 'mig'\?"),
+        (["--metrics=mig,hierarchy"], "hierarchy comes with a whole evaluation alone"),
         (["--num_samples=99"], "--num_samples is 99: it must be at least 100"),
         (["--num_samples=500"], "--num_samples counts images .* no metric here has them"),
         (["--metrics=classifier", "--inception=/nowhere"], "--inception names weights that no"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cvae_jax.metrics.groups import METRICS, named
-from cvae_jax.metrics.scores import SCORES
+from cvae_jax.metrics.scores import OF_THE_STRUCTURE, SCORES
 from cvae_jax.report.words import GROUPS
 
 RECORDS = sorted(Path("results").rglob("seed_*.json"))
@@ -31,6 +31,17 @@ def test_names_of_metrics_may_have_blanks_between_them():
     assert named("mig, sap,irs ") == ("mig", "sap", "irs")
     assert named("all") == tuple(METRICS)
     assert "dci" not in named("")
+
+
+def test_a_score_stands_for_its_metric():
+    """The metric that gives it is tests/evaluation/test_evaluate.py's."""
+    assert named("modularity, dci_completeness,explicitness") == ("modularity_explicitness", "dci")
+    assert named("fid") == named("is") == ("inception",)
+    assert named("fid_classifier") == ("classifier",)
+    assert named("nothing,dci") == ("nothing", "dci")
+    for score in SCORES:
+        (metric,) = named(score)
+        assert (metric in METRICS) != (score in OF_THE_STRUCTURE), score
 
 
 def limits(text):

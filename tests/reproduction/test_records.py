@@ -20,6 +20,24 @@ from cvae_jax.runs.workdir import read_config, read_json, write_json
 from cvae_jax.studies import work
 
 
+def test_gathering_shows_all_seeds_that_there_are(tmp_path, capsys):
+    """Of the records that ship five; a table of three would say otherwise than the page."""
+    methods = dict.fromkeys(run.method for run in reproduce.plan("figure6", "half", 1))
+    for method in methods:
+        shutil.copytree(f"results/half/dsprites/{method}", tmp_path / "half/dsprites" / method)
+    folders = [f"--results={tmp_path}", f"--runs={tmp_path / 'none'}"]
+    reproduce.main(["reproduce", "--figure=6", "--scale=half", "--gather", *folders])
+    page = capsys.readouterr().out
+    assert "cvae reproduce --figure=6 --scale=half --seeds=5\n" in page
+    rows = [line for line in page.splitlines() if line.startswith("| dsprites | ")]
+    shipped = Path("results/half/figure6.md").read_text().splitlines()
+    assert len(rows) == len(methods)
+    assert set(rows) <= set(shipped)
+    few = ["--seeds=2", *folders]
+    reproduce.main(["reproduce", "--figure=6", "--scale=half", "--gather", *few])
+    assert all(row not in shipped for row in capsys.readouterr().out.splitlines() if "± " in row)
+
+
 def test_what_has_ended_is_kept_and_gathered(whole_run, tiny, tmp_path, monkeypatch, capsys):
     """With the tests' whole run in place of one of the paper's."""
     whole, _ = whole_run
