@@ -1,5 +1,6 @@
 """An experiment of the paper from its plan to its page: what is missing trained, all gathered."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from cvae_jax.reproduction import paper, runs, show, trainer, tuning
 from cvae_jax.reproduction.tables import Found
 
 SEEDS = {"quick": 2, "half": 3, "paper": 3}
+_SEED = re.compile(r"seed_(\d+)")
 
 
 class Outcome(NamedTuple):
@@ -34,10 +36,11 @@ def _most_kept(name: str, scale: str, folders: Path, results: Path) -> int:
     """Returns how many seeds a method of the experiment has at most, in records or folders."""
     kept = [0]
     for run in plan(name, scale, 1):
-        for where, pattern in ((results, "seed_*.json"), (folders, "seed_*/results.json")):
-            for path in (where / run.key).parent.glob(pattern):
-                seed = path.relative_to((where / run.key).parent).parts[0].removesuffix(".json")
-                kept.append(int(seed.removeprefix("seed_")) + 1)
+        method = run.key.parent
+        names = [path.stem for path in (results / method).glob("seed_*.json")]
+        names += [path.parent.name for path in (folders / method).glob("seed_*/results.json")]
+        # a copy may lie beside them, seed_1 (2).json
+        kept += [int(found[1]) + 1 for found in map(_SEED.fullmatch, names) if found]
     return max(kept)
 
 

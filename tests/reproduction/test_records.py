@@ -25,6 +25,8 @@ def test_gathering_shows_all_seeds_that_there_are(tmp_path, capsys):
     methods = dict.fromkeys(run.method for run in reproduce.plan("figure6", "half", 1))
     for method in methods:
         shutil.copytree(f"results/half/dsprites/{method}", tmp_path / "half/dsprites" / method)
+    record = tmp_path / "half/dsprites/vae/seed_1.json"
+    shutil.copy(record, record.with_name("seed_9 (copy).json"))
     folders = [f"--results={tmp_path}", f"--runs={tmp_path / 'none'}"]
     reproduce.main(["reproduce", "--figure=6", "--scale=half", "--gather", *folders])
     page = capsys.readouterr().out
