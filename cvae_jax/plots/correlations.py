@@ -28,7 +28,7 @@ def correlation(path, matrix, names, *, title, subtitle):
     """
     from matplotlib.patches import Rectangle
 
-    matrix, names = np.asarray(matrix, np.float64), [page.plain(name) for name in names]
+    matrix, names = np.asarray(matrix, np.float64), [page.label(name) for name in names]
     count = len(names)
     if matrix.shape != (count, count):
         raise ValueError(f"matrix must be [{count}, {count}], not {matrix.shape}")

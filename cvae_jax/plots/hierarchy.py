@@ -145,18 +145,9 @@ def _card(axes, cards, x, y, j, caption):
         first = max(_RADIUS - _LINE * (len(caption) - 1) / 2, _LINE / 2)
         place = np.array([x + 2 * _PAD + 2 * _RADIUS, top - first])
     for k, line in enumerate(caption):
-        words = _fitted(line, x + cards.width - _PAD - place[0])
+        words = page.fitted(line, x + cards.width - _PAD - place[0], _CAPTION)
         color = page.INK if k else page.GREY
         axes.text(*(place - (0, _LINE * k)), words, size=_CAPTION, color=color, **text)
-
-
-def _fitted(text, room):
-    """The text, or as much of its beginning as has room, with an ellipsis."""
-    if page.text_width(text, _CAPTION) <= room:
-        return text
-    while text and page.text_width(text + "…", _CAPTION) > room:
-        text = text[:-1]
-    return text.rstrip("\\ ") + "…"
 
 
 def _edges(axes, places, cards, information, corner):

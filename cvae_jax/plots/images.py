@@ -7,6 +7,10 @@ import numpy as np
 from cvae_jax.plots import page
 
 MAX_TILE = 1.1  # inches; few images are not blown up to fill the width
+_LABEL, _APART = 9.5, 0.16  # points; inches between the columns of labels
+# inches that labels leave to each image, and that many images leave to labels
+_LEAST_TILE, _LEAST_LABELS = 0.3, 2.5
+_MOST_FIELDS = 6  # of a label; an ellipsis stands for the others
 
 
 def reconstructions(path, images, reconstructions, *, title, subtitle):
@@ -83,9 +87,8 @@ def traversals(path, images, values, labels, *, title, subtitle):
             f"{len(labels)} labels and {len(values)} values do not fit traversals {images.shape}"
         )
     rows = rgb(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:4], 3)
-    fields = [label.split("  ") for label in labels]
-    columns = [[f[c].strip() for f in fields if c < len(f)] for c in range(max(map(len, fields)))]
-    widths = [max(page.text_width(text, 9.5) for text in column) + 0.16 for column in columns]
+    room = max(_LEAST_LABELS, page.WIDTH - 2 * page.MARGIN - _LEAST_TILE * len(values))
+    fields, widths = _columns(labels, room)
     figure, centers, middles = _mosaic(
         rows, title, subtitle, left=page.MARGIN + sum(widths), bottom=0.3, gap=0.02
     )
@@ -93,7 +96,7 @@ def traversals(path, images, values, labels, *, title, subtitle):
         for column, text in enumerate(row):
             x = (page.MARGIN + sum(widths[:column])) / figure.get_figwidth()
             color = page.GREY if column else page.INK
-            figure.text(x, middle, text.strip(), size=9.5, color=color, va="center_baseline")
+            figure.text(x, middle, text, size=_LABEL, color=color, va="center_baseline")
     decimals = 1 if np.allclose(values, np.round(values, 1)) else 2
     for value, center in zip(values, centers, strict=True):
         text = page.number(value, decimals)
@@ -101,6 +104,26 @@ def traversals(path, images, values, labels, *, title, subtitle):
             center, 0.1 / figure.get_figheight(), text, size=8.5, color=page.GREY, ha="center"
         )
     return page.save(figure, path)
+
+
+def _columns(labels, room):
+    """Returns the fields of labels and the widths of their columns, which fit in room (inches).
+
+    Where they would not, the widest columns are cut, all to the same width.
+    """
+    fields = [[text.strip() for text in label.split("  ")] for label in labels]
+    fields = [f if len(f) <= _MOST_FIELDS else [*f[: _MOST_FIELDS - 1], "…"] for f in fields]
+    columns = [[f[c] for f in fields if c < len(f)] for c in range(max(map(len, fields)))]
+    widths = np.array([max(page.text_width(x, _LABEL) for x in column) for column in columns])
+    room -= _APART * len(widths)
+    if widths.sum() > room:
+        cuts = np.linspace(widths.max(), 0, 200)
+        widths = np.minimum(widths, next(c for c in cuts if np.minimum(widths, c).sum() <= room))
+        fields = [
+            [page.fitted(text, width, _LABEL) for text, width in zip(row, widths, strict=False)]
+            for row in fields
+        ]
+    return fields, [float(width) + _APART for width in widths]
 
 
 def rgb(images):

@@ -9,6 +9,7 @@ from cvae_jax.plots.cells import MAX_CELL, cells
 
 _TALLEST = 16.0  # inches of the map
 _SIZE = 9.5  # of the labels
+_LONGEST = 3.0  # inches of a name
 _KEY = 1.95  # inches of the key beside the map
 
 
@@ -26,7 +27,7 @@ class Layout(NamedTuple):
 
 def layout(latents, names) -> Layout:
     """Measures a map with these labels of rows and columns, and the key beside it."""
-    d, m = len(latents), len(names)
+    d, m, names = len(latents), len(names), _fitted(names)
     left = page.MARGIN + max(page.text_width(text, _SIZE) for text in latents) + 0.16
     room = page.WIDTH - left - 2.3  # the key is beside the map
     cell = min(MAX_CELL, max(room, 1.0) / m, _TALLEST / d)
@@ -40,10 +41,14 @@ def layout(latents, names) -> Layout:
     return Layout(left, cell, turned, above, right + 0.32, width, above + side)
 
 
+def _fitted(names):
+    return [page.fitted(name, _LONGEST, _SIZE) for name in names]
+
+
 def paint(axes, placed: Layout, top, matrix, latents, names, outlined=None):
     """Draws a map with its labels, without a key, into axes in inches, downwards from y = top."""
     left, cell, turned = placed.left, placed.cell, placed.turned
-    top -= placed.above
+    top, names = top - placed.above, _fitted(names)
     outlined = np.zeros(matrix.shape, bool) if outlined is None else outlined
     cells(axes, matrix, outlined, left, top, cell)
     text = {"size": _SIZE, "color": page.INK}

@@ -4,12 +4,18 @@ Figures are at most 8 inches wide, to be shown at about 800 pixels. matplotlib i
 functions and used through its objects alone: no global state, no window, nothing to close.
 """
 
+import functools
+import logging
 import pathlib
+import re
+import warnings
 
 import numpy as np
 
 from cvae_jax.errors import printable
 from cvae_jax.files import replacing
+
+log = logging.getLogger(__name__)
 
 WIDTH = 8.0  # inches; 100 of the 800 pixels a reader sees are one of them
 DPI = 200
@@ -17,6 +23,8 @@ INK, GREY, PALE, FAINT = "#1f2933", "#6b7784", "#a7b0ba", "#d5dbe1"
 ACCENT, ACCENT_LIGHT = "#1f6f8b", "#a9cfdb"
 _KINDS = ("png", "pdf", "svg")
 MARGIN, RIGHT, HEADER = 0.12, 0.12, 0.66
+_LONGEST = 3.0  # inches of a label
+_NO_GLYPH = re.compile(r"Glyph (\d+) .* missing from font")
 
 
 def plain(text: str) -> str:
@@ -25,6 +33,11 @@ def plain(text: str) -> str:
     Dollars begin no formula; control characters and a path's bytes are spelt out.
     """
     return printable(text).replace("\n", " ").replace("$", r"\$")
+
+
+def label(text: str) -> str:
+    """Returns outside text as the label of a row or column: `plain`, and at most 3 inches wide."""
+    return fitted(plain(text), _LONGEST, 9.5)
 
 
 def number(value, decimals=2) -> str:
@@ -98,11 +111,39 @@ def save(figure, path):
     if kind not in _KINDS:
         raise ValueError(f"{path}: a figure is written as {', '.join(_KINDS)}, not .{kind}")
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
+    with warnings.catch_warnings(record=True) as caught, replacing(path) as file:
+        warnings.simplefilter("always")
         figure.savefig(file, dpi="figure", format=kind, facecolor="white")
+    lacking = set()
+    for warning in caught:
+        if found := _NO_GLYPH.match(str(warning.message)):
+            lacking.add(chr(int(found[1])))
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    if lacking:
+        _say_lacking("".join(sorted(lacking)))
     return path
 
 
+@functools.cache  # of all pictures of a run
+def _say_lacking(letters: str) -> None:
+    log.warning("the plots have boxes for %s, which matplotlib's font has not", letters)
+
+
+def fitted(text, room, size):
+    """Returns the text, or as much of its beginning as has room (inches), with an ellipsis."""
+    if text_width(text, size) <= room:
+        return text
+    # a name may have thousands of characters; a line of 8 inches has no room for 500
+    text = text[:500]
+    while text and text_width(text + "…", size) > room:
+        text = text[:-1]
+    return text.rstrip("\\ ") + "…"
+
+
+@functools.cache
 def text_width(text, size, weight="normal"):
     """Returns the width in inches of a line of text."""
     from matplotlib.font_manager import FontProperties

@@ -27,7 +27,7 @@ def shares(path, explained, *, title, subtitle):
     height = page.HEADER + key + tall + foot
     width = max(page.WIDTH, page.head_width(title, subtitle))
     figure = page.headed(width, height, title, subtitle)
-    names = [page.plain(name) for name in explained]
+    names = [page.label(name) for name in explained]
     left = (0.3 + max(page.text_width(name, 9.5) for name in names)) / width
     axes = figure.add_axes((left, foot / height, 0.95 - left, tall / height))
     for y, (by_method, by_both) in enumerate(explained.values()):
